@@ -1,0 +1,102 @@
+"""The shapes of Burrow's JSON answers (HTTP API v3), no I/O.
+
+Each struct holds only the fields that are used: unknown fields are ignored, a missing or wrongly typed one makes
+``msgspec.ValidationError`` name it. Names follow Burrow's own (``core/protocol`` and ``httpserver/structs.go``).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+Count = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class Commit(msgspec.Struct, frozen=True, gc=False, rename={"observed_at": "observedAt"}):
+    """One commit in Burrow's window.
+
+    ``timestamp`` is when the group committed and ``observed_at`` when Burrow read the commit, both in Unix
+    milliseconds (the latter cut to whole seconds). ``lag`` is against the log end Burrow knew when it read the commit,
+    ``None`` where it knew none.
+    """
+
+    offset: int
+    timestamp: int
+    observed_at: int
+    lag: Count | None
+
+
+class Partition(msgspec.Struct, frozen=True, gc=False):
+    """One partition of a group in ``GET /v3/kafka/C/consumer/G/lag``.
+
+    ``start`` and ``end`` are the oldest and the newest commit of the window; both are ``None``, and ``current_lag`` 0
+    means "unknown", as long as nothing was committed. ``complete`` is the filled share of the window, 0 to 1.
+    """
+
+    topic: str
+    partition: Count
+    owner: str
+    client_id: str
+    status: str
+    start: Commit | None
+    end: Commit | None
+    current_lag: Count
+    complete: float
+
+
+class GroupStatus(msgspec.Struct, frozen=True):
+    """``status`` of ``GET /v3/kafka/C/consumer/G/lag``: a group and all its partitions."""
+
+    cluster: str
+    group: str
+    status: str
+    partitions: list[Partition]
+    totallag: Count
+
+
+class LagAnswer(msgspec.Struct, frozen=True):
+    """``GET /v3/kafka/C/consumer/G/lag``; a group Burrow does not know answers 404 with ``status.status`` NOTFOUND."""
+
+    error: bool
+    message: str
+    status: GroupStatus
+
+
+class ClustersAnswer(msgspec.Struct, frozen=True):
+    """``GET /v3/kafka``."""
+
+    error: bool
+    message: str
+    clusters: list[str]
+
+
+class ConsumersAnswer(msgspec.Struct, frozen=True):
+    """``GET /v3/kafka/C/consumer``."""
+
+    error: bool
+    message: str
+    consumers: list[str]
+
+
+class TopicsAnswer(msgspec.Struct, frozen=True):
+    """``GET /v3/kafka/C/topic``."""
+
+    error: bool
+    message: str
+    topics: list[str]
+
+
+class TopicAnswer(msgspec.Struct, frozen=True):
+    """``GET /v3/kafka/C/topic/T``: the log-end offsets of the partitions whose offset Burrow knows, in their order."""
+
+    error: bool
+    message: str
+    offsets: list[int]
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """What every answer with ``error: true`` holds at least."""
+
+    error: bool
+    message: str

@@ -1,0 +1,107 @@
+"""What the polls of one Burrow saw: frozen data between the walk and the exposition. No I/O, no metric names.
+
+Readings carry two times. ``read_at`` is Unix time in seconds, to compare with Kafka's and Burrow's time stamps.
+``expires_at`` is on the monotonic clock: from then on the reading is too old to be published.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+from types import MappingProxyType
+
+from burrow_exporter.answers import Partition
+
+NOT_FOUND = "NOTFOUND"
+GROUP_STATUS_CODES: Mapping[str, int] = MappingProxyType({"OK": 1, "WARN": 2, "ERR": 3})
+PARTITION_STATUS_CODES: Mapping[str, int] = MappingProxyType(
+    {"OK": 1, "WARN": 2, "STOP": 4, "STALL": 5, "REWIND": 6},
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A consumer group, after the filters.
+
+    ``status`` is Burrow's word. ``partitions`` are those with a commit, ``uncommitted`` those without (nothing is known
+    of them but that they exist). ``total_lag`` and ``max_lag`` are in messages. ``lag_seconds`` stands beside
+    ``partitions``, one figure each in seconds, ``None`` where nothing is known; it is empty until it was computed.
+    """
+
+    name: str
+    status: str
+    partitions: tuple[Partition, ...]
+    uncommitted: tuple[Partition, ...]
+    total_lag: int
+    max_lag: int
+    read_at: float
+    expires_at: float
+    lag_seconds: Sequence[float | None] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A topic's log-end offsets; the index is the partition."""
+
+    name: str
+    offsets: Sequence[int]
+    read_at: float
+    expires_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A Kafka cluster as one Burrow sees it.
+
+    ``listed_groups`` and ``listed_topics`` count what Burrow lists, before any filter. ``last_commit`` is the newest
+    time at which Burrow observed a commit (Unix seconds), ``burrow_lag`` the lag of Burrow's own group in messages;
+    both are ``None`` where nothing tells. ``unreadable_groups`` counts the listed groups without a usable answer in the
+    last poll.
+    """
+
+    name: str
+    groups: tuple[Group, ...]
+    topics: tuple[Topic, ...]
+    listed_groups: int
+    listed_topics: int
+    last_commit: float | None
+    burrow_lag: int | None
+    unreadable_groups: int
+    expires_at: float
+
+    def fresh(self, monotonic: float) -> Cluster:
+        """Return this cluster without the groups and topics that have expired by ``monotonic``."""
+        if monotonic < self.next_expiry():
+            return self
+        return replace(
+            self,
+            groups=tuple(group for group in self.groups if group.expires_at > monotonic),
+            topics=tuple(topic for topic in self.topics if topic.expires_at > monotonic),
+        )
+
+    def next_expiry(self) -> float:
+        """Return when, on the monotonic clock, the first reading of this cluster expires."""
+        groups = (group.expires_at for group in self.groups)
+        topics = (topic.expires_at for topic in self.topics)
+        return min(chain((self.expires_at,), groups, topics))
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything known of one Burrow after a poll. ``taken_at`` is Unix time in seconds."""
+
+    burrow: str
+    clusters: tuple[Cluster, ...]
+    taken_at: float
+
+    def fresh(self, monotonic: float) -> Snapshot:
+        """Return this snapshot without what has expired by ``monotonic``; the same object where nothing has."""
+        if monotonic < self.next_expiry():
+            return self
+        clusters = tuple(cluster.fresh(monotonic) for cluster in self.clusters if cluster.expires_at > monotonic)
+        return replace(self, clusters=clusters)
+
+    def next_expiry(self) -> float:
+        """Return when, on the monotonic clock, the first reading of this snapshot expires."""
+        return min((cluster.next_expiry() for cluster in self.clusters), default=float("inf"))
