@@ -55,48 +55,38 @@ class GroupStatus(msgspec.Struct, frozen=True):
     totallag: Count
 
 
-class LagAnswer(msgspec.Struct, frozen=True):
-    """``GET /v3/kafka/C/consumer/G/lag``; a group Burrow does not know answers 404 with ``status.status`` NOTFOUND."""
+class Answer(msgspec.Struct, frozen=True):
+    """What every answer holds; with ``error: true`` often nothing else."""
 
     error: bool
     message: str
+
+
+class LagAnswer(Answer, frozen=True):
+    """``GET /v3/kafka/C/consumer/G/lag``; a group Burrow does not know answers 404 with ``status.status`` NOTFOUND."""
+
     status: GroupStatus
 
 
-class ClustersAnswer(msgspec.Struct, frozen=True):
+class ClustersAnswer(Answer, frozen=True):
     """``GET /v3/kafka``."""
 
-    error: bool
-    message: str
     clusters: list[str]
 
 
-class ConsumersAnswer(msgspec.Struct, frozen=True):
+class ConsumersAnswer(Answer, frozen=True):
     """``GET /v3/kafka/C/consumer``."""
 
-    error: bool
-    message: str
     consumers: list[str]
 
 
-class TopicsAnswer(msgspec.Struct, frozen=True):
+class TopicsAnswer(Answer, frozen=True):
     """``GET /v3/kafka/C/topic``."""
 
-    error: bool
-    message: str
     topics: list[str]
 
 
-class TopicAnswer(msgspec.Struct, frozen=True):
+class TopicAnswer(Answer, frozen=True):
     """``GET /v3/kafka/C/topic/T``: the log-end offsets of the partitions whose offset Burrow knows, in their order."""
 
-    error: bool
-    message: str
     offsets: list[int]
-
-
-class Refusal(msgspec.Struct, frozen=True):
-    """What every answer with ``error: true`` holds at least."""
-
-    error: bool
-    message: str

@@ -1,0 +1,56 @@
+"""Whether Burrow has read enough of a cluster's commits for its figures to be true."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+
+class Verdict(Enum):
+    """What to make of a cluster's answers."""
+
+    ADMITTED = auto()
+    BEHIND = auto()
+    OUT_OF_PATIENCE = auto()
+    """Still behind, but for so long that figures that may be wrong are better than none; said once each time."""
+
+
+@dataclass(slots=True)
+class CatchUp:
+    """Follows one cluster: Burrow is READY long before it has read the backlog of ``__consumer_offsets``.
+
+    ``max_lag`` is in messages, ``patience`` in seconds.
+    """
+
+    max_lag: int
+    patience: float
+    _seen_own: bool = False
+    _behind_since: float | None = None
+    _impatient: bool = False
+
+    def judge(self, own_lag: int | None, *, own_listed: bool, own_answered: bool, monotonic: float) -> Verdict:
+        """Judge one poll's answers.
+
+        ``own_listed`` tells whether Burrow lists a group of its own, ``own_answered`` whether it answered for it, and
+        ``own_lag`` how far that is behind, ``None`` as long as it has no commit. Without such a group there is nothing
+        to wait for, unless there once was one: then Burrow has just begun anew.
+        """
+        failed = own_listed and not own_answered
+        if failed and self._seen_own and self._behind_since is None:
+            return Verdict.ADMITTED  # one failed request tells nothing of Burrow's own progress
+        caught_up = own_lag is not None and own_lag <= self.max_lag
+        self._seen_own = self._seen_own or caught_up
+        if caught_up or not (own_listed or self._seen_own):
+            self._behind_since, self._impatient = None, False
+            return Verdict.ADMITTED
+        if self._behind_since is None:
+            self._behind_since = monotonic
+        return self._while_behind(monotonic)
+
+    def _while_behind(self, monotonic: float) -> Verdict:
+        if self._impatient:
+            return Verdict.ADMITTED
+        if self._behind_since is not None and monotonic - self._behind_since >= self.patience:
+            self._impatient = True
+            return Verdict.OUT_OF_PATIENCE
+        return Verdict.BEHIND

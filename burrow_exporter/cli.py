@@ -1,0 +1,163 @@
+"""The command line: its words, its help, and the exit codes."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections import Counter
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any
+
+import click
+
+from burrow_exporter import __version__, log
+from burrow_exporter.config import Config, ConfigError
+from burrow_exporter.demo import SimulatedBurrow
+from burrow_exporter.exporter import Exporter
+from burrow_exporter.flags import FLAGS, build_config, section
+from burrow_exporter.healthcheck import ask_healthy
+from burrow_exporter.server import bind
+from burrow_exporter.state import Poll
+
+FINE, COULD_NOT_RUN, WRONG_CONFIGURATION = 0, 1, 2
+LISTEN_FLAG = "--web.listen-address"
+
+HELP = """Prometheus metrics from LinkedIn Burrow's judgement of Kafka consumers.
+
+\b
+serve        poll Burrow and serve the metrics (what it does without a word)
+demo         the same on a simulated Burrow
+once         poll one time and print the page
+check        check the configuration, ask Burrow and say what it sees
+healthcheck  ask the running exporter whether it is healthy (for containers)
+
+Every flag has a twin in the environment, BURROW_EXPORTER_ and the flag in capitals with _ for . and -, such as
+BURROW_EXPORTER_BURROW_ADDRESS; repeatable ones are separated by white space there. A flag beats the environment.
+Durations are written as in Prometheus: 15s, 1m30s.
+"""
+
+
+class Command(click.Command):
+    """The command, whose help shows the flags by section."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write one section for each first part of the flags' names."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record:
+                sections.setdefault(getattr(parameter, "section", "other"), []).append(record)
+        for name, records in sections.items():
+            with formatter.section(f"Flags: {name}"):
+                formatter.write_dl(records)
+
+
+def serve(config: Config) -> int:
+    """Serve until a signal says stop."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        listener = bind(config.web.listen_address)
+    except ValueError as error:
+        raise ConfigError(LISTEN_FLAG, str(error)) from None
+    except OSError as error:
+        return give_up(f"{LISTEN_FLAG}: cannot listen on {config.web.listen_address}: {error}")
+    with listener:
+        return FINE if Exporter(config, stop).serve(listener) else COULD_NOT_RUN
+
+
+def demo(config: Config, size: dict[str, Any]) -> int:
+    """Serve on a simulated Burrow."""
+    with ExitStack() as stack:
+        try:
+            burrow = stack.enter_context(SimulatedBurrow(**size))
+        except (OSError, ValueError) as error:
+            return give_up(f"--demo.listen-address: cannot listen on {size['listen_address']}: {error}")
+        click.echo(f"A simulated Burrow answers at {burrow.address}", err=True)
+        real = config.burrows[0]
+        return serve(replace(config, burrows=(replace(real, address=burrow.address),)))
+
+
+def once(config: Config) -> int:
+    """Poll one time and print the page, if there is anything to print."""
+    exporter = Exporter(config, threading.Event())
+    polls = exporter.poll_once()
+    if not all(poll.good for poll in polls):
+        return COULD_NOT_RUN
+    for chunk in exporter.metrics(openmetrics=False, gzip=False).chunks:
+        sys.stdout.buffer.write(chunk)
+    sys.stdout.flush()
+    return FINE
+
+
+def check(config: Config) -> int:
+    """Poll one time and say what was seen."""
+    polls = Exporter(config, threading.Event()).poll_once()
+    for burrow, poll in zip(config.burrows, polls, strict=True):
+        click.echo(f"Burrow {burrow.name} at {burrow.address}: {'ok' if poll.good else 'FAILED'}")
+        for line in describe(poll):
+            click.echo(f"  {line}")
+    return FINE if all(poll.good for poll in polls) else COULD_NOT_RUN
+
+
+def describe(poll: Poll) -> list[str]:
+    """Return what a poll saw, a line each."""
+    lines = [f"{error.endpoint}: {error.reason}: {error.detail}" for error in poll.failures[:10]]
+    lines += [f"... and {len(poll.failures) - 10} failures more"] if len(poll.failures) > len(lines) else []
+    lines += [f"cluster {name}: Burrow has not caught up, lag {lag}" for name, lag in poll.behind.items()]
+    for cluster in poll.snapshot.clusters:
+        statuses = Counter(group.status for group in cluster.groups)
+        words = ", ".join(f"{count} {status}" for status, count in sorted(statuses.items()))
+        lines.append(f"cluster {cluster.name}: {cluster.listed_groups} groups listed, published: {words or 'none'}")
+        lines.append(f"cluster {cluster.name}: {cluster.listed_topics} topics listed, {len(cluster.topics)} published")
+    return lines
+
+
+def give_up(message: str) -> int:
+    """Say why it cannot run."""
+    click.echo(f"burrow-exporter: {message}", err=True)
+    return COULD_NOT_RUN
+
+
+@click.command(
+    cls=Command,
+    help=HELP,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
+    params=[
+        click.Argument(
+            ["word"],
+            type=click.Choice(["serve", "demo", "once", "check", "healthcheck"]),
+            default="serve",
+            metavar="[serve|demo|once|check|healthcheck]",
+        ),
+        *FLAGS,
+    ],
+)
+@click.version_option(__version__, prog_name="burrow-exporter", message="%(prog)s %(version)s")
+def command(word: str, **values: Any) -> int:  # noqa: ANN401  the flags' values
+    """Run what the word asks for and return the exit code."""
+    config = build_config(values)
+    log.set_up(values["log_level"], values["log_format"])
+    if word == "demo":
+        return demo(config, section("demo", values))
+    if word == "healthcheck":
+        complaint = ask_healthy(config.web.listen_address)
+        return give_up(complaint) if complaint else FINE
+    return {"serve": serve, "once": once, "check": check}[word](config)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line and return the exit code: 0 fine, 1 could not run, 2 wrong configuration."""
+    try:
+        return int(command.main(arguments, prog_name="burrow-exporter", standalone_mode=False) or FINE)
+    except click.ClickException as error:
+        message = error.format_message()
+    except ConfigError as error:
+        message = str(error)
+    except click.exceptions.Abort:
+        return COULD_NOT_RUN
+    click.echo(f"burrow-exporter: {message}", err=True)
+    return WRONG_CONFIGURATION

@@ -1,0 +1,117 @@
+"""Pieces of a page, compressed once each, and gzip members joined from them.
+
+A deflate stream may be cut at byte-aligned flushes; pieces that were compressed apart and end in a full flush can be
+joined in any order, and the check sum of the whole follows from theirs. So the page of one Burrow is compressed once a
+poll, whatever the other Burrows do, and a scrape adds its own few metrics without touching the large part.
+Source: RFC 1951 (deflate), RFC 1952 (gzip); the arithmetic of the check sum is that of zlib's ``crc32_combine``.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+LEVEL = 1
+CHUNK_BYTES = 64 * 1024
+RAW_DEFLATE = -zlib.MAX_WBITS
+GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
+EMPTY_FINAL_BLOCK = b"\x03\x00"
+CRC_POLYNOMIAL = 0xEDB88320
+ONE = 1 << 31
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Bytes in compressed form: raw deflate that ends in a full flush, CRC-32 and length of the plain bytes."""
+
+    deflated: bytes
+    crc: int
+    length: int
+
+    def plain(self) -> Iterator[bytes]:
+        """Yield the plain bytes in chunks of at most 64 KiB."""
+        decompressor = zlib.decompressobj(RAW_DEFLATE)
+        yield decompressor.decompress(self.deflated, CHUNK_BYTES)
+        while decompressor.unconsumed_tail:
+            yield decompressor.decompress(decompressor.unconsumed_tail, CHUNK_BYTES)
+        yield decompressor.flush()
+
+
+class PieceWriter:
+    """Compresses what is written to it, bit by bit, so that the plain whole never stands in memory."""
+
+    def __init__(self) -> None:
+        self._compressor = zlib.compressobj(LEVEL, zlib.DEFLATED, RAW_DEFLATE)
+        self._deflated: list[bytes] = []
+        self._crc = 0
+        self._length = 0
+
+    def write(self, data: bytes) -> None:
+        """Append ``data``."""
+        self._deflated.append(self._compressor.compress(data))
+        self._crc = zlib.crc32(data, self._crc)
+        self._length += len(data)
+
+    def finish(self) -> Piece:
+        """Return all that was written."""
+        self._deflated.append(self._compressor.flush(zlib.Z_FULL_FLUSH))
+        return Piece(b"".join(self._deflated), self._crc, self._length)
+
+
+def compress(data: bytes) -> Piece:
+    """Return ``data`` as one piece."""
+    writer = PieceWriter()
+    writer.write(data)
+    return writer.finish()
+
+
+def join(pieces: Iterable[Piece]) -> Piece:
+    """Return the pieces, one after the other, as one."""
+    deflated: list[bytes] = []
+    crc = length = 0
+    for piece in pieces:
+        deflated.append(piece.deflated)
+        crc = combine_crc(crc, piece.crc, piece.length)
+        length += piece.length
+    return Piece(b"".join(deflated), crc, length)
+
+
+def gzip_member(*pieces: Piece) -> list[bytes]:
+    """Return a whole gzip member that holds the pieces one after the other, as a short list of bytes."""
+    crc = length = 0
+    for piece in pieces:
+        crc = combine_crc(crc, piece.crc, piece.length)
+        length += piece.length
+    trailer = struct.pack("<LL", crc, length & 0xFFFFFFFF)
+    return [GZIP_HEADER, *(piece.deflated for piece in pieces), EMPTY_FINAL_BLOCK + trailer]
+
+
+def combine_crc(first: int, second: int, second_length: int) -> int:
+    """Return the CRC-32 of two strings, one after the other, from their own and the second one's length in bytes."""
+    return multiply(x_to_the(second_length * 8), first) ^ second
+
+
+@lru_cache(maxsize=1024)
+def x_to_the(power: int) -> int:
+    """Return x to the ``power`` modulo the polynomial of CRC-32."""
+    result, square = ONE, ONE >> 1
+    while power:
+        if power & 1:
+            result = multiply(result, square)
+        square = multiply(square, square)
+        power >>= 1
+    return result
+
+
+def multiply(left: int, right: int) -> int:
+    """Return the product of two polynomials over GF(2) modulo that of CRC-32, the highest bit for x to the 0."""
+    product = 0
+    while left:
+        if left & ONE:
+            product ^= right
+        left = (left << 1) & 0xFFFFFFFF
+        right = right >> 1 ^ (CRC_POLYNOMIAL if right & 1 else 0)
+    return product

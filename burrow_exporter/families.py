@@ -1,0 +1,187 @@
+"""The one table of every family made from Burrow's answers: name, help with its origin, labels, and the value.
+
+The exposition, the documentation, the lint test and the dashboards' test read it. Names, labels and values of the
+first ones are those of Burrow's own ``/metrics``. All are gauges. HELP holds no quote and no backslash, so that the
+text format and OpenMetrics write it alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from burrow_exporter.snapshot import GROUP_STATUS_CODES, PARTITION_STATUS_CODES, Cluster, Group, Topic
+
+Value = int | float | None
+Reading = TypeVar("Reading")
+Result = TypeVar("Result")
+
+CLUSTER_LABELS = ("cluster",)
+GROUP_LABELS = (*CLUSTER_LABELS, "consumer_group")
+PARTITION_LABELS = (*GROUP_LABELS, "topic", "partition")
+TOPIC_LABELS = (*CLUSTER_LABELS, "topic", "partition")
+INFO_LABELS = (*PARTITION_LABELS, "owner", "client_id")
+
+
+@dataclass(frozen=True)
+class Family(Generic[Reading, Result]):
+    """One metric family.
+
+    ``read`` takes a reading to its value, or for families by partition to their values in the order of the reading's
+    partitions; ``None`` stands for no sample.
+    """
+
+    name: str
+    help: str
+    labels: tuple[str, ...]
+    read: Callable[[Reading], Result]
+
+
+ClusterFamily = Family[Cluster, Value]
+GroupFamily = Family[Group, Value]
+PartitionFamily = Family[Group, Sequence[Value]]
+TopicFamily = Family[Topic, Sequence[Value]]
+
+
+def lag_seconds_max(group: Group) -> Value:
+    """Return the largest known lag in seconds of a group's partitions."""
+    return max((seconds for seconds in group.lag_seconds if seconds is not None), default=None)
+
+
+def unless_uncommitted(figure: int, group: Group) -> Value:
+    """Return ``figure`` for a group of which some commit is known; a sum of unknown lags is no lag."""
+    return figure if group.partitions or not group.uncommitted else None
+
+
+def complete_ratios(group: Group) -> Sequence[Value]:
+    """Return the filled share of Burrow's windows, the uncommitted partitions last; ``None`` where it is full."""
+    committed: list[Value] = [partition.complete if partition.complete < 1 else None for partition in group.partitions]
+    return committed + [0] * len(group.uncommitted)
+
+
+CLUSTER_FAMILIES: tuple[ClusterFamily, ...] = (
+    ClusterFamily(
+        "burrow_kafka_cluster_consumer_groups",
+        "Number of consumer groups that Burrow lists, before any filter (GET /v3/kafka/C/consumer).",
+        CLUSTER_LABELS,
+        lambda cluster: cluster.listed_groups,
+    ),
+    ClusterFamily(
+        "burrow_kafka_cluster_topics",
+        "Number of topics that Burrow lists, before any filter (GET /v3/kafka/C/topic).",
+        CLUSTER_LABELS,
+        lambda cluster: cluster.listed_topics,
+    ),
+    ClusterFamily(
+        "burrow_kafka_cluster_last_commit_timestamp_seconds",
+        "When Burrow last observed a commit of any group, its own included (largest end.observedAt of /lag): "
+        "a Burrow that lost Kafka goes on answering with frozen data.",
+        CLUSTER_LABELS,
+        lambda cluster: cluster.last_commit,
+    ),
+    ClusterFamily(
+        "burrow_kafka_cluster_burrow_lag",
+        "Lag in messages of the group with which Burrow itself reads __consumer_offsets (its totallag).",
+        CLUSTER_LABELS,
+        lambda cluster: cluster.burrow_lag,
+    ),
+)
+
+GROUP_FAMILIES: tuple[GroupFamily, ...] = (
+    GroupFamily(
+        "burrow_kafka_consumer_status",
+        "Status of the consumer group by Burrow: 1 OK, 2 WARN, 3 ERR (status.status of /lag).",
+        GROUP_LABELS,
+        lambda group: GROUP_STATUS_CODES.get(group.status),
+    ),
+    GroupFamily(
+        "burrow_kafka_consumer_lag_total",
+        "Sum of the lags of the consumer group in messages (status.totallag of /lag).",
+        GROUP_LABELS,
+        lambda group: unless_uncommitted(group.total_lag, group),
+    ),
+    GroupFamily(
+        "burrow_kafka_consumer_lag_max",
+        "Largest lag of a partition of the consumer group in messages (largest current_lag of /lag).",
+        GROUP_LABELS,
+        lambda group: unless_uncommitted(group.max_lag, group),
+    ),
+    GroupFamily(
+        "burrow_kafka_consumer_lag_seconds",
+        "Largest lag in seconds of a partition of the consumer group (derived from offsets and commit times).",
+        GROUP_LABELS,
+        lag_seconds_max,
+    ),
+    GroupFamily(
+        "burrow_kafka_consumer_partitions",
+        "Number of partitions of the consumer group, those without a commit included (partitions of /lag).",
+        GROUP_LABELS,
+        lambda group: len(group.partitions) + len(group.uncommitted),
+    ),
+)
+
+PARTITION_FAMILIES: tuple[PartitionFamily, ...] = (
+    PartitionFamily(
+        "burrow_kafka_topic_partition_status",
+        "Status of the partition by Burrow: 1 OK, 2 WARN, 4 STOP, 5 STALL, 6 REWIND (partitions[].status of /lag).",
+        PARTITION_LABELS,
+        lambda group: [PARTITION_STATUS_CODES.get(partition.status) for partition in group.partitions],
+    ),
+    PartitionFamily(
+        "burrow_kafka_consumer_partition_lag",
+        "Lag of the consumer group on the partition in messages (partitions[].current_lag of /lag).",
+        PARTITION_LABELS,
+        lambda group: [partition.current_lag for partition in group.partitions],
+    ),
+    PartitionFamily(
+        "burrow_kafka_consumer_partition_lag_seconds",
+        "Age in seconds of the first message that the consumer group has not read on the partition, 0 without lag "
+        "(derived from offsets and commit times).",
+        PARTITION_LABELS,
+        lambda group: group.lag_seconds,
+    ),
+    PartitionFamily(
+        "burrow_kafka_consumer_current_offset",
+        "Newest offset that the consumer group committed on the partition (partitions[].end.offset of /lag).",
+        PARTITION_LABELS,
+        lambda group: [partition.end.offset for partition in group.partitions if partition.end],
+    ),
+    PartitionFamily(
+        "burrow_kafka_consumer_partition_commit_timestamp_seconds",
+        "When the consumer group last committed on the partition (partitions[].end.timestamp of /lag).",
+        PARTITION_LABELS,
+        lambda group: [partition.end.timestamp / 1000 for partition in group.partitions if partition.end],
+    ),
+    PartitionFamily(
+        "burrow_kafka_consumer_partition_complete_ratio",
+        "Filled share of the window from which Burrow judges the partition (partitions[].complete of /lag), "
+        "0 without a commit; not published once it is 1.",
+        PARTITION_LABELS,
+        complete_ratios,
+    ),
+)
+
+PARTITION_INFO = PartitionFamily(
+    "burrow_kafka_consumer_partition_info",
+    "Who reads the partition: host and client id of the group member (partitions[].owner and client_id of /lag).",
+    INFO_LABELS,
+    lambda group: [1] * len(group.partitions),
+)
+
+TOPIC_FAMILIES: tuple[TopicFamily, ...] = (
+    TopicFamily(
+        "burrow_kafka_topic_partition_offset",
+        "Log-end offset of the partition (offsets of GET /v3/kafka/C/topic/T).",
+        TOPIC_LABELS,
+        lambda topic: topic.offsets,
+    ),
+)
+
+FAMILIES: tuple[Family[Any, Any], ...] = (
+    *GROUP_FAMILIES,
+    *PARTITION_FAMILIES,
+    PARTITION_INFO,
+    *TOPIC_FAMILIES,
+    *CLUSTER_FAMILIES,
+)

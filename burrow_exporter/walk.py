@@ -1,0 +1,213 @@
+"""One walk through a Burrow: every request of a poll, several at once, until all are answered or the deadline comes."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from queue import Empty, SimpleQueue
+from typing import Any, Generic, TypeVar
+
+from burrow_exporter.answers import GroupStatus
+from burrow_exporter.burrow import MAX_NAME_BYTES, BurrowClient, BurrowError, Endpoint, Reason
+from burrow_exporter.config import Filters
+from burrow_exporter.readings import (
+    OWN_GROUP_PREFIX,
+    is_too_long,
+    last_commit,
+    newest,
+    read_group,
+    unknown_statuses,
+)
+from burrow_exporter.snapshot import Group, Topic
+
+T = TypeVar("T")
+MAX_SLEEP = 1.0
+
+
+@dataclass(slots=True)
+class ClusterWalk:
+    """What a walk saw of one cluster. Lists are ``None``, and names missing in dicts, where no answer was usable.
+
+    ``groups`` holds ``None`` for a group that Burrow does not know (any more) or of which the filters leave nothing.
+    ``own`` are the answers for groups that may be Burrow's own. ``last_commit`` is in Unix seconds.
+    """
+
+    name: str
+    listed_groups: list[str] | None = None
+    listed_topics: list[str] | None = None
+    groups: dict[str, Group | None] = field(default_factory=dict)
+    topics: dict[str, Topic] = field(default_factory=dict)
+    own: dict[str, GroupStatus | None] = field(default_factory=dict)
+    last_commit: float | None = None
+
+
+@dataclass(slots=True)
+class WalkResult:
+    """What a walk saw: the clusters by name, ``None`` where Burrow was not ready or did not list them."""
+
+    clusters: dict[str, ClusterWalk] | None = None
+    failures: list[BurrowError] = field(default_factory=list)
+
+
+class Workers:
+    """Threads that work for one Burrow, as many as there may be requests under way at once.
+
+    They are daemons and are never joined: a request that hangs must not hold up the end of the process.
+    """
+
+    def __init__(self, count: int, name: str) -> None:
+        self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._count = count
+        for index in range(count):
+            threading.Thread(target=self._work, name=f"{name}-{index}", daemon=True).start()
+
+    def submit(self, job: Callable[[], None]) -> None:
+        """Let a thread run ``job``, which must not raise, after those submitted before."""
+        self._jobs.put(job)
+
+    def stop(self) -> None:
+        """Let every thread end after its present job and those before this call."""
+        for _ in range(self._count):
+            self._jobs.put(None)
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            job()
+
+
+class Walk:
+    """One walk. ``deadline`` is on the monotonic clock, ``stale_after`` in seconds.
+
+    ``tick`` is called about once a second while the walk lasts.
+    """
+
+    def __init__(
+        self,
+        client: BurrowClient,
+        workers: Workers,
+        filters: Filters,
+        *,
+        deadline: float,
+        stale_after: float,
+        tick: Callable[[], object] = lambda: None,
+    ) -> None:
+        self._client = client
+        self._workers = workers
+        self._filters = filters
+        self._deadline = deadline
+        self._stale_after = stale_after
+        self._tick = tick
+        self._finished: SimpleQueue[tuple[_Request[Any], Any]] = SimpleQueue()
+        self._pending: set[_Request[Any]] = set()
+        self._result = WalkResult()
+
+    def run(self) -> WalkResult:
+        """Ask for everything and return what was answered by the deadline."""
+        self._ask(_Request(Endpoint.READY, "readiness", self._client.check_ready, self._on_ready))
+        while self._pending and (left := self._deadline - time.monotonic()) > 0:
+            self._tick()
+            try:
+                request, outcome = self._finished.get(timeout=min(left, MAX_SLEEP))
+            except Empty:
+                continue
+            self._finish(request, outcome)
+        for request in self._pending:
+            self._fail(request.endpoint, Reason.DEADLINE, f"{request.what} was not answered before the poll's end")
+        return self._result
+
+    def _ask(self, request: _Request[T]) -> None:
+        self._pending.add(request)
+        self._workers.submit(partial(self._send, request))
+
+    def _send(self, request: _Request[T]) -> None:
+        """Make a request, in a worker's thread; nothing else of the walk is touched there."""
+        outcome: T | Exception
+        try:
+            outcome = request.call(self._deadline)
+        except Exception as error:  # noqa: BLE001  handed over to the walk, which raises what it does not expect
+            outcome = error
+        self._finished.put((request, outcome))
+
+    def _finish(self, request: _Request[T], outcome: T | Exception) -> None:
+        self._pending.remove(request)
+        try:
+            if isinstance(outcome, Exception):
+                raise outcome
+            request.then(outcome)
+        except BurrowError as error:
+            self._result.failures.append(error)
+
+    def _fail(self, endpoint: Endpoint, reason: Reason, detail: str) -> None:
+        self._result.failures.append(BurrowError(endpoint, reason, detail))
+
+    def _on_ready(self, _: None) -> None:
+        self._ask(_Request(Endpoint.CLUSTERS, "the list of clusters", self._client.clusters, self._on_clusters))
+
+    def _on_clusters(self, names: list[str]) -> None:
+        names = [name for name in self._usable(Endpoint.CLUSTERS, names) if self._filters.cluster.admits(name)]
+        self._result.clusters = {name: ClusterWalk(name) for name in names}
+        for name, cluster in self._result.clusters.items():
+            groups, topics = partial(self._client.groups, name), partial(self._client.topics, name)
+            on_groups, on_topics = partial(self._on_groups, cluster), partial(self._on_topics, cluster)
+            self._ask(_Request(Endpoint.CONSUMERS, f"the groups of {name!r}", groups, on_groups))
+            self._ask(_Request(Endpoint.TOPICS, f"the topics of {name!r}", topics, on_topics))
+
+    def _on_groups(self, cluster: ClusterWalk, names: list[str]) -> None:
+        cluster.listed_groups = list(dict.fromkeys(names))
+        for group in groups_to_ask(self._usable(Endpoint.CONSUMERS, names), self._filters):
+            call, then = partial(self._client.group, cluster.name, group), partial(self._on_group, cluster, group)
+            self._ask(_Request(Endpoint.LAG, f"group {group!r} of {cluster.name!r}", call, then))
+
+    def _on_topics(self, cluster: ClusterWalk, names: list[str]) -> None:
+        cluster.listed_topics = list(dict.fromkeys(names))
+        for topic in filter(self._filters.topic.admits, self._usable(Endpoint.TOPICS, names)):
+            call, then = partial(self._client.offsets, cluster.name, topic), partial(self._on_topic, cluster, topic)
+            self._ask(_Request(Endpoint.TOPIC, f"topic {topic!r} of {cluster.name!r}", call, then))
+
+    def _on_group(self, cluster: ClusterWalk, name: str, answer: GroupStatus | None) -> None:
+        if name.startswith(OWN_GROUP_PREFIX):
+            cluster.own[name] = answer
+        if answer is None:
+            cluster.groups[name] = None
+            return
+        cluster.last_commit = newest(cluster.last_commit, last_commit(answer))
+        group = read_group(answer, self._filters, read_at=time.time(), expires_at=self._expires_at())
+        cluster.groups[name] = group
+        if group and (words := unknown_statuses(group)):
+            self._fail(Endpoint.LAG, Reason.UNKNOWN_STATUS, f"group {name!r} has {', '.join(sorted(words))}")
+
+    def _on_topic(self, cluster: ClusterWalk, name: str, offsets: list[int]) -> None:
+        cluster.topics[name] = Topic(name, offsets, read_at=time.time(), expires_at=self._expires_at())
+
+    def _expires_at(self) -> float:
+        return time.monotonic() + self._stale_after
+
+    def _usable(self, endpoint: Endpoint, names: list[str]) -> list[str]:
+        """Return the names, each once, without those that are too long for a label."""
+        names = list(dict.fromkeys(names))
+        for name in filter(is_too_long, names):
+            self._fail(endpoint, Reason.NAME_TOO_LONG, f"{name[:40]!r}... has more than {MAX_NAME_BYTES} bytes")
+        return [name for name in names if not is_too_long(name)]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Request(Generic[T]):
+    """One request: ``what`` it asks for in words, ``call`` to make it (given the deadline), ``then`` for its answer."""
+
+    endpoint: Endpoint
+    what: str
+    call: Callable[[float], T]
+    then: Callable[[T], None]
+
+
+def groups_to_ask(names: list[str], filters: Filters) -> list[str]:
+    """Return the groups whose lag is asked for: those the filter admits, and Burrow's own.
+
+    The newest commit of a cluster is that of any group, filtered or not. Burrow's own group knows it, as it notes each
+    commit that it reads; where there is none (a denylist), every group is asked.
+    """
+    own = [name for name in names if name.startswith(OWN_GROUP_PREFIX)]
+    return [name for name in names if not own or name in own or filters.group.admits(name)]
