@@ -10,7 +10,10 @@ from typing import Annotated
 
 import msgspec
 
-Count = Annotated[int, msgspec.Meta(ge=0)]
+# JSON knows integers of any size; one that no float holds would break sums here and every scrape by Prometheus.
+LARGEST = 2**63 - 1
+Number = Annotated[int, msgspec.Meta(ge=-LARGEST, le=LARGEST)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=LARGEST)]
 
 
 class Commit(msgspec.Struct, frozen=True, gc=False, rename={"observed_at": "observedAt"}):
@@ -21,9 +24,9 @@ class Commit(msgspec.Struct, frozen=True, gc=False, rename={"observed_at": "obse
     ``None`` where it knew none.
     """
 
-    offset: int
-    timestamp: int
-    observed_at: int
+    offset: Number
+    timestamp: Number
+    observed_at: Number
     lag: Count | None
 
 
@@ -89,4 +92,4 @@ class TopicsAnswer(Answer, frozen=True):
 class TopicAnswer(Answer, frozen=True):
     """``GET /v3/kafka/C/topic/T``: the log-end offsets of the partitions whose offset Burrow knows, in their order."""
 
-    offsets: list[int]
+    offsets: list[Number]

@@ -200,7 +200,9 @@ class BurrowClient:
         set_deadline(time.monotonic() + timeout)
         # The adapter itself: Session.send adds hooks, cookies and redirects, none wanted (0.1 ms CPU a request less).
         with session.get_adapter(request.url).send(request, stream=True, timeout=(timeout, timeout)) as response:
-            return response.status_code, response.raw.read(MAX_ANSWER_BYTES + 1, decode_content=False)
+            body = response.raw.read(MAX_ANSWER_BYTES + 1, decode_content=False)
+            # Of an answer that is cut off, urllib3 returns what has come; only the next read tells.
+            return response.status_code, body + response.raw.read(1, decode_content=False)
 
     def _session(self) -> tuple[requests.Session, requests.PreparedRequest]:
         """Return this thread's session and the request from which each of its requests is copied."""

@@ -140,7 +140,8 @@ def give_up(message: str) -> int:
 def command(word: str, **values: Any) -> int:  # noqa: ANN401  the flags' values
     """Run what the word asks for and return the exit code."""
     config = build_config(values)
-    log.set_up(values["log_level"], values["log_format"])
+    # ``check`` tells what it saw itself.
+    log.set_up("error" if word == "check" else values["log_level"], values["log_format"])
     if word == "demo":
         return demo(config, section("demo", values))
     if word == "healthcheck":

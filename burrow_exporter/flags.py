@@ -124,7 +124,13 @@ FLAGS = (
         type=Duration(),
         show_default="off",
     ),
-    Flag("--metrics.disable", "Metric family to leave out; repeatable.", multiple=True, metavar="FAMILY"),
+    Flag(
+        "--metrics.disable",
+        "Metric family to leave out; repeatable.",
+        multiple=True,
+        metavar="FAMILY",
+        show_default="none",
+    ),
     Flag("--metrics.partition-info", "Publish owner and client id of each partition.", is_flag=True),
     Flag(
         "--web.listen-address",

@@ -20,7 +20,7 @@ from burrow_exporter.walk import Walk, Workers
 class Poller:
     """Polls one Burrow again and again, in a thread of its own, and hands each new state to ``publish``.
 
-    Polls keep a fixed rhythm and never overlap; a late one is not made up for.
+    Polls keep a fixed rhythm and never overlap; a late one is not made up for. ``clock`` tells Unix seconds.
     """
 
     def __init__(
@@ -30,15 +30,17 @@ class Poller:
         metrics: BurrowMetrics,
         publish: Callable[[Snapshot], None],
         stop: threading.Event,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._burrow = burrow
         self._schedule = schedule
         self._metrics = metrics
         self._publish = publish
         self._stop = stop
+        self._clock = clock
         self._client = BurrowClient(burrow.address, burrow.timeout, metrics, stop)
         self._workers = Workers(burrow.concurrency, f"burrow-{burrow.name}")
-        self._state = BurrowState(burrow, schedule.stale_after)
+        self._state = BurrowState(burrow)
         self.was_good = False
         self._log = structlog.get_logger().bind(burrow=burrow.name)
         self._thread = threading.Thread(target=self._run, name=f"poll-{burrow.name}", daemon=True)
@@ -59,14 +61,15 @@ class Poller:
             self._workers,
             self._burrow.filters,
             deadline=begun + self._schedule.deadline,
-            stale_after=self._schedule.stale_after,
+            expires_at=begun + self._schedule.stale_after,
             tick=self._drop_expired,
+            clock=self._clock,
         )
-        poll = self._state.absorb(walk.run(), time.time(), time.monotonic())
+        poll = self._state.absorb(walk.run(), self._clock(), time.monotonic())
         self.was_good = self.was_good or poll.good
         self._report(poll)
         self._publish(poll.snapshot)
-        self._metrics.polled(good=poll.good, at=time.time(), duration=time.monotonic() - begun)
+        self._metrics.polled(good=poll.good, at=self._clock(), duration=time.monotonic() - begun)
         return poll
 
     def _run(self) -> None:
@@ -76,7 +79,7 @@ class Poller:
                 self.poll()
             except Exception:  # noqa: BLE001  a fault in one poll must not end them all
                 self._log.exception("poll broke off")
-                self._metrics.polled(good=False, at=time.time(), duration=0)
+                self._metrics.polled(good=False, at=self._clock(), duration=0)
             turns = (time.monotonic() - begun) // self._schedule.interval + 1
             self._sleep_until(begun + turns * self._schedule.interval)
 

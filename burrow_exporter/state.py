@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from burrow_exporter.burrow import BurrowError
 from burrow_exporter.catchup import CatchUp, Verdict
 from burrow_exporter.config import BurrowConfig
 from burrow_exporter.readings import OWN_GROUP_PREFIX, is_own, newest, own_lag, trusted_topics
-from burrow_exporter.snapshot import Cluster, Group, Snapshot, Topic
+from burrow_exporter.snapshot import Cluster, Group, Snapshot
+from burrow_exporter.timelag import TimeLag
 from burrow_exporter.walk import ClusterWalk, WalkResult
 
 
@@ -33,26 +33,28 @@ class BurrowState:
     """Turns the walks of one Burrow into snapshots.
 
     Whatever fails costs only itself: a group, topic or cluster without a usable answer keeps its last reading until
-    that expires. Whatever Burrow no longer lists is gone at once. ``stale_after`` is in seconds.
+    that expires. Whatever Burrow no longer lists is gone at once.
     """
 
-    def __init__(self, burrow: BurrowConfig, stale_after: float) -> None:
+    def __init__(self, burrow: BurrowConfig) -> None:
         self.snapshot = Snapshot(burrow.name, (), 0.0)
         self._burrow = burrow
-        self._stale_after = stale_after
-        self._catch_ups: dict[str, CatchUp] = {}
+        self._clusters: dict[str, ClusterState] = {}
 
     def absorb(self, walk: WalkResult, now: float, monotonic: float) -> Poll:
         """Take in a walk that ended at ``now`` (Unix seconds), which is ``monotonic`` on the monotonic clock."""
         poll = Poll(good=walk.clusters == {}, snapshot=self.snapshot, failures=walk.failures)
         before = {cluster.name: cluster for cluster in self.snapshot.clusters}
-        clusters = [unread(cluster) for cluster in before.values()]
+        clusters: list[Cluster | None] = [unread(cluster) for cluster in before.values()]
         if walk.clusters is not None:
-            names = sorted(walk.clusters)
-            self._catch_ups = {name: self._catch_ups.get(name) or self._new_catch_up() for name in names}
-            merged = (self._cluster(walk.clusters[name], before.get(name), poll, monotonic) for name in names)
-            clusters = [cluster for cluster in merged if cluster]
-        poll.snapshot = self.snapshot = Snapshot(self._burrow.name, tuple(clusters), now).fresh(monotonic)
+            self._clusters = {name: self._state_of(name) for name in sorted(walk.clusters)}
+            moment = Moment(now, monotonic, walk.expires_at)
+            clusters = [
+                state.absorb(walk.clusters[name], before.get(name), poll, moment)
+                for name, state in self._clusters.items()
+            ]
+        snapshot = Snapshot(self._burrow.name, tuple(filter(None, clusters)), now)
+        poll.snapshot = self.snapshot = snapshot.fresh(monotonic)
         return poll
 
     def drop_expired(self, monotonic: float) -> bool:
@@ -60,59 +62,78 @@ class BurrowState:
         before, self.snapshot = self.snapshot, self.snapshot.fresh(monotonic)
         return self.snapshot is not before
 
-    def _new_catch_up(self) -> CatchUp:
-        return CatchUp(self._burrow.catch_up_lag, self._burrow.catch_up_timeout)
+    def _state_of(self, name: str) -> ClusterState:
+        return self._clusters.get(name) or ClusterState(self._burrow)
 
-    def _cluster(self, walk: ClusterWalk, before: Cluster | None, poll: Poll, monotonic: float) -> Cluster | None:
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When a walk ended, in Unix seconds and on the monotonic clock, and when what it read expires there."""
+
+    now: float
+    monotonic: float
+    expires_at: float
+
+
+class ClusterState:
+    """What is kept of one cluster from poll to poll, beside its last readings."""
+
+    def __init__(self, burrow: BurrowConfig) -> None:
+        self._filters = burrow.filters
+        self._catch_up = CatchUp(burrow.catch_up_lag, burrow.catch_up_timeout)
+        self._time_lag = TimeLag()
+
+    def absorb(self, walk: ClusterWalk, before: Cluster | None, poll: Poll, moment: Moment) -> Cluster | None:
+        """Return the cluster after a walk, given what was published ``before``; note in ``poll`` how it went."""
         if walk.listed_groups is None or walk.listed_topics is None:
             return before and unread(before)
         lag = own_lag(answer for answer in walk.own.values() if answer)
-        verdict = self._judge(walk, lag, monotonic)
-        if verdict is Verdict.OUT_OF_PATIENCE:
-            poll.out_of_patience[walk.name] = lag
-        if verdict is Verdict.BEHIND:
-            poll.behind[walk.name] = lag
-            groups, topics = before.groups if before else (), before.topics if before else ()
-            unreadable = len(walk.listed_groups)
-        else:
-            poll.good = True
-            groups, unreadable = self._groups(walk, before.groups if before else ())
-            topics = self._topics(walk, before.topics if before else ())
         cluster = Cluster(
             name=walk.name,
-            groups=groups,
-            topics=trusted_topics(topics, groups),
+            groups=before.groups if before else (),
+            topics=before.topics if before else (),
             listed_groups=len(walk.listed_groups),
             listed_topics=len(walk.listed_topics),
             last_commit=newest(walk.last_commit, before.last_commit if before else None),
-            burrow_lag=lag if walk.own or not before else before.burrow_lag,
-            unreadable_groups=unreadable,
-            expires_at=monotonic + self._stale_after,
+            burrow_lag=before.burrow_lag if before and not walk.own else lag,
+            unreadable_groups=len(walk.listed_groups),
+            expires_at=moment.expires_at,
         )
-        return cluster if before or verdict is not Verdict.BEHIND else None
+        verdict = self._judge(walk, lag, moment.monotonic)
+        if verdict is Verdict.BEHIND:
+            poll.behind[walk.name] = lag
+            return before and cluster
+        if verdict is Verdict.OUT_OF_PATIENCE:
+            poll.out_of_patience[walk.name] = lag
+        poll.good = True
+        return self._read(cluster, walk, moment.now)
 
     def _judge(self, walk: ClusterWalk, lag: int | None, monotonic: float) -> Verdict:
-        """Judge whether Burrow has caught up with a cluster, of which its own group is ``lag`` messages behind."""
+        """Judge whether Burrow has caught up with the cluster, of which its own group is ``lag`` messages behind."""
         candidates = [name for name in walk.listed_groups or () if name.startswith(OWN_GROUP_PREFIX)]
         others = [name for name, answer in walk.own.items() if answer and not is_own(answer)]
-        return self._catch_ups[walk.name].judge(
+        return self._catch_up.judge(
             lag,
             own_listed=len(candidates) > len(others),
             own_answered=len(candidates) == len(walk.own),
             monotonic=monotonic,
         )
 
-    def _groups(self, walk: ClusterWalk, before: Iterable[Group]) -> tuple[tuple[Group, ...], int]:
-        """Return the readings of the listed groups, and how many of them had no usable answer."""
-        listed = sorted(filter(self._burrow.filters.group.admits, walk.listed_groups or ()))
-        known: dict[str, Group | None] = {group.name: group for group in before}
-        readings = ((known | walk.groups).get(name) for name in listed)
-        return tuple(filter(None, readings)), len(set(listed) - walk.groups.keys())
-
-    def _topics(self, walk: ClusterWalk, before: Iterable[Topic]) -> tuple[Topic, ...]:
-        """Return the readings of the listed topics."""
-        known = {topic.name: topic for topic in before} | walk.topics
-        return tuple(known[name] for name in sorted(walk.listed_topics or ()) if name in known)
+    def _read(self, cluster: Cluster, walk: ClusterWalk, now: float) -> Cluster:
+        """Return the cluster with the groups and topics of the walk, and its old ones where the walk has none."""
+        listed = sorted(filter(self._filters.group.admits, walk.listed_groups or ()))
+        known_groups: dict[str, Group | None] = {group.name: group for group in cluster.groups}
+        known_groups |= walk.groups
+        groups = [group for group in map(known_groups.get, listed) if group]
+        known_topics = {topic.name: topic for topic in cluster.topics} | walk.topics
+        topics = trusted_topics(filter(None, map(known_topics.get, sorted(walk.listed_topics or ()))), groups)
+        lags = self._time_lag.update(groups, topics, now)
+        return replace(
+            cluster,
+            groups=tuple(replace(group, lag_seconds=each) for group, each in zip(groups, lags, strict=True)),
+            topics=topics,
+            unreadable_groups=len(set(listed) - walk.groups.keys()),
+        )
 
 
 def unread(cluster: Cluster) -> Cluster:

@@ -46,8 +46,12 @@ class ClusterWalk:
 
 @dataclass(slots=True)
 class WalkResult:
-    """What a walk saw: the clusters by name, ``None`` where Burrow was not ready or did not list them."""
+    """What a walk saw: the clusters by name, ``None`` where Burrow was not ready or did not list them.
 
+    Its readings expire at ``expires_at`` (monotonic seconds).
+    """
+
+    expires_at: float
     clusters: dict[str, ClusterWalk] | None = None
     failures: list[BurrowError] = field(default_factory=list)
 
@@ -79,9 +83,9 @@ class Workers:
 
 
 class Walk:
-    """One walk. ``deadline`` is on the monotonic clock, ``stale_after`` in seconds.
+    """One walk. ``deadline`` and ``expires_at``, that of every reading it brings, are on the monotonic clock.
 
-    ``tick`` is called about once a second while the walk lasts.
+    ``tick`` is called about once a second while the walk lasts. ``clock`` tells Unix seconds.
     """
 
     def __init__(
@@ -91,18 +95,20 @@ class Walk:
         filters: Filters,
         *,
         deadline: float,
-        stale_after: float,
+        expires_at: float,
         tick: Callable[[], object] = lambda: None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._client = client
         self._workers = workers
         self._filters = filters
         self._deadline = deadline
-        self._stale_after = stale_after
+        self._expires_at = expires_at
         self._tick = tick
+        self._clock = clock
         self._finished: SimpleQueue[tuple[_Request[Any], Any]] = SimpleQueue()
         self._pending: set[_Request[Any]] = set()
-        self._result = WalkResult()
+        self._result = WalkResult(expires_at)
 
     def run(self) -> WalkResult:
         """Ask for everything and return what was answered by the deadline."""
@@ -174,16 +180,13 @@ class Walk:
             cluster.groups[name] = None
             return
         cluster.last_commit = newest(cluster.last_commit, last_commit(answer))
-        group = read_group(answer, self._filters, read_at=time.time(), expires_at=self._expires_at())
+        group = read_group(answer, self._filters, read_at=self._clock(), expires_at=self._expires_at)
         cluster.groups[name] = group
         if group and (words := unknown_statuses(group)):
             self._fail(Endpoint.LAG, Reason.UNKNOWN_STATUS, f"group {name!r} has {', '.join(sorted(words))}")
 
     def _on_topic(self, cluster: ClusterWalk, name: str, offsets: list[int]) -> None:
-        cluster.topics[name] = Topic(name, offsets, read_at=time.time(), expires_at=self._expires_at())
-
-    def _expires_at(self) -> float:
-        return time.monotonic() + self._stale_after
+        cluster.topics[name] = Topic(name, offsets, read_at=self._clock(), expires_at=self._expires_at)
 
     def _usable(self, endpoint: Endpoint, names: list[str]) -> list[str]:
         """Return the names, each once, without those that are too long for a label."""

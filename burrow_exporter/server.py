@@ -1,0 +1,292 @@
+"""The HTTP side: the socket, the ASGI application, and the thread that serves it.
+
+The paths are the telemetry path, ``/`` (a page for humans), ``/-/healthy`` and ``/-/ready``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+import uvicorn
+
+from burrow_exporter.connections import (
+    ACCEPTED_AT_ONCE,
+    BACKLOG,
+    DEFAULT_LIMITS,
+    LimitedProtocol,
+    Limits,
+    Receive,
+    Scope,
+    Send,
+    bind,
+    drop_all,
+    url,
+)
+
+__all__ = ["Application", "Body", "Content", "Limits", "Server", "bind"]
+
+TEXT = "text/plain; version=0.0.4; charset=utf-8"
+OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+CHUNK_BYTES = 64 * 1024
+CONTENT_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """What an answer carries: pieces of any size, and the number of bytes in all of them."""
+
+    chunks: Iterable[bytes]
+    length: int
+
+
+class Content(Protocol):
+    """What there is to serve. It is called in the server's thread and must not wait for anything."""
+
+    def metrics(self, *, openmetrics: bool, gzip: bool) -> Body:
+        """Return the page in OpenMetrics 1.0 or text format 0.0.4, compressed or not."""
+
+    def landing(self) -> bytes:
+        """Return the landing page, HTML in UTF-8."""
+
+    def is_healthy(self) -> bool:
+        """Tell whether the exporter works."""
+
+    def is_ready(self) -> bool:
+        """Tell whether there is something of a Burrow to scrape."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One HTTP answer; ``headers`` are those beyond Content-Type and Content-Length."""
+
+    status: int
+    content_type: str
+    body: Body
+    headers: tuple[tuple[str, str], ...] = ()
+
+    def head(self) -> list[tuple[bytes, bytes]]:
+        """Return the headers as ASGI wants them."""
+        headers = (
+            ("content-type", self.content_type),
+            ("content-length", str(self.body.length)),
+            ("x-content-type-options", "nosniff"),
+            *self.headers,
+        )
+        return [(name.encode(), value.encode()) for name, value in headers]
+
+
+class Application:
+    """The ASGI application; ``telemetry_path`` hides whatever else would stand on that path."""
+
+    def __init__(self, content: Content, telemetry_path: str) -> None:
+        self._content = content
+        self._routes: dict[str, Callable[[Scope], Answer]] = {
+            "/": self._landing,
+            "/-/healthy": self._healthy,
+            "/-/ready": self._ready,
+            telemetry_path: self._metrics,
+        }
+
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        """Answer one request; its body is not read."""
+        answer = self._answer(scope)
+        await send({"type": "http.response.start", "status": answer.status, "headers": answer.head()})
+        if scope["method"] != "HEAD":
+            for piece in pieces(answer.body.chunks):
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+                # A client that reads fast never makes ``send`` wait: let the others have their turn.
+                await asyncio.sleep(0)
+        await send({"type": "http.response.body", "body": b""})
+
+    def _answer(self, scope: Scope) -> Answer:
+        route = self._routes.get(scope["path"])
+        if route is None:
+            return plain(404, "Not found.")
+        if scope["method"] not in {"GET", "HEAD"}:
+            return plain(405, "Method not allowed.", ("allow", "GET, HEAD"))
+        try:
+            return route(scope)
+        except Exception:
+            log.exception("request failed", path=scope["path"])
+            return plain(500, "The answer could not be made; the exporter's log says why.")
+
+    def _metrics(self, scope: Scope) -> Answer:
+        openmetrics = prefers_openmetrics(header(scope, b"accept"))
+        gzip = accepts_gzip(header(scope, b"accept-encoding"))
+        headers = [("vary", "Accept, Accept-Encoding")]
+        if gzip:
+            headers.append(("content-encoding", "gzip"))
+        body = self._content.metrics(openmetrics=openmetrics, gzip=gzip)
+        return Answer(200, OPENMETRICS if openmetrics else TEXT, body, tuple(headers))
+
+    def _landing(self, _scope: Scope) -> Answer:
+        page = self._content.landing()
+        headers = (("content-security-policy", CONTENT_POLICY), ("referrer-policy", "no-referrer"))
+        return Answer(200, "text/html; charset=utf-8", Body((page,), len(page)), headers)
+
+    def _healthy(self, _scope: Scope) -> Answer:
+        return plain(200, "Healthy.") if self._content.is_healthy() else plain(503, "Not healthy.")
+
+    def _ready(self, _scope: Scope) -> Answer:
+        return plain(200, "Ready.") if self._content.is_ready() else plain(503, "Not ready.")
+
+
+def plain(status: int, text: str, *headers: tuple[str, str]) -> Answer:
+    """Return a short answer for humans, not to be kept."""
+    body = f"{text}\n".encode()
+    return Answer(
+        status, "text/plain; charset=utf-8", Body((body,), len(body)), (("cache-control", "no-store"), *headers)
+    )
+
+
+def pieces(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Cut ``chunks`` into pieces of at most 64 KiB, the most that an unread answer holds in memory."""
+    for chunk in chunks:
+        for start in range(0, len(chunk), CHUNK_BYTES):
+            yield chunk[start : start + CHUNK_BYTES]
+
+
+def header(scope: Scope, name: bytes) -> str:
+    """Return a request's header, lines of the same name joined, or an empty string."""
+    return ",".join(value.decode("latin-1") for key, value in scope["headers"] if key == name)
+
+
+def prefers_openmetrics(accept: str) -> bool:
+    """Tell whether an Accept header (RFC 9110, 12.5.1) rates OpenMetrics 1.0.0 above text format 0.0.4.
+
+    The negotiator of prometheus_client takes the first type it knows, whatever its q, and echoes any version.
+    """
+    choices = preferences(accept)
+    return quality(choices, "application/openmetrics-text", "1.0.0") > quality(choices, "text/plain", "0.0.4")
+
+
+def quality(choices: list[tuple[str, dict[str, str], float]], media_type: str, version: str) -> float:
+    """Return the q-value, 0 to 1, of the most specific of ``choices`` that ``media_type`` in ``version`` satisfies."""
+    ranges = ("*/*", f"{media_type.partition('/')[0]}/*", media_type)
+    matching = (
+        (ranges.index(name), "version" in parameters, weight)
+        for name, parameters, weight in choices
+        if name in ranges and parameters.get("version", version) == version
+    )
+    return max(matching, default=(0, False, 0.0))[2]
+
+
+def accepts_gzip(accept_encoding: str) -> bool:
+    """Tell whether an Accept-Encoding header (RFC 9110, 12.5.3) allows gzip and does not rate plain bytes above it."""
+    weights = {name: weight for name, _, weight in preferences(accept_encoding)}
+    gzip = weights.get("gzip", weights.get("x-gzip", weights.get("*", 0.0)))
+    return gzip > 0 and gzip >= weights.get("identity", 0.0)
+
+
+def preferences(value: str) -> list[tuple[str, dict[str, str], float]]:
+    """Return name, parameters and q-value, 0 to 1, of each choice; a q-value that cannot be read is 0."""
+    choices = []
+    for choice in value.lower().split(","):
+        name, *rest = (part.strip() for part in choice.split(";"))
+        pairs = (part.partition("=") for part in rest)
+        parameters = {key.strip(): text.strip().strip('"') for key, _, text in pairs}
+        try:
+            weight = float(parameters.get("q", "1"))
+        except ValueError:
+            weight = 0.0
+        choices.append((name, parameters, weight if 0 <= weight <= 1 else 0.0))
+    return choices
+
+
+class Server:
+    """Serves ``content`` on a listening socket, from a thread of its own that does not keep the process alive.
+
+    ``address`` is a URL for humans. The socket is the server's from now on.
+    """
+
+    def __init__(
+        self, content: Content, sock: socket.socket, telemetry_path: str, limits: Limits = DEFAULT_LIMITS
+    ) -> None:
+        self.address = url(sock)
+        self._sock = sock
+        self._grace_seconds = limits.grace_seconds
+        self._serving = threading.Event()
+        self._uvicorn = BoundedServer(config(Application(content, telemetry_path), limits), limits, self._serving)
+        self._thread = threading.Thread(target=self._run, name="server", daemon=True)
+
+    def start(self) -> None:
+        """Return when the server serves; raise ``RuntimeError`` when it cannot."""
+        self._thread.start()
+        self._serving.wait()
+        if not self._uvicorn.started:
+            reason = "the HTTP server did not start"
+            raise RuntimeError(reason)
+
+    def stop(self) -> None:
+        """Stop listening, let answers under way end within the grace time, drop the rest; takes a second at most."""
+        self._uvicorn.should_exit = True
+        if self._thread.ident is None:
+            self._sock.close()
+        else:
+            self._thread.join(self._grace_seconds + 0.5)
+
+    def is_alive(self) -> bool:
+        """Tell whether the server's thread serves."""
+        return self._thread.is_alive() and self._uvicorn.started
+
+    def _run(self) -> None:
+        try:
+            self._uvicorn.run(sockets=[self._sock])
+        except Exception:
+            log.exception("the HTTP server has died")
+        finally:
+            self._sock.close()
+            self._serving.set()
+
+
+class BoundedServer(uvicorn.Server):
+    """uvicorn's server, which tells when it serves and drops what is left at the end of the grace time."""
+
+    def __init__(self, configuration: uvicorn.Config, limits: Limits, serving: threading.Event) -> None:
+        super().__init__(configuration)
+        self._grace_seconds = limits.grace_seconds
+        self._serving = serving
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen; asyncio takes one number for the kernel's queue and for how many it accepts at a time."""
+        await super().startup(sockets)
+        for sock in sockets or ():
+            sock.listen(BACKLOG)
+        self._serving.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End: uvicorn waits for open connections for as long as they like, or whole seconds."""
+        asyncio.get_running_loop().call_later(self._grace_seconds, drop_all, self.server_state.connections)
+        await super().shutdown(sockets)
+
+
+def config(application: Application, limits: Limits) -> uvicorn.Config:
+    """Return uvicorn's configuration: nothing from the environment, no logs of its own, the limited protocol."""
+    return uvicorn.Config(
+        application,
+        loop="asyncio",
+        http=type("Protocol", (LimitedProtocol,), {"limits": limits}),
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        workers=1,
+        log_config=None,
+        log_level="critical",
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        backlog=ACCEPTED_AT_ONCE,
+        timeout_keep_alive=limits.idle_seconds,
+        timeout_graceful_shutdown=1,
+        h11_max_incomplete_event_size=limits.head_bytes,
+    )
