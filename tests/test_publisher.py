@@ -1,0 +1,94 @@
+"""Tests of publisher.py and selfmetrics.py: the page that scrapes get."""
+
+from __future__ import annotations
+
+import gzip
+
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+
+from burrow_exporter.burrow import Endpoint, Reason
+from burrow_exporter.exposition import Renderer
+from burrow_exporter.publisher import Publisher
+from burrow_exporter.selfmetrics import SelfMetrics
+from burrow_exporter.snapshot import Cluster, Snapshot
+from pages import samples_in, select
+
+
+def snapshot(burrow: str, *clusters: str) -> Snapshot:
+    """Return a snapshot of clusters without anything in them."""
+    empty = (Cluster(name, (), (), 3, 4, None, None, 0, 0) for name in clusters)
+    return Snapshot(burrow, tuple(empty), 0)
+
+
+def page(publisher: Publisher, *, openmetrics: bool = False, compressed: bool = False) -> str:
+    """Return the page as text, after a look at its length."""
+    body = publisher.metrics(openmetrics=openmetrics, gzip=compressed)
+    data = b"".join(body.chunks)
+    assert body.length == len(data)
+    return (gzip.decompress(data) if compressed else data).decode()
+
+
+def test_a_page_is_the_union_of_what_each_burrow_published_last() -> None:
+    """A Burrow's snapshot replaces its own part and leaves the others' alone."""
+    publisher = Publisher(SelfMetrics(), {"a": Renderer(), "b": Renderer()})
+    publisher.publish(snapshot("b", "east"))
+    publisher.publish(snapshot("a", "west", "north"))
+    publisher.publish(snapshot("a", "west"))
+    samples = samples_in(page(publisher))
+    assert {"east": 3.0, "west": 3.0} == select(samples, "burrow_kafka_cluster_consumer_groups", "cluster")
+    assert 4 == samples["burrow_exporter_series", frozenset()]
+
+
+def test_plain_and_gzip_text_and_openmetrics_say_the_same() -> None:
+    """Four pages of one moment differ in nothing but their form; OpenMetrics ends with its mark."""
+    metrics = SelfMetrics()
+    publisher = Publisher(metrics, {"a": Renderer()})
+    publisher.publish(snapshot("a", "west"))
+    metrics.of_burrow("a").failed(Endpoint.LAG, Reason.TIMEOUT)
+    steady = ("process_", "python_gc_")
+    pages = []
+    for compressed in (False, True):
+        text = samples_in(page(publisher, compressed=compressed))
+        openmetrics = page(publisher, openmetrics=True, compressed=compressed)
+        assert openmetrics.endswith("# EOF\n")
+        pages += [text, samples_in(openmetrics, parse_openmetrics)]
+    first, *others = [{k: v for k, v in each.items() if not k[0].startswith(steady)} for each in pages]
+    assert [first] * 3 == others
+
+
+def test_own_metrics_are_served_from_the_start() -> None:
+    """Before the first poll there are counters at 0, so that the first failure shows as an increase."""
+    metrics = SelfMetrics()
+    metrics.of_burrow("a")
+    samples = samples_in(page(Publisher(metrics, {"a": Renderer()})))
+    label = frozenset({("burrow", "a")})
+    zeros = ("burrow_up", "polls_total", "poll_failures_total", "refused_clusters")
+    assert [0] * 4 == [samples[f"burrow_exporter_{name}", label] for name in zeros]
+    assert 0 == samples["burrow_exporter_requests_total", label | {("endpoint", "lag")}]
+    assert "process_resident_memory_bytes" in {name for name, _ in samples}
+    assert not [name for name, _ in samples if name.endswith("_created")]
+
+
+def test_the_page_tells_its_own_size() -> None:
+    """``page_bytes`` is the size of the page as published, up to the digits of the metrics that change."""
+    publisher = Publisher(SelfMetrics(), {"a": Renderer()})
+    publisher.publish(snapshot("a", "west"))
+    text = page(publisher)
+    told = {
+        (dict(labels)["format"], dict(labels)["encoding"]): value
+        for (name, labels), value in samples_in(text).items()
+        if name == "burrow_exporter_page_bytes"
+    }
+    assert {"text", "openmetrics"} == {form for form, _ in told}
+    assert abs(told["text", "plain"] - len(text)) < 0.1 * len(text)
+    assert told["text", "gzip"] < told["text", "plain"] / 2
+
+
+def test_clusters_that_are_gone_leave_no_count_of_unreadable_groups() -> None:
+    """Their series end with the poll that no longer sees them."""
+    metrics = SelfMetrics()
+    burrow = metrics.of_burrow("a")
+    burrow.unreadable([("west", 1), ("east", 0)])
+    burrow.unreadable([("east", 2)])
+    samples = samples_in(page(Publisher(metrics, {"a": Renderer()})))
+    assert {"east": 2.0} == select(samples, "burrow_exporter_unreadable_groups", "cluster")
