@@ -8,21 +8,22 @@ import threading
 from collections import Counter
 from contextlib import ExitStack
 from dataclasses import replace
+from queue import SimpleQueue
 from typing import Any
 
 import click
 
 from burrow_exporter import __version__, log
 from burrow_exporter.config import Config, ConfigError
+from burrow_exporter.connections import bind
 from burrow_exporter.demo import SimulatedBurrow
 from burrow_exporter.exporter import Exporter
 from burrow_exporter.flags import FLAGS, build_config, section
 from burrow_exporter.healthcheck import ask_healthy
-from burrow_exporter.server import bind
 from burrow_exporter.state import Poll
 
 FINE, COULD_NOT_RUN, WRONG_CONFIGURATION = 0, 1, 2
-LISTEN_FLAG = "--web.listen-address"
+LISTEN_FLAG, DEMO_LISTEN_FLAG = "--web.listen-address", "--demo.listen-address"
 
 HELP = """Prometheus metrics from LinkedIn Burrow's judgement of Kafka consumers.
 
@@ -56,9 +57,7 @@ class Command(click.Command):
 
 def serve(config: Config) -> int:
     """Serve until a signal says stop."""
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = stop_on_signals()
     try:
         listener = bind(config.web.listen_address)
     except ValueError as error:
@@ -69,13 +68,32 @@ def serve(config: Config) -> int:
         return FINE if Exporter(config, stop).serve(listener) else COULD_NOT_RUN
 
 
+def stop_on_signals() -> threading.Event:
+    """Return an event that SIGTERM and SIGINT set.
+
+    Not in the handler: it runs in the main thread, which may hold the lock of the very event while it waits for it.
+    """
+    stop, signals = threading.Event(), SimpleQueue[int]()
+
+    def watch() -> None:
+        signals.get()
+        stop.set()
+
+    threading.Thread(target=watch, name="signals", daemon=True).start()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, _: signals.put(number))
+    return stop
+
+
 def demo(config: Config, size: dict[str, Any]) -> int:
     """Serve on a simulated Burrow."""
     with ExitStack() as stack:
         try:
             burrow = stack.enter_context(SimulatedBurrow(**size))
-        except (OSError, ValueError) as error:
-            return give_up(f"--demo.listen-address: cannot listen on {size['listen_address']}: {error}")
+        except (ValueError, OverflowError) as error:
+            raise ConfigError(DEMO_LISTEN_FLAG, str(error)) from None
+        except OSError as error:
+            return give_up(f"{DEMO_LISTEN_FLAG}: cannot listen on {size['listen_address']}: {error}")
         click.echo(f"A simulated Burrow answers at {burrow.address}", err=True)
         real = config.burrows[0]
         return serve(replace(config, burrows=(replace(real, address=burrow.address),)))
@@ -101,6 +119,15 @@ def check(config: Config) -> int:
         for line in describe(poll):
             click.echo(f"  {line}")
     return FINE if all(poll.good for poll in polls) else COULD_NOT_RUN
+
+
+def healthcheck(config: Config) -> int:
+    """Ask the running exporter whether it is healthy."""
+    try:
+        complaint = ask_healthy(config.web.listen_address)
+    except ValueError as error:
+        raise ConfigError(LISTEN_FLAG, str(error)) from None
+    return give_up(f"healthcheck: {complaint}") if complaint else FINE
 
 
 def describe(poll: Poll) -> list[str]:
@@ -145,8 +172,7 @@ def command(word: str, **values: Any) -> int:  # noqa: ANN401  the flags' values
     if word == "demo":
         return demo(config, section("demo", values))
     if word == "healthcheck":
-        complaint = ask_healthy(config.web.listen_address)
-        return give_up(complaint) if complaint else FINE
+        return healthcheck(config)
     return {"serve": serve, "once": once, "check": check}[word](config)
 
 

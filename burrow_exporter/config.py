@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 from burrow_exporter.families import FAMILIES
 
 INTERNAL_TOPIC = "__consumer_offsets"
 DURATION_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "y": 31536000}
-DURATION = re.compile("".join(rf"(?:(\d+){unit})?" for unit in reversed(DURATION_UNITS)))
+ADDRESS = re.compile(r"https?://(\[[0-9a-fA-F:.]+(%\w+)?\]|[\w.-]+)(:(?P<port>[0-9]{1,5}))?(/[^\s\x00-\x1f]*)?")
+LARGEST_PORT = 65535
+LONGEST_DURATION = 2**63 / 1e9
+DURATION = re.compile("".join(rf"(?:([0-9]+){unit})?" for unit in reversed(DURATION_UNITS)))
 
 
 class ConfigError(ValueError):
@@ -32,7 +34,12 @@ def parse_duration(text: str) -> float:
     if not text or match is None:
         message = f"{text!r} is not a duration such as 15s or 1m30s"
         raise ValueError(message)
-    return sum(int(digits or 0) * DURATION_UNITS[unit] for digits, unit in zip(match.groups(), UNITS_DOWN, strict=True))
+    parts = zip(match.groups(), UNITS_DOWN, strict=True)
+    seconds = sum(int(digits or 0) * DURATION_UNITS[unit] for digits, unit in parts)
+    if seconds > LONGEST_DURATION:
+        message = f"{text!r} is out of range"
+        raise ValueError(message)
+    return seconds
 
 
 UNITS_DOWN = tuple(reversed(DURATION_UNITS))
@@ -123,7 +130,7 @@ class WebConfig:
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
-        usable = re.fullmatch(r"/[\w.~/-]*", self.telemetry_path) and not self.telemetry_path.startswith("/-/")
+        usable = re.fullmatch(r"/[a-zA-Z0-9_.~/-]*", self.telemetry_path) and not self.telemetry_path.startswith("/-/")
         require("--web.telemetry-path", bool(usable), "must begin with /, be plain, and not lie under /-/")
 
 
@@ -145,11 +152,8 @@ def require(key: str, condition: bool, message: str) -> None:  # noqa: FBT001  a
 
 def check_address(key: str, address: str) -> None:
     """Raise ``ConfigError`` unless ``address`` is a base URL of a Burrow, free of credentials."""
-    try:
-        parts = urlsplit(address)
-        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
-    except ValueError:
-        raise ConfigError(key, "is not an address such as http://burrow:8000") from None
-    require(key, "@" not in parts.netloc, "must not hold credentials")
+    require(key, "@" not in address, "must not hold credentials")
+    require(key, not set("?#") & set(address), f"{address!r} must end with the path")
+    match = ADDRESS.fullmatch(address)
+    usable = match and 0 < int(match["port"] or 1) <= LARGEST_PORT
     require(key, bool(usable), f"{address!r} is not an address such as http://burrow:8000")
-    require(key, not parts.query and not parts.fragment, f"{address!r} must end with the path")

@@ -203,8 +203,8 @@ def bind(listen_address: str) -> socket.socket:
         raise ValueError(reason)
     host = str(ipaddress.IPv6Address(match["ipv6"])) if match["ipv6"] else match["host"]
     sock = _listen(host, int(match["port"]))
-    # Connections inherit these, under TLS too. asyncio sets TCP_NODELAY only on sockets that were made with IPPROTO_TCP,
-    # and create_server makes them without: on reused connections every answer then took 40 ms.
+    # Connections inherit these, under TLS too. asyncio sets TCP_NODELAY only on sockets made with IPPROTO_TCP, and
+    # create_server makes them without: on reused connections every answer then took 40 ms.
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if hasattr(socket, "TCP_NOTSENT_LOWAT"):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)

@@ -10,7 +10,6 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
-from math import inf
 from typing import Final
 
 from burrow_exporter.answers import Commit, Partition
@@ -40,15 +39,13 @@ REMEMBERED: Final = 2
 class _Curve:
     """The log end of one partition over time: knots, with neither times nor offsets ever falling."""
 
-    __slots__ = ("kinds", "offsets", "read", "times", "touched")
+    __slots__ = ("kinds", "offsets", "read", "times")
 
     def __init__(self) -> None:
         self.times = array("d")
         self.offsets = array("d")
         self.kinds = bytearray()
         self.read = -1
-        self.touched = -inf
-        """The lowest offset at which the curve changed in this update."""
 
     def bound(self, time: float, offset: int, late: float) -> None:
         """Note that the log end was at least ``offset`` at ``time``; sightings moved past it by ``late`` give way."""
@@ -67,7 +64,6 @@ class _Curve:
         while before >= 0 and times[before] > time:
             times[before] = time
             before -= 1
-        self.touched = min(self.touched, offsets[before + 1] if before + 1 < size else offset)
         self._insert(first, time, offset, BOUND)
         if first + 2 < len(times) and offsets[first + 2] == offset:
             self._delete(first + 1)
@@ -108,28 +104,25 @@ class _Curve:
         if place < len(offsets) and self._contradicted(place, time, offset, previous):
             start = 0 if SIGHTING in self.kinds[place:] else place
             del self.times[start:], self.offsets[start:], self.kinds[start:]
-            self.touched = -inf
         elif offset < self.read:
             return
         self.read = offset
         self.sighting(time, offset, late)
 
-    def passed(self, offset: float) -> tuple[float, float] | None:
-        """Return when the log end passed ``offset`` and from which offset on a change moves that; ``None`` outside."""
+    def age(self, offset: float, now: float) -> float | None:
+        """Return the seconds since the log end passed ``offset``, ``None`` where that is not known."""
         offsets = self.offsets
         after = bisect_right(offsets, offset)
-        if not 0 < after < len(offsets):
-            return None
+        if not after:
+            return self._age_before(offset, now)
         times = self.times
-        start, low, high = times[after - 1], offsets[after - 1], offsets[after]
+        start = times[after - 1]
+        if after == len(times):
+            return max(0.0, (now - start) / 2)
+        low = offsets[after - 1]
         # Of n messages spread evenly over a time, message k (from 1) comes on average after k / (n + 1) of it.
-        return start + (times[after] - start) * (offset - low + 1.0) / (high - low + 1.0), high
-
-    def age_outside(self, offset: float, now: float) -> float | None:
-        """Return the age of an offset that the curve does not reach; ``None`` where nothing is known."""
-        if self.times and offset >= self.offsets[-1]:
-            return max(0.0, (now - self.times[-1]) / 2)
-        return self._age_before(offset, now)
+        passed = start + (times[after] - start) * (offset - low + 1.0) / (offsets[after] - low + 1.0)
+        return now - passed if passed < now else 0.0
 
     def _age_before(self, offset: float, now: float) -> float | None:
         """Extend the curve into the past with its mean rate; say "at least" only once it is an hour long."""
@@ -138,7 +131,8 @@ class _Curve:
             return None
         length = max(0.0, now - times[0])
         grown = offsets[-1] - offsets[0]
-        further = (offsets[0] - offset) * (times[-1] - times[0]) / grown if grown else 0.0
+        grew = times[bisect_left(offsets, offsets[-1])] - times[0]
+        further = (offsets[0] - offset) * grew / grown if grown else 0.0
         most = length * (TRUST_REMEMBERED if self.kinds[0] == REMEMBERED else TRUST)
         if length < HOUR and not 0.0 < further <= most:
             return None
@@ -147,7 +141,6 @@ class _Curve:
     def _stand(self, knot: int, time: float) -> None:
         """Note that the log end still, or already, was at this last knot of its offset at ``time``."""
         times, offsets = self.times, self.offsets
-        self.touched = min(self.touched, offsets[knot])
         paired = knot > 0 and offsets[knot - 1] == offsets[knot]
         first = knot - 1 if paired else knot
         if time > times[knot]:
@@ -180,7 +173,6 @@ class _Curve:
             self._delete(knot)
 
     def _insert(self, place: int, time: float, offset: float, kind: int) -> None:
-        self.touched = min(self.touched, offset)
         self.times.insert(place, time)
         self.offsets.insert(place, offset)
         self.kinds.insert(place, kind)
@@ -188,12 +180,10 @@ class _Curve:
             self._thin()
 
     def _delete(self, knot: int) -> None:
-        self.touched = min(self.touched, self.offsets[knot])
         del self.times[knot], self.offsets[knot], self.kinds[knot]
 
     def _thin(self) -> None:
         """Drop about a quarter of the knots: those whose loss moves the curve least, compared with their age."""
-        self.touched = -inf
         bends = self._bends()
         limit = sorted(bends)[len(bends) // 3]
         kept = [0]
@@ -257,31 +247,6 @@ class _Staleness:
         return min(self._least, self._most)
 
 
-class _Found:
-    """When the log ends passed a group's offsets, as found in the last update, by the places of its partitions."""
-
-    __slots__ = ("curves", "highs", "offsets", "passed")
-
-    def __init__(self, size: int) -> None:
-        self.curves: list[_Curve | None] = [None] * size
-        self.offsets = array("d", bytes(8 * size))
-        self.highs = array("d", bytes(8 * size))
-        self.passed = array("d", bytes(8 * size))
-
-    def age(self, place: int, curve: _Curve, offset: int, now: float) -> float | None:
-        """Return the age of ``offset``, found anew only where the offset or its stretch of the curve changed."""
-        if self.curves[place] is curve and self.offsets[place] == offset and self.highs[place] < curve.touched:
-            passed = self.passed[place]
-        else:
-            found = curve.passed(float(offset))
-            if found is None:
-                self.curves[place] = None
-                return curve.age_outside(offset, now)
-            passed = self.passed[place] = found[0]
-            self.curves[place], self.offsets[place], self.highs[place] = curve, offset, found[1]
-        return now - passed if passed < now else 0.0
-
-
 class TimeLag:
     """Histories of one cluster's log ends, kept between polls."""
 
@@ -289,7 +254,6 @@ class TimeLag:
         self._curves: dict[str, dict[int, _Curve]] = {}
         self._topics_read: dict[str, float] = {}
         self._groups_read: dict[str, tuple[float, int, int]] = {}
-        self._found: dict[str, _Found] = {}
         self._late = 1.0
         self._now = 0.0
 
@@ -302,9 +266,6 @@ class TimeLag:
         if now < self._now - GRACE:  # our clock was set back: what is known lies in the future
             self._curves, self._groups_read = {}, {}
         self._now = now
-        for curves in self._curves.values():
-            for curve in curves.values():
-                curve.touched = inf
         known = {topic.name: topic for topic in topics}
         staleness = _Staleness(known)
         self._groups_read = {group.name: self._take_group(group, staleness) for group in groups}
@@ -312,7 +273,6 @@ class TimeLag:
             self._take_topic(topic)
         self._late += PATIENCE * (staleness.seconds() - self._late)
         self._forget(groups, known)
-        self._found = {name: self._found[name] for name in self._groups_read if name in self._found}
         return [self._ages(group, now) for group in groups]
 
     def _take_group(self, group: Group, staleness: _Staleness) -> tuple[float, int, int]:
@@ -392,16 +352,14 @@ class TimeLag:
     def _ages(self, group: Group, now: float) -> list[float | None]:
         ages: list[float | None] = []
         topic, curves = "", self._curves.get("", {})
-        found = self._found.get(group.name)
-        if found is None or len(found.curves) != len(group.partitions):
-            found = self._found[group.name] = _Found(len(group.partitions))
-        for place, partition in enumerate(group.partitions):
+        for partition in group.partitions:
             if not partition.current_lag:
                 ages.append(0.0)
                 continue
             if partition.topic != topic:
                 topic = partition.topic
                 curves = self._curves.get(topic, {})
-            curve, end = curves.get(partition.partition), partition.end
-            ages.append(None if curve is None or end is None else found.age(place, curve, end.offset, now))
+            curve = curves.get(partition.partition)
+            end = partition.end
+            ages.append(None if curve is None or end is None else curve.age(float(end.offset), now))
         return ages

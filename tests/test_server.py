@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 import pytest
 from structlog.testing import capture_logs
 
-from burrow_exporter.connections import DEFAULT_LIMITS, Message, Scope
-from burrow_exporter.server import Application, Body, Limits, Server, bind
+from burrow_exporter.connections import DEFAULT_LIMITS, Limits, Message, Scope, bind
+from burrow_exporter.server import Application, Body, Server
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
