@@ -1,0 +1,25 @@
+"""What tests of several modules need."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the twins of flags that whoever runs the tests has set out of the tests, and the width of help the same."""
+    for name in list(os.environ):
+        if name.startswith("BURROW_EXPORTER_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("COLUMNS", "120")
+
+
+def tool(name: str) -> str:
+    """Return the path of a program that a test needs; where there is none skip the test, but fail it in CI."""
+    path = shutil.which(name)
+    if path is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{name} is not installed")
+    return path
