@@ -55,8 +55,8 @@ class Command(click.Command):
                 formatter.write_dl(records)
 
 
-def serve(config: Config) -> int:
-    """Serve until a signal says stop."""
+def serve(config: Config, greeting: str = "") -> int:
+    """Serve until a signal says stop; say the greeting, if any, once that is possible."""
     stop = stop_on_signals()
     try:
         listener = bind(config.web.listen_address)
@@ -65,6 +65,8 @@ def serve(config: Config) -> int:
     except OSError as error:
         return give_up(f"{LISTEN_FLAG}: cannot listen on {config.web.listen_address}: {error}")
     with listener:
+        if greeting:
+            click.echo(greeting, err=True)
         return FINE if Exporter(config, stop).serve(listener) else COULD_NOT_RUN
 
 
@@ -94,9 +96,8 @@ def demo(config: Config, size: dict[str, Any]) -> int:
             raise ConfigError(DEMO_LISTEN_FLAG, str(error)) from None
         except OSError as error:
             return give_up(f"{DEMO_LISTEN_FLAG}: cannot listen on {size['listen_address']}: {error}")
-        click.echo(f"A simulated Burrow answers at {burrow.address}", err=True)
-        real = config.burrows[0]
-        return serve(replace(config, burrows=(replace(real, address=burrow.address),)))
+        simulated = replace(config.burrows[0], address=burrow.address)
+        return serve(replace(config, burrows=(simulated,)), f"A simulated Burrow answers at {burrow.address}")
 
 
 def once(config: Config) -> int:
@@ -117,7 +118,7 @@ def check(config: Config) -> int:
     for burrow, poll in zip(config.burrows, polls, strict=True):
         click.echo(f"Burrow {burrow.name} at {burrow.address}: {'ok' if poll.good else 'FAILED'}")
         for line in describe(poll):
-            click.echo(f"  {line}")
+            click.echo(f"  {log.one_line(line)}")
     return FINE if all(poll.good for poll in polls) else COULD_NOT_RUN
 
 
@@ -145,7 +146,7 @@ def describe(poll: Poll) -> list[str]:
 
 def give_up(message: str) -> int:
     """Say why it cannot run."""
-    click.echo(f"burrow-exporter: {message}", err=True)
+    click.echo(f"burrow-exporter: {log.one_line(message)}", err=True)
     return COULD_NOT_RUN
 
 
@@ -186,5 +187,5 @@ def main(arguments: list[str] | None = None) -> int:
         message = str(error)
     except click.exceptions.Abort:
         return COULD_NOT_RUN
-    click.echo(f"burrow-exporter: {message}", err=True)
+    click.echo(f"burrow-exporter: {log.one_line(message)}", err=True)
     return WRONG_CONFIGURATION

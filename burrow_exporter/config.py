@@ -13,7 +13,7 @@ DURATION_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 6048
 ADDRESS = re.compile(r"https?://(\[[0-9a-fA-F:.]+(%\w+)?\]|[\w.-]+)(:(?P<port>[0-9]{1,5}))?(/[^\s\x00-\x1f]*)?")
 LARGEST_PORT = 65535
 LONGEST_DURATION = 2**63 / 1e9
-DURATION = re.compile("".join(rf"(?:([0-9]+){unit})?" for unit in reversed(DURATION_UNITS)))
+DURATION = re.compile("".join(rf"(?:([0-9]{{1,18}}){unit})?" for unit in reversed(DURATION_UNITS)))
 
 
 class ConfigError(ValueError):

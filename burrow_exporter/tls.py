@@ -1,0 +1,143 @@
+"""TLS of the exporter's own server: what the web config file asks for, as contexts of Python's ssl."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import ssl
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from burrow_exporter.webconfig import CIPHER_SUITES, CURVES, TLS, WebConfigError, require
+
+VERSIONS = {"TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv1_3}
+VERIFY_MODES = {
+    "NoClientCert": ssl.CERT_NONE,
+    "VerifyClientCertIfGiven": ssl.CERT_OPTIONAL,
+    "RequireAndVerifyClientCert": ssl.CERT_REQUIRED,
+}
+SECTION = "tls_server_config"
+
+
+@dataclass(frozen=True, slots=True)
+class Contexts:
+    """What to shake hands with: ``local`` with clients on this machine, which may come without a certificate.
+
+    ``local`` is ``everyone`` unless certificates are required; then such a client is answered its health check, and
+    nothing else. Of a certificate that is given one of ``allowed_sans`` has to stand in it, if there are any.
+    """
+
+    everyone: ssl.SSLContext
+    local: ssl.SSLContext
+    allowed_sans: frozenset[str]
+
+    @property
+    def requires_certificate(self) -> bool:
+        """Whether a client without a certificate is nobody."""
+        return self.everyone.verify_mode is ssl.CERT_REQUIRED
+
+    def admits(self, certificate: dict[str, Any] | None) -> bool:
+        """Tell whether a verified certificate (as ``getpeercert`` returns it; none was given) is let in."""
+        return not certificate or not self.allowed_sans or bool(self.allowed_sans & alternative_names(certificate))
+
+
+def alternative_names(certificate: dict[str, Any]) -> frozenset[str]:
+    """Return the names, addresses and URIs that a certificate stands for."""
+    wanted = {"DNS", "email", "URI"}
+    names = certificate.get("subjectAltName", ())
+    addresses = (str(ipaddress.ip_address(value.strip())) for kind, value in names if kind == "IP Address")
+    return frozenset((*(value for kind, value in names if kind in wanted), *addresses))
+
+
+def build(tls: TLS, read: Callable[[str, str], bytes]) -> Contexts:
+    """Return contexts; ``read`` takes a key and the path that stands there. Raises ``WebConfigError``.
+
+    They are made afresh when anything changes: a CA cannot be taken out of a context, and its session tickets would
+    let in again whom a former CA had let in.
+    """
+    cert = tls.cert.encode() or read(f"{SECTION}.cert_file", tls.cert_file)
+    key = tls.key.encode() or read(f"{SECTION}.key_file", tls.key_file)
+    client_ca = tls.client_ca.encode() or (
+        read(f"{SECTION}.client_ca_file", tls.client_ca_file) if tls.client_ca_file else b""
+    )
+    everyone = build_context(tls, cert, key, client_ca)
+    local = everyone
+    if everyone.verify_mode is ssl.CERT_REQUIRED:
+        local = build_context(tls, cert, key, client_ca)
+        local.verify_mode = ssl.CERT_OPTIONAL
+    return Contexts(everyone, local, frozenset(tls.client_allowed_sans or ()))
+
+
+def build_context(tls: TLS, cert: bytes, key: bytes, client_ca: bytes) -> ssl.SSLContext:
+    """Return one context."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version, context.maximum_version = VERSIONS[tls.min_version], VERSIONS[tls.max_version]
+    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
+    if not tls.prefer_server_cipher_suites:
+        context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
+    choose_algorithms(context, tls)
+    load_chain(context, cert, key)
+    if client_ca:
+        load_client_ca(context, client_ca)
+    context.verify_mode = VERIFY_MODES[tls.client_auth_type]
+    return context
+
+
+def choose_algorithms(context: ssl.SSLContext, tls: TLS) -> None:
+    """Restrict ciphers and curve; a list of suites of TLS 1.3 alone leaves no other version."""
+    suites = [CIPHER_SUITES[suite] for suite in tls.cipher_suites if suite in CIPHER_SUITES]
+    try:
+        if suites:
+            context.set_ciphers(":".join(suites))
+        elif tls.cipher_suites:
+            context.minimum_version = ssl.TLSVersion.TLSv1_3
+        for curve in tls.curve_preferences:
+            context.set_ecdh_curve(CURVES[curve])
+    except (ssl.SSLError, ValueError):
+        message = f"{SECTION}: this machine's OpenSSL has none of the cipher suites, or not the curve"
+        raise WebConfigError(message) from None
+
+
+def load_chain(context: ssl.SSLContext, cert: bytes, key: bytes) -> None:
+    """Load certificate and key, which OpenSSL's own messages do not tell apart."""
+    require(f"{SECTION}.cert", b"-----BEGIN CERTIFICATE-----" in cert, "there is no certificate in PEM")
+    require(f"{SECTION}.key", b"PRIVATE KEY-----" in key, "there is no private key in PEM")
+    require(f"{SECTION}.key", b"ENCRYPTED" not in key, "it must not be encrypted")
+    try:
+        with as_path(cert) as cert_path, as_path(key) as key_path:
+            # A password of its own keeps OpenSSL from asking at the terminal.
+            context.load_cert_chain(cert_path, key_path, password="")
+    except (ssl.SSLError, ValueError) as error:
+        mismatch = getattr(error, "reason", None) == "KEY_VALUES_MISMATCH"
+        what = "the key is not the certificate's" if mismatch else "certificate or key are damaged or too weak"
+        raise WebConfigError(f"{SECTION}: {what}") from None
+
+
+def load_client_ca(context: ssl.SSLContext, client_ca: bytes) -> None:
+    """Load those whom clients' certificates have to come from; each is trusted, whoever may have signed it."""
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    try:
+        with as_path(client_ca) as path:
+            context.load_verify_locations(path)
+    except ssl.SSLError:
+        message = f"{SECTION}.client_ca: there is no certificate in PEM, or a damaged one"
+        raise WebConfigError(message) from None
+
+
+@contextmanager
+def as_path(data: bytes) -> Iterator[str]:
+    """Yield a path at which OpenSSL, which reads chains and keys from files only, finds ``data``; on Linux in memory."""
+    if sys.platform == "linux":
+        with open(os.memfd_create("pem"), "wb") as file:  # noqa: PTH123  a descriptor, no path
+            file.write(data)
+            file.flush()
+            yield f"/proc/self/fd/{file.fileno()}"
+    else:
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(data)
+            file.flush()
+            yield file.name

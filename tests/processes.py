@@ -1,0 +1,73 @@
+"""The exporter as a process of its own."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+COMMAND = (sys.executable, "-W", "error", "-m", "burrow_exporter")
+
+
+class Running:
+    """A process; ``lines`` are those it has written to stderr so far."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        """Read along."""
+        self.process = process
+        self.lines: list[str] = []
+        self._reader = Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stderr
+        self.lines.extend(iter(self.process.stderr.readline, ""))
+
+    def wait_for(self, pattern: str, seconds: float = 10.0) -> str:
+        """Return what the first group of ``pattern`` matches in a line, as soon as there is one."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            for line in list(self.lines):
+                if match := re.search(pattern, line):
+                    return match[1] if match.groups() else match[0]
+            time.sleep(0.01)
+        pytest.fail(f"no {pattern!r} in {self.lines}")
+
+    def end(self, number: int = signal.SIGTERM) -> tuple[int, float]:
+        """Send a signal; return the exit code and the seconds until the end."""
+        begun = time.monotonic()
+        self.process.send_signal(number)
+        code = self.process.wait(10)
+        seconds = time.monotonic() - begun
+        self._reader.join(1)
+        return code, seconds
+
+
+@contextmanager
+def running(*arguments: str, command: tuple[str, ...] = COMMAND, folder: Path | None = None) -> Iterator[Running]:
+    """Run the exporter, or another command, in ``folder`` until the end of the block."""
+    with subprocess.Popen(
+        [*command, *arguments], cwd=folder, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+    ) as process:
+        run = Running(process)
+        try:
+            yield run
+        finally:
+            process.kill()
+            process.wait(10)
+            run._reader.join(5)
+
+
+@contextmanager
+def exporter(*arguments: str) -> Iterator[tuple[Running, str]]:
+    """Run the exporter on a free port until the end of the block; give its address too."""
+    with running(*arguments, "--web.listen-address", "127.0.0.1:0") as run:
+        yield run, run.wait_for(r"event=serving address=(\S+)")

@@ -1,0 +1,494 @@
+"""One walk through a Burrow, over real sockets: what it asks for, when it ends, and what a failure costs."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from burrow_exporter.burrow import MAX_NAME_BYTES, BurrowClient, BurrowError, Endpoint, Reason
+from burrow_exporter.config import Filter, Filters
+from burrow_exporter.walk import Walk, WalkResult, Workers, groups_to_ask
+from faults import FaultServer, Step, by_path, good, reply, then_close, then_hang
+from recorded import BROKEN, STARTING, Recorded, answer, commit, lag_answer, partition, small
+
+READY = "/burrow/admin/ready"
+GROUP = "/v3/kafka/c/consumer/{}/lag".format
+TOPIC = "/v3/kafka/c/topic/{}".format
+
+
+class Deaf:
+    """An observer that does not listen."""
+
+    def sent(self, endpoint: Endpoint) -> None:
+        """Forget an attempt."""
+
+    def failed(self, endpoint: Endpoint, reason: Reason) -> None:
+        """Forget a failure."""
+
+
+@contextmanager
+def working(count: int = 4) -> Iterator[Workers]:
+    """Give workers, and let them go."""
+    workers = Workers(count, "test")
+    try:
+        yield workers
+    finally:
+        workers.stop()
+
+
+def walk_of(
+    server: FaultServer, workers: Workers, filters: Filters | None = None, seconds: float = 10.0, **options: Any
+) -> WalkResult:
+    """Walk through the server's Burrow, for at most ``seconds``."""
+    client = BurrowClient(server.address, 30.0, Deaf(), threading.Event())
+    now = time.monotonic()
+    return Walk(client, workers, filters or Filters(), deadline=now + seconds, expires_at=now + 45, **options).run()
+
+
+def walk(
+    changes: dict[str, Recorded | Step] | None = None,
+    filters: Filters | None = None,
+    seconds: float = 10.0,
+    answers: dict[str, Recorded] | None = None,
+) -> WalkResult:
+    """Walk through a small Burrow (cluster ``c``, by default group ``g`` and topic ``orders``) with other answers."""
+    told: dict[str, Recorded | Step] = {**(answers or small()), **(changes or {})}
+    with FaultServer(by_path(told)) as server, working() as workers:
+        return walk_of(server, workers, filters, seconds)
+
+
+def reasons(result: WalkResult) -> list[tuple[Endpoint, Reason]]:
+    """Return what failed, sorted."""
+    return sorted((error.endpoint, error.reason) for error in result.failures)
+
+
+def groups(*names: str) -> dict[str, Recorded]:
+    """Return answers for groups, by name."""
+    return {name: lag_answer("c", name, partition()) for name in names}
+
+
+# What is asked for
+
+
+def test_whole_walk() -> None:
+    """A walk asks for readiness, lists, groups and topics, each once and in the order in which it learns of them."""
+    answers = small(groups("g", "h"), {"orders": [100], "payments": [1, 2]})
+    with FaultServer(by_path(dict(answers))) as server, working(1) as workers:
+        result = walk_of(server, workers)
+    assert [
+        READY,
+        "/v3/kafka",
+        "/v3/kafka/c/consumer",
+        "/v3/kafka/c/topic",
+        *(GROUP(name) for name in "gh"),
+        *(TOPIC(name) for name in ("orders", "payments")),
+    ] == server.asked
+    assert [] == result.failures
+    assert result.clusters
+    cluster = result.clusters["c"]
+    assert (["g", "h"], ["orders", "payments"]) == (cluster.listed_groups, cluster.listed_topics)
+    assert {"g": 10, "h": 10} == {name: group.total_lag for name, group in cluster.groups.items() if group}
+    assert {"orders": [100], "payments": [1, 2]} == {name: topic.offsets for name, topic in cluster.topics.items()}
+    assert 1_700_000_000.0 == cluster.last_commit
+
+
+def test_readings_carry_their_times() -> None:
+    """A reading knows when it was read, by the clock that it was given, and expires when the walk was told."""
+    with FaultServer(by_path(dict(small()))) as server, working() as workers:
+        client = BurrowClient(server.address, 5.0, Deaf(), threading.Event())
+        deadline = time.monotonic() + 10
+        result = Walk(client, workers, Filters(), deadline=deadline, expires_at=77.0, clock=lambda: 1234.5).run()
+    assert result.clusters
+    group, topic = result.clusters["c"].groups["g"], result.clusters["c"].topics["orders"]
+    assert group
+    assert [(1234.5, 77.0)] * 2 == [(each.read_at, each.expires_at) for each in (group, topic)]
+    assert 77.0 == result.expires_at
+
+
+def test_no_clusters() -> None:
+    """A Burrow without a cluster is walked through at once, and that is no failure."""
+    result = walk({"/v3/kafka": answer(clusters=[])})
+    assert ({}, []) == (result.clusters, result.failures)
+
+
+def test_empty_cluster() -> None:
+    """A cluster without groups and topics has empty lists, which is not the same as none."""
+    result = walk(answers=small({}, {}))
+    assert result.clusters
+    assert ([], []) == (result.clusters["c"].listed_groups, result.clusters["c"].listed_topics)
+
+
+def test_filters_spare_requests() -> None:
+    """What the filters leave out is not asked for, yet counts as listed; Burrow's own group is always asked for."""
+    answers = small(groups("g", "h", "burrow-c"), {"orders": [100], "__consumer_offsets": [1]})
+    told: dict[str, Recorded | Step] = {**answers, "/v3/kafka": answer(clusters=["c", "d"])}
+    only = Filters(cluster=Filter.of(["c"]), group=Filter.of(["g"]))
+    with FaultServer(by_path(told)) as server, working() as workers:
+        result = walk_of(server, workers, only)
+    lists = {READY, "/v3/kafka", "/v3/kafka/c/consumer", "/v3/kafka/c/topic"}
+    assert {GROUP("g"), GROUP("burrow-c"), TOPIC("orders")} == set(server.asked) - lists
+    assert result.clusters
+    assert ["c"] == list(result.clusters)
+    cluster = result.clusters["c"]
+    assert (["g", "h", "burrow-c"], ["orders", "__consumer_offsets"]) == (cluster.listed_groups, cluster.listed_topics)
+
+
+@pytest.mark.parametrize(
+    ("expected", "names", "include"),
+    [
+        (["a", "b"], ["a", "b"], []),
+        (["a", "b"], ["a", "b"], ["a"]),
+        (["a", "burrow-c"], ["a", "b", "burrow-c"], ["a"]),
+        (["burrow-c", "burrow-d"], ["burrow-c", "a", "burrow-d"], ["x"]),
+        (["a", "myburrow-c"], ["a", "myburrow-c"], ["a"]),
+        ([], [], ["a"]),
+    ],
+)
+def test_groups_to_ask(expected: list[str], names: list[str], include: list[str]) -> None:
+    """Admitted groups and Burrow's own are asked; all are where Burrow shows none of its own."""
+    assert expected == groups_to_ask(names, Filters(group=Filter.of(include)))
+
+
+def test_last_commit_of_what_is_filtered() -> None:
+    """The newest commit of a cluster counts a group of which the filters leave nothing, Burrow's own above all."""
+    newest = partition("__consumer_offsets", end=commit(timestamp=1_800_000_000_999))
+    answers = small(groups("g") | {"burrow-c": lag_answer("c", "burrow-c", newest)})
+    result = walk(answers=answers)
+    assert result.clusters
+    cluster = result.clusters["c"]
+    assert 1_800_000_000.0 == cluster.last_commit
+    assert (None, True) == (cluster.groups["burrow-c"], "burrow-c" in cluster.own)
+
+
+# Lists that are not as they should be
+
+
+def test_duplicates() -> None:
+    """A name that a list holds twice is asked for once and counts once."""
+    told = {
+        "/v3/kafka": answer(clusters=["c", "c"]),
+        "/v3/kafka/c/consumer": answer(consumers=["g", "h", "g"]),
+        "/v3/kafka/c/topic": answer(topics=["orders", "orders"]),
+    }
+    with FaultServer(by_path({**small(groups("g", "h")), **told})) as server, working() as workers:
+        result = walk_of(server, workers)
+    assert len(server.asked) == len(set(server.asked)) == 7
+    assert [] == result.failures
+    assert result.clusters
+    assert (["g", "h"], ["orders"]) == (result.clusters["c"].listed_groups, result.clusters["c"].listed_topics)
+
+
+@pytest.mark.parametrize("letter", ["a", "ü", "✓", "𝄞"])
+def test_long_names(letter: str) -> None:
+    """A name of 4 KiB in UTF-8 is used, one that is longer is refused, counted, and not asked for."""
+    most = letter * (MAX_NAME_BYTES // len(letter.encode()))
+    over = most + letter
+    told = {
+        "/v3/kafka": answer(clusters=["c", over]),
+        "/v3/kafka/c/consumer": answer(consumers=["g", most, over]),
+        "/v3/kafka/c/topic": answer(topics=["orders", most, over]),
+    }
+    with FaultServer(by_path({**small(), **told})) as server, working() as workers:
+        result = walk_of(server, workers)
+    too_long = [error for error in result.failures if error.reason is Reason.NAME_TOO_LONG]
+    assert {Endpoint.CLUSTERS, Endpoint.CONSUMERS, Endpoint.TOPICS} == {error.endpoint for error in too_long}
+    assert 3 == len(too_long)
+    assert max(len(error.detail) for error in too_long) < 100
+    assert 2 == sum(error.reason is Reason.HTTP_4XX for error in result.failures)
+    assert 8 == len(server.asked)
+    assert result.clusters
+    assert 3 == len(result.clusters["c"].listed_groups or ())
+
+
+@pytest.mark.parametrize("name", ["topic", "owner", "client_id"])
+def test_long_names_in_a_group(name: str) -> None:
+    """A group's answer that holds a name over the bound costs that group alone."""
+    told = groups("g", "h") | {"g": lag_answer("c", "g", partition() | {name: "x" * (MAX_NAME_BYTES + 1)})}
+    result = walk(answers=small(told))
+    assert [(Endpoint.LAG, Reason.NAME_TOO_LONG)] == reasons(result)
+    assert result.clusters
+    assert ["h"] == list(result.clusters["c"].groups)
+
+
+def test_partition_twice() -> None:
+    """A group's answer that holds a partition twice, which no page can, costs that group alone."""
+    told = groups("g", "h") | {"g": lag_answer("c", "g", partition(), partition("other"), partition())}
+    result = walk(answers=small(told))
+    assert [(Endpoint.LAG, Reason.SHAPE)] == reasons(result)
+    assert result.clusters
+    assert ["h"] == list(result.clusters["c"].groups)
+
+
+# What a failure costs
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        (Reason.NOT_READY, STARTING),
+        (Reason.HTTP_5XX, BROKEN),
+        (Reason.CONNECTION, then_close()),
+    ],
+)
+def test_not_ready(reason: Reason, told: Recorded | Step) -> None:
+    """Of a Burrow that is not ready nothing more is asked."""
+    with FaultServer(by_path({**small(), READY: told})) as server, working() as workers:
+        result = walk_of(server, workers)
+    assert (None, [(Endpoint.READY, reason)]) == (result.clusters, reasons(result))
+    assert {READY} == set(server.asked)
+
+
+def test_no_list_of_clusters() -> None:
+    """Without the list of clusters there is none, which is not the same as an empty list."""
+    result = walk({"/v3/kafka": reply(b"{}")})
+    assert (None, [(Endpoint.CLUSTERS, Reason.SHAPE)]) == (result.clusters, reasons(result))
+
+
+@pytest.mark.parametrize(
+    ("failed", "path"),
+    [
+        (Endpoint.CONSUMERS, "/v3/kafka/c/consumer"),
+        (Endpoint.TOPICS, "/v3/kafka/c/topic"),
+        (Endpoint.LAG, GROUP("g")),
+        (Endpoint.TOPIC, TOPIC("orders")),
+    ],
+)
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        (Reason.HTTP_4XX, reply(b"", 404)),
+        (Reason.HTTP_5XX, reply(b"", 500)),
+        (Reason.NOT_JSON, reply(b"oops")),
+        (Reason.SHAPE, reply(good())),
+    ],
+)
+def test_failure_costs_itself(failed: Endpoint, path: str, reason: Reason, told: Step) -> None:
+    """A list, group or topic whose answer fails is missing, and everything else of the cluster is there."""
+    result = walk({path: told}, answers=small(groups("g", "h"), {"orders": [100], "payments": [1]}))
+    assert [(failed, reason)] == reasons(result)
+    assert result.clusters
+    cluster = result.clusters["c"]
+    assert {"g", "h"} - ({"g"} if failed is Endpoint.LAG else set()) == cluster.groups.keys() or (
+        failed is Endpoint.CONSUMERS and (None, {}) == (cluster.listed_groups, cluster.groups)
+    )
+    assert {"orders", "payments"} - ({"orders"} if failed is Endpoint.TOPIC else set()) == cluster.topics.keys() or (
+        failed is Endpoint.TOPICS and (None, {}) == (cluster.listed_topics, cluster.topics)
+    )
+
+
+def test_one_cluster_of_two() -> None:
+    """A cluster whose lists fail does not cost another cluster anything."""
+    result = walk({"/v3/kafka": answer(clusters=["broken", "c"])})
+    assert [(Endpoint.CONSUMERS, Reason.HTTP_4XX), (Endpoint.TOPICS, Reason.HTTP_4XX)] == reasons(result)
+    assert result.clusters
+    assert None is result.clusters["broken"].listed_groups
+    assert {"g"} == result.clusters["c"].groups.keys()
+
+
+def test_forgotten_group() -> None:
+    """A group that Burrow lists but does not know is noted as gone, which is no failure."""
+    told = lag_answer("c", "g", status="NOTFOUND")
+    result = walk({GROUP("g"): replace(told, status=404)})
+    assert [] == result.failures
+    assert result.clusters
+    assert {"g": None} == result.clusters["c"].groups
+
+
+def test_unknown_statuses() -> None:
+    """A status without a code is told once a group, and the group is kept."""
+    odd = lag_answer("c", "g", partition(status="ODD"), partition(number=1, status="ODD"), status="STRANGE")
+    result = walk({GROUP("g"): odd})
+    assert [(Endpoint.LAG, Reason.UNKNOWN_STATUS)] == reasons(result)
+    assert "group 'g' has ODD, STRANGE" == result.failures[0].detail
+    assert result.clusters
+    assert result.clusters["c"].groups["g"]
+
+
+def test_mixed_up_answers() -> None:
+    """Of a proxy that answers one group with another's, neither reading is used."""
+    both = groups("g", "h")
+    result = walk({GROUP("g"): both["h"], GROUP("h"): both["g"]}, answers=small(both))
+    assert [(Endpoint.LAG, Reason.MISMATCH)] * 2 == reasons(result)
+    assert result.clusters
+    assert {} == result.clusters["c"].groups
+
+
+def test_own_mistakes_are_loud() -> None:
+    """An error that nobody foresaw breaks the walk off rather than pass for an answer."""
+
+    class Faulty(BurrowClient):
+        def clusters(self, _: float) -> list[str]:
+            raise ZeroDivisionError
+
+    with FaultServer(by_path(dict(small()))) as server, working() as workers:
+        client = Faulty(server.address, 5.0, Deaf(), threading.Event())
+        now = time.monotonic()
+        with pytest.raises(ZeroDivisionError):
+            Walk(client, workers, Filters(), deadline=now + 5, expires_at=now + 5).run()
+
+
+# The deadline
+
+
+@pytest.mark.parametrize(
+    ("failed", "path"),
+    [
+        (Endpoint.READY, READY),
+        (Endpoint.CLUSTERS, "/v3/kafka"),
+        (Endpoint.CONSUMERS, "/v3/kafka/c/consumer"),
+        (Endpoint.TOPICS, "/v3/kafka/c/topic"),
+        (Endpoint.LAG, GROUP("g")),
+        (Endpoint.TOPIC, TOPIC("orders")),
+    ],
+)
+def test_deadline(failed: Endpoint, path: str) -> None:
+    """A walk ends at its deadline with what there is; what hangs has failed, and says so."""
+    begun = time.monotonic()
+    result = walk({path: then_hang()}, answers=small(groups("g", "h")), seconds=0.4)
+    assert 0.35 < time.monotonic() - begun < 0.8
+    assert 1 == len(result.failures)
+    assert failed is result.failures[0].endpoint
+    assert result.failures[0].reason in {Reason.DEADLINE, Reason.TIMEOUT}  # whoever looks at the clock first
+    assert (failed in {Endpoint.READY, Endpoint.CLUSTERS}) == (result.clusters is None)
+    if result.clusters and failed is not Endpoint.CONSUMERS:
+        assert "h" in result.clusters["c"].groups
+
+
+def test_everything_unanswered_is_told() -> None:
+    """Of many groups that hang, each counts as a failure, those that no worker came to as well."""
+    names = [f"g{number}" for number in range(20)]
+    result = walk({GROUP(name): then_hang() for name in names}, answers=small(groups(*names)), seconds=0.4)
+    failures = [error for error in result.failures if error.endpoint is Endpoint.LAG]
+    assert 20 == len(failures)
+    assert {Reason.DEADLINE, Reason.TIMEOUT} >= {error.reason for error in failures}
+    assert sum("was not answered before the poll's end" in error.detail for error in failures) >= 16
+
+
+def test_one_that_hangs_holds_up_nobody() -> None:
+    """While one group hangs, the other workers read all the rest."""
+    names = [f"g{number}" for number in range(50)]
+    result = walk({GROUP("g0"): then_hang()}, answers=small(groups(*names)), seconds=1.0)
+    assert [Endpoint.LAG] == [error.endpoint for error in result.failures]
+    assert result.clusters
+    assert set(names[1:]) == result.clusters["c"].groups.keys()
+
+
+def test_dead_answers() -> None:
+    """What one walk no longer waits for is not taken for an answer of the next, nor asked for by it twice."""
+    names = [f"g{number}" for number in range(10)]
+    answers: dict[str, Recorded | Step] = {**small(groups(*names))}
+    release = threading.Event()
+
+    def late(connection: Any) -> bool:
+        release.wait(5)
+        return reply(lag_answer("c", "g0", partition(current_lag=999)).body.encode())(connection)
+
+    with FaultServer(by_path(answers)) as server, working(2) as workers:
+        answers[GROUP("g0")] = late
+        first = walk_of(server, workers, seconds=0.3)
+        asked_before = len(server.asked)
+        answers[GROUP("g0")] = groups("g0")["g0"]
+        release.set()
+        second = walk_of(server, workers)
+        assert 4 + 10 + 1 == len(server.asked) - asked_before
+    assert [Endpoint.LAG] == [error.endpoint for error in first.failures]
+    assert [] == second.failures
+    assert second.clusters
+    assert dict.fromkeys(names, 10) == {
+        name: group.total_lag for name, group in second.clusters["c"].groups.items() if group
+    }
+
+
+def test_work_left_over_is_dropped() -> None:
+    """What no worker had come to when a walk ended is not asked for afterwards."""
+    names = [f"g{number}" for number in range(30)]
+    hanging: dict[str, Recorded | Step] = {GROUP(name): then_hang() for name in names}
+    with FaultServer(by_path({**small(groups(*names)), **hanging})) as server, working(2) as workers:
+        walk_of(server, workers, seconds=0.3)
+        time.sleep(0.2)
+        asked = [path for path in server.asked if path.endswith("/lag")]
+    assert len(asked) <= 2
+
+
+def test_tick() -> None:
+    """While a walk waits, somebody is called about once a second."""
+    ticks: list[float] = []
+    with FaultServer(by_path({READY: then_hang()})) as server, working() as workers:
+        walk_of(server, workers, seconds=2.3, tick=lambda: ticks.append(time.monotonic()))
+    assert 3 <= len(ticks) <= 5
+    assert all(later - earlier < 1.2 for earlier, later in pairwise(ticks))
+
+
+# Workers
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_concurrency(count: int) -> None:
+    """No more requests are under way at once than there are workers, and as many as that."""
+    names = [f"g{number}" for number in range(9)]
+    lock, now, most = threading.Lock(), [0], [0]
+
+    def slow(name: str) -> Step:
+        whole = reply(groups(name)[name].body.encode())
+
+        def step(connection: Any) -> bool:
+            with lock:
+                now[0] += 1
+                most[0] = max(most[0], now[0])
+            time.sleep(0.05)
+            with lock:
+                now[0] -= 1
+            return whole(connection)
+
+        return step
+
+    told: dict[str, Recorded | Step] = {GROUP(name): slow(name) for name in names}
+    with FaultServer(by_path({**small(groups(*names)), **told})) as server, working(count) as workers:
+        assert [] == walk_of(server, workers).failures
+        assert count == most[0]
+        assert len(server.connections) <= count
+
+
+def test_connections_last() -> None:
+    """Walk after walk goes over the same connections, one a worker."""
+    with FaultServer(by_path(dict(small(groups(*"abcdefgh"))))) as server, working(3) as workers:
+        client = BurrowClient(server.address, 5.0, Deaf(), threading.Event())
+        for _ in range(5):
+            now = time.monotonic()
+            assert [] == Walk(client, workers, Filters(), deadline=now + 5, expires_at=now + 5).run().failures
+        assert 5 * (4 + 8 + 1) == len(server.asked)
+        assert len(server.connections) <= 3
+
+
+def test_workers_are_daemons_and_end() -> None:
+    """Workers never hold up the end of the process, and end when told to, after what was submitted."""
+    before = set(threading.enumerate())
+    workers = Workers(3, "short-lived")
+    own = [thread for thread in threading.enumerate() if thread not in before]
+    assert [("short-lived-0", True), ("short-lived-1", True), ("short-lived-2", True)] == sorted(
+        (thread.name, thread.daemon) for thread in own
+    )
+    done: list[int] = []
+    for number in range(10):
+        workers.submit(partial(done.append, number))
+    workers.stop()
+    for thread in own:
+        thread.join(5)
+    assert list(range(10)) == sorted(done)
+    assert not any(thread.is_alive() for thread in own)
+
+
+def test_failures_name_what_failed() -> None:
+    """Whoever reads a failure knows the endpoint, the resource and the reason."""
+    result = walk({GROUP("g"): reply(b"", 500)})
+    (error,) = result.failures
+    assert isinstance(error, BurrowError)
+    assert "lag: /v3/kafka/c/consumer/g/lag answers 500" == str(error)
