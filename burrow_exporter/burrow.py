@@ -1,18 +1,18 @@
-"""The client of one Burrow: requests, retries, errors. The only module that knows ``requests``."""
+"""The client of one Burrow: requests, retries, errors. With ``deadline.py`` the only module that knows urllib3."""
 
 from __future__ import annotations
 
 import ssl
 import threading
 import time
+from contextlib import closing
 from enum import StrEnum
+from http import HTTPStatus
 from typing import Protocol, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import msgspec
-import requests
 import urllib3
-from requests import codes
 from tenacity import (
     RetryCallState,
     Retrying,
@@ -23,6 +23,7 @@ from tenacity import (
 )
 from tenacity.nap import sleep_using_event
 
+from burrow_exporter import __version__
 from burrow_exporter.answers import (
     Answer,
     ClustersAnswer,
@@ -32,12 +33,14 @@ from burrow_exporter.answers import (
     TopicAnswer,
     TopicsAnswer,
 )
-from burrow_exporter.deadline import DeadlineAdapter, set_deadline
+from burrow_exporter.deadline import open_pool, set_deadline
 from burrow_exporter.snapshot import NOT_FOUND
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 MAX_NAME_BYTES = 4096
 ATTEMPTS = 3
+# Compressed answers are not asked for: a bound on the bytes read is then a bound on the answer.
+HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": f"burrow_exporter/{__version__}"}
 
 AnswerT = TypeVar("AnswerT", bound=Answer)
 
@@ -105,7 +108,8 @@ class BurrowClient:
     """
 
     def __init__(self, address: str, timeout: float, observer: Observer, stop: threading.Event) -> None:
-        self._address = address.rstrip("/")
+        self._address = address
+        self._path = urlsplit(address).path.rstrip("/")
         self._timeout = timeout
         self._observer = observer
         self._stop = stop
@@ -119,7 +123,7 @@ class BurrowClient:
         try:
             self._get(Endpoint.READY, "/burrow/admin/ready", deadline)
         except _StatusError as error:
-            if error.status != codes.not_found:
+            if error.status != HTTPStatus.NOT_FOUND:
                 raise
 
     def clusters(self, deadline: float) -> list[str]:
@@ -149,7 +153,7 @@ class BurrowClient:
         try:
             status = self._ask(Endpoint.LAG, path, LagAnswer, deadline).status
         except _StatusError as error:
-            if error.status != codes.not_found or not is_lag_answer(error.body):
+            if error.status != HTTPStatus.NOT_FOUND or not is_lag_answer(error.body):
                 raise
             status = decode(Endpoint.LAG, path, error.body, LagAnswer).status
         # Names that HTTP software collapses (`..`), or a proxy that mixes answers up, reach another resource.
@@ -184,39 +188,38 @@ class BurrowClient:
         self._observer.sent(endpoint)
         try:
             status, body = self._exchange(path, min(self._timeout, left))
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+        except (urllib3.exceptions.HTTPError, OSError) as error:
             raise BurrowError(endpoint, transport_reason(error), f"{path}: {root_cause(error)}") from error
         if len(body) > MAX_ANSWER_BYTES:
             raise BurrowError(endpoint, Reason.TOO_LARGE, f"{path} answers more than {MAX_ANSWER_BYTES} bytes")
-        if status != codes.ok:
+        if status != HTTPStatus.OK:
             raise _StatusError(endpoint, path, status, body)
         return body
 
     def _exchange(self, path: str, timeout: float) -> tuple[int, bytes]:
         """Return status and body of one GET that takes at most ``timeout`` seconds as a whole."""
-        session, request = self._session()
-        request = request.copy()
-        request.url = self._address + path
         set_deadline(time.monotonic() + timeout)
-        # The adapter itself: Session.send adds hooks, cookies and redirects, none wanted (0.1 ms CPU a request less).
-        with session.get_adapter(request.url).send(request, stream=True, timeout=(timeout, timeout)) as response:
-            body = response.raw.read(MAX_ANSWER_BYTES + 1, decode_content=False)
+        # A pool, without urllib3's manager or requests around it: half their CPU (0.2 s less for 1,100 answers).
+        response = self._pool().urlopen(
+            "GET",
+            self._path + path,
+            headers=HEADERS,
+            timeout=timeout,
+            retries=False,
+            redirect=False,
+            preload_content=False,
+        )
+        with closing(response):
+            body = response.read(MAX_ANSWER_BYTES + 1, decode_content=False)
             # Of an answer that is cut off, urllib3 returns what has come; only the next read tells.
-            return response.status_code, body + response.raw.read(1, decode_content=False)
+            return response.status, body + response.read(1, decode_content=False)
 
-    def _session(self) -> tuple[requests.Session, requests.PreparedRequest]:
-        """Return this thread's session and the request from which each of its requests is copied."""
-        if not hasattr(self._local, "session"):
-            session = requests.Session()
-            session.trust_env = False
-            for scheme in ("http://", "https://"):
-                session.mount(scheme, DeadlineAdapter(pool_connections=1, pool_maxsize=1))
-            # Compressed answers are not asked for: a bound on the bytes read is then a bound on the answer.
-            headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
-            request = session.prepare_request(requests.Request("GET", self._address, headers=headers))
-            self._local.session = session, request
-        pair: tuple[requests.Session, requests.PreparedRequest] = self._local.session
-        return pair
+    def _pool(self) -> urllib3.HTTPConnectionPool:
+        """Return this thread's connection."""
+        if not hasattr(self._local, "pool"):
+            self._local.pool = open_pool(self._address)
+        pool: urllib3.HTTPConnectionPool = self._local.pool
+        return pool
 
 
 def encode(name: str) -> str:
@@ -267,11 +270,11 @@ class _StatusError(BurrowError):
 
 def status_reason(endpoint: Endpoint, status: int) -> Reason:
     """Return the reason that stands for an HTTP status other than 200."""
-    if endpoint is Endpoint.READY and status == codes.service_unavailable:
+    if endpoint is Endpoint.READY and status == HTTPStatus.SERVICE_UNAVAILABLE:
         return Reason.NOT_READY
-    if status >= codes.server_error:
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return Reason.HTTP_5XX
-    return Reason.HTTP_4XX if status >= codes.bad_request else Reason.REDIRECT
+    return Reason.HTTP_4XX if status >= HTTPStatus.BAD_REQUEST else Reason.REDIRECT
 
 
 def is_transient(error: BaseException) -> bool:
@@ -288,7 +291,7 @@ def transport_reason(error: Exception) -> Reason:
 
 
 def root_cause(error: BaseException) -> BaseException:
-    """Return the exception at the bottom of those that requests and urllib3 wrap around it."""
+    """Return the exception at the bottom of those that urllib3 wraps around it."""
     while error.__cause__ or error.__context__:
         error = error.__cause__ or error.__context__ or error
     return error

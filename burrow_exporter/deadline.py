@@ -1,6 +1,6 @@
 """A deadline for a whole HTTP request, kept by its socket.
 
-The time-outs of ``requests`` are per read: an answer that drips outlasts them by any factor, in its headers as well as
+The time-outs of urllib3 are per read: an answer that drips outlasts them by any factor, in its headers as well as
 in its body. Here every read of the socket waits at most until the deadline of the request that its thread is making.
 """
 
@@ -12,10 +12,9 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.util.ssl_ import create_urllib3_context
+from urllib3.util import parse_url
 
 _thread = threading.local()
 
@@ -78,12 +77,15 @@ class _TlsPool(HTTPSConnectionPool):
     ConnectionCls = _TlsConnection
 
 
-class DeadlineAdapter(HTTPAdapter):
-    """An adapter of ``requests`` whose connections keep the deadline set by ``set_deadline``."""
+def open_pool(address: str) -> HTTPConnectionPool:
+    """Return a pool of one connection to the host of ``address``, which keeps the deadline set by ``set_deadline``.
 
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  passed on as they come
-        """Make the pool of connections, of sockets that know the deadline."""
-        context = create_urllib3_context()
-        context.sslsocket_class = _TlsSocket
-        super().init_poolmanager(*args, ssl_context=context, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+    Certificates are verified against the system's authorities.
+    """
+    url = parse_url(address)
+    host = url.host or ""
+    if url.scheme != "https":
+        return _Pool(host, url.port)
+    context = ssl.create_default_context()
+    context.sslsocket_class = _TlsSocket
+    return _TlsPool(host, url.port, ssl_context=context)

@@ -198,7 +198,7 @@ def test_what_is_sent() -> None:
     headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines[1:] if line)}
     assert "GET /v3/kafka HTTP/1.1" == lines[0]
     assert ("application/json", "identity") == (headers["accept"], headers["accept-encoding"])
-    assert {"accept", "accept-encoding", "connection", "host", "user-agent"} == headers.keys()
+    assert {"accept", "accept-encoding", "host", "user-agent"} == headers.keys()
 
 
 def test_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -715,7 +715,7 @@ def authority() -> trustme.CA:
 def trusted(authority: trustme.CA, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let the client trust the authority, as it trusts those of the system."""
     with authority.cert_pem.tempfile() as path:
-        monkeypatch.setattr("requests.adapters.DEFAULT_CA_BUNDLE_PATH", path)
+        monkeypatch.setenv("SSL_CERT_FILE", path)
         yield
 
 
