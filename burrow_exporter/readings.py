@@ -38,11 +38,12 @@ def read_group(answer: GroupStatus, filters: Filters, read_at: float, expires_at
 
 def check_partitions(answer: GroupStatus) -> None:
     """Raise ``BurrowError`` for an answer that would not make a valid page."""
-    names = {name for part in answer.partitions for name in (part.topic, part.owner, part.client_id)}
-    if any(map(is_too_long, names)):
+    partitions = answer.partitions
+    names = {part.topic for part in partitions} | {part.owner for part in partitions}
+    if any(map(is_too_long, names | {part.client_id for part in partitions})):
         detail = f"group {answer.group!r} holds a name of more than {MAX_NAME_BYTES} bytes"
         raise BurrowError(Endpoint.LAG, Reason.NAME_TOO_LONG, detail)
-    if len({(part.topic, part.partition) for part in answer.partitions}) < len(answer.partitions):
+    if len({(part.topic, part.partition) for part in partitions}) < len(partitions):
         raise BurrowError(Endpoint.LAG, Reason.SHAPE, f"group {answer.group!r} holds a partition twice")
 
 
@@ -95,8 +96,8 @@ def own_lag(answers: Iterable[GroupStatus]) -> int | None:
 
 def last_commit(answer: GroupStatus) -> float | None:
     """Return when Burrow last observed a commit of a group, in Unix seconds; ``None`` when it never did."""
-    newest_end = max((partition.end.observed_at for partition in answer.partitions if partition.end), default=None)
-    return None if newest_end is None else newest_end / 1000
+    ends = [partition.end.observed_at for partition in answer.partitions if partition.end]
+    return max(ends) / 1000 if ends else None
 
 
 def newest(*moments: float | None) -> float | None:

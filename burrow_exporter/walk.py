@@ -164,8 +164,16 @@ class Walk:
     def _on_groups(self, cluster: ClusterWalk, names: list[str]) -> None:
         cluster.listed_groups = list(dict.fromkeys(names))
         for group in groups_to_ask(self._usable(Endpoint.CONSUMERS, names), self._filters):
-            call, then = partial(self._client.group, cluster.name, group), partial(self._on_group, cluster, group)
+            call, then = partial(self._read, cluster.name, group), partial(self._on_group, cluster, group)
             self._ask(_Request(Endpoint.LAG, f"group {group!r} of {cluster.name!r}", call, then))
+
+    def _read(self, cluster: str, name: str, deadline: float) -> _GroupRead:
+        """Ask for a group and read the answer, in a worker's thread: the walk's own then only collects."""
+        answer = self._client.group(cluster, name, deadline)
+        if answer is None:
+            return _GroupRead(None, None, None)
+        group = read_group(answer, self._filters, read_at=self._clock(), expires_at=self._expires_at)
+        return _GroupRead(group, last_commit(answer), answer if name.startswith(OWN_GROUP_PREFIX) else None)
 
     def _on_topics(self, cluster: ClusterWalk, names: list[str]) -> None:
         cluster.listed_topics = list(dict.fromkeys(names))
@@ -173,16 +181,12 @@ class Walk:
             call, then = partial(self._client.offsets, cluster.name, topic), partial(self._on_topic, cluster, topic)
             self._ask(_Request(Endpoint.TOPIC, f"topic {topic!r} of {cluster.name!r}", call, then))
 
-    def _on_group(self, cluster: ClusterWalk, name: str, answer: GroupStatus | None) -> None:
+    def _on_group(self, cluster: ClusterWalk, name: str, read: _GroupRead) -> None:
         if name.startswith(OWN_GROUP_PREFIX):
-            cluster.own[name] = answer
-        if answer is None:
-            cluster.groups[name] = None
-            return
-        cluster.last_commit = newest(cluster.last_commit, last_commit(answer))
-        group = read_group(answer, self._filters, read_at=self._clock(), expires_at=self._expires_at)
-        cluster.groups[name] = group
-        if group and (words := unknown_statuses(group)):
+            cluster.own[name] = read.own
+        cluster.last_commit = newest(cluster.last_commit, read.last_commit)
+        cluster.groups[name] = read.group
+        if read.group and (words := unknown_statuses(read.group)):
             self._fail(Endpoint.LAG, Reason.UNKNOWN_STATUS, f"group {name!r} has {', '.join(sorted(words))}")
 
     def _on_topic(self, cluster: ClusterWalk, name: str, offsets: list[int]) -> None:
@@ -204,6 +208,15 @@ class _Request(Generic[T]):
     what: str
     call: Callable[[float], T]
     then: Callable[[T], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _GroupRead:
+    """What an answer for a group amounts to; ``own`` is the answer itself where it may be for Burrow's own group."""
+
+    group: Group | None
+    last_commit: float | None
+    own: GroupStatus | None
 
 
 def groups_to_ask(names: list[str], filters: Filters) -> list[str]:
