@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from burrow_exporter import burrow
 from burrow_exporter.burrow import MAX_NAME_BYTES, BurrowClient, BurrowError, Endpoint, Reason
 from burrow_exporter.config import Filter, Filters
 from burrow_exporter.walk import Walk, WalkResult, Workers, groups_to_ask
@@ -22,6 +23,12 @@ from recorded import BROKEN, STARTING, Recorded, answer, commit, lag_answer, par
 READY = "/burrow/admin/ready"
 GROUP = "/v3/kafka/c/consumer/{}/lag".format
 TOPIC = "/v3/kafka/c/topic/{}".format
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Try again at once: how long to wait between attempts is the client's business."""
+    monkeypatch.setattr(burrow, "wait_exponential_jitter", lambda **_: lambda _: 0.0)
 
 
 class Deaf:
