@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format check lock docs clean
+.PHONY: help demo test lint format check bench lock docs clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ format: $(INSTALLED) ## Format the code
 	$(BIN)/ruff format .
 
 check: lint test ## All of it
+
+bench: $(INSTALLED) ## Measure cost and speed (QUICK=1: half a minute, LARGE=1: 300,000 partitions too)
+	$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(if $(LARGE),--large)
 
 docs: $(INSTALLED) ## Write the generated pages anew
 	$(BIN)/python docs/generate.py

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import tool
 
 from burrow_exporter.config import Filter, Filters
+from conftest import tool
 from pages import Polled, Sample, samples_in
 from recorded import RecordedBurrow, load, mixed
 

@@ -1,0 +1,1 @@
+"""How fast the exporter is and what it needs, at growing size: ``make bench``."""
