@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 import threading
 import time
 
@@ -16,6 +17,8 @@ from burrow_exporter.publisher import Publisher
 from burrow_exporter.selfmetrics import SelfMetrics
 from burrow_exporter.server import Body, Server
 from burrow_exporter.state import Poll
+
+SWITCH_SECONDS = 0.0005
 
 
 class Exporter:
@@ -37,6 +40,9 @@ class Exporter:
 
     def serve(self, listener: socket.socket) -> bool:
         """Poll, and serve on ``listener``, until stopped; return whether it ended because it was."""
+        # A scrape needs the interpreter some eighty times, and each time waits for a poll's thread to let it go: with
+        # Python's own 5 ms half of the scrapes during polls of 100,000 partitions took 33 ms or more, so 17 ms.
+        sys.setswitchinterval(SWITCH_SECONDS)
         server = Server(self, listener, self._config.web.telemetry_path)
         server.start()
         log = structlog.get_logger()
