@@ -20,10 +20,13 @@ from burrow_exporter.demo import SimulatedBurrow
 from burrow_exporter.exporter import Exporter
 from burrow_exporter.flags import FLAGS, build_config, section
 from burrow_exporter.healthcheck import ask_healthy
+from burrow_exporter.security import Security
 from burrow_exporter.state import Poll
+from burrow_exporter.webconfig import WebConfigError
 
 FINE, COULD_NOT_RUN, WRONG_CONFIGURATION = 0, 1, 2
 LISTEN_FLAG, DEMO_LISTEN_FLAG = "--web.listen-address", "--demo.listen-address"
+WEB_CONFIG_FLAG = "--web.config.file"
 
 HELP = """Prometheus metrics from LinkedIn Burrow's judgement of Kafka consumers.
 
@@ -58,6 +61,7 @@ class Command(click.Command):
 def serve(config: Config, greeting: str = "") -> int:
     """Serve until a signal says stop; say the greeting, if any, once that is possible."""
     stop = stop_on_signals()
+    security = load_security(config)
     try:
         listener = bind(config.web.listen_address)
     except ValueError as error:
@@ -67,7 +71,15 @@ def serve(config: Config, greeting: str = "") -> int:
     with listener:
         if greeting:
             click.echo(greeting, err=True)
-        return FINE if Exporter(config, stop).serve(listener) else COULD_NOT_RUN
+        return FINE if Exporter(config, stop).serve(listener, security) else COULD_NOT_RUN
+
+
+def load_security(config: Config) -> Security | None:
+    """Return what the web config file asks for, if there is one."""
+    try:
+        return Security(str(config.web.config_file)) if config.web.config_file else None
+    except WebConfigError as error:
+        raise ConfigError(WEB_CONFIG_FLAG, str(error)) from None
 
 
 def stop_on_signals() -> threading.Event:
@@ -114,6 +126,7 @@ def once(config: Config) -> int:
 
 def check(config: Config) -> int:
     """Poll one time and say what was seen."""
+    load_security(config)
     polls = Exporter(config, threading.Event()).poll_once()
     for burrow, poll in zip(config.burrows, polls, strict=True):
         click.echo(f"Burrow {burrow.name} at {burrow.address}: {'ok' if poll.good else 'FAILED'}")
@@ -125,7 +138,7 @@ def check(config: Config) -> int:
 def healthcheck(config: Config) -> int:
     """Ask the running exporter whether it is healthy."""
     try:
-        complaint = ask_healthy(config.web.listen_address)
+        complaint = ask_healthy(config.web.listen_address, may_be_tls=config.web.config_file is not None)
     except ValueError as error:
         raise ConfigError(LISTEN_FLAG, str(error)) from None
     return give_up(f"healthcheck: {complaint}") if complaint else FINE

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from burrow_exporter.families import FAMILIES
 
@@ -123,10 +124,11 @@ class MetricsConfig:
 
 @dataclass(frozen=True, slots=True)
 class WebConfig:
-    """Where the exporter listens."""
+    """Where the exporter listens; ``config_file`` says what it asks of clients (docs/web-config.md)."""
 
     listen_address: str = ":9254"
     telemetry_path: str = "/metrics"
+    config_file: Path | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""

@@ -43,10 +43,10 @@ class Limits:
 
     ``connections`` are open at most; beyond it the idlest is dropped. ``head_bytes`` bounds a request's head (it may
     reach twice that when it arrives at once). The rest are seconds: ``head_seconds`` for a request to arrive whole,
-    from the connection or its first byte on; ``idle_seconds`` between two requests (Prometheus reuses its connection,
-    and an interval over two minutes leaves gaps in its graphs); ``unread_seconds`` for each 64 KiB of an answer to be
-    taken; ``stalled_seconds`` after which such an answer may be dropped when there is no other room; ``grace_seconds``
-    for answers under way when the server stops.
+    from the connection or its first byte on, and for a TLS handshake before; ``idle_seconds`` between two requests
+    (Prometheus reuses its connection, and an interval over two minutes leaves gaps in its graphs); ``unread_seconds``
+    for each 64 KiB of an answer to be taken; ``stalled_seconds`` after which such an answer may be dropped when there
+    is no other room; ``grace_seconds`` for answers under way when the server stops.
     """
 
     connections: int = 512
@@ -73,13 +73,26 @@ class ClientGoneError(ConnectionError):
     """The client has closed the connection, or holds it open and reads nothing."""
 
 
-class LimitedProtocol(H11Protocol):
+class Held:
+    """What the bound on connections counts: since when (by the loop's clock) which phase lasts, and how to end it."""
+
+    limits: Limits
+    loop: asyncio.AbstractEventLoop
+    connections: set[Any]
+    phase: Phase
+    since = 0.0
+    dropped = False
+
+    def drop(self) -> None:
+        """End the connection at once, whatever is unsent."""
+        raise NotImplementedError
+
+
+class LimitedProtocol(H11Protocol, Held):
     """One client's connection, kept to ``limits``."""
 
     limits = DEFAULT_LIMITS
     phase = Phase.ANSWERED
-    since = 0.0
-    dropped = False
     _answers = 0
     _timer: asyncio.TimerHandle | None = None
 
@@ -170,13 +183,13 @@ class LimitedProtocol(H11Protocol):
             self._timer = None
 
 
-def make_room(newest: LimitedProtocol) -> None:
+def make_room(newest: Held) -> None:
     """Drop the idlest connection if ``newest`` is one too many.
 
-    First goes who has been idle longest, then whose request is unfinished longest, then whose answer has not moved for
-    ``stalled_seconds``, else ``newest``: never an answer that is being taken.
+    First goes who has been idle longest, then whose handshake or request is unfinished longest, then whose answer has
+    not moved for ``stalled_seconds``, else ``newest``: never an answer that is being taken.
     """
-    present = [each for each in newest.connections if isinstance(each, LimitedProtocol) and not each.dropped]
+    present = [each for each in newest.connections if isinstance(each, Held) and not each.dropped]
     if len(present) > newest.limits.connections:
         stalled_since = newest.loop.time() - newest.limits.stalled_seconds
         others = (each for each in present if each is not newest)
@@ -187,7 +200,7 @@ def make_room(newest: LimitedProtocol) -> None:
 def drop_all(connections: Iterable[object]) -> None:
     """End all ``connections`` (those of uvicorn's ``ServerState``) at once."""
     for each in list(connections):
-        if isinstance(each, LimitedProtocol):
+        if isinstance(each, Held):
             each.drop()
 
 
@@ -220,9 +233,9 @@ def _listen(host: str, port: int) -> socket.socket:
     return socket.create_server(("", port), backlog=BACKLOG)
 
 
-def url(sock: socket.socket) -> str:
+def url(sock: socket.socket, scheme: str = "http") -> str:
     """Return the address at which a human on this machine reaches a listening socket."""
     host, port = sock.getsockname()[:2]
     if ipaddress.ip_address(host).is_unspecified:
         host = "localhost"
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"

@@ -14,6 +14,7 @@ from burrow_exporter.config import Config
 from burrow_exporter.exposition import Renderer
 from burrow_exporter.poller import Poller
 from burrow_exporter.publisher import Publisher
+from burrow_exporter.security import Security
 from burrow_exporter.selfmetrics import SelfMetrics
 from burrow_exporter.server import Body, Server
 from burrow_exporter.state import Poll
@@ -38,12 +39,12 @@ class Exporter:
             for burrow in config.burrows
         ]
 
-    def serve(self, listener: socket.socket) -> bool:
+    def serve(self, listener: socket.socket, security: Security | None = None) -> bool:
         """Poll, and serve on ``listener``, until stopped; return whether it ended because it was."""
         # A scrape needs the interpreter some eighty times, and each time waits for a poll's thread to let it go: with
         # Python's own 5 ms half of the scrapes during polls of 100,000 partitions took 33 ms or more, so 17 ms.
         sys.setswitchinterval(SWITCH_SECONDS)
-        server = Server(self, listener, self._config.web.telemetry_path)
+        server = Server(self, listener, self._config.web.telemetry_path, security=security)
         server.start()
         log = structlog.get_logger()
         log.info("serving", address=server.address, version=__version__)

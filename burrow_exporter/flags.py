@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import click
@@ -140,6 +141,13 @@ FLAGS = (
         metavar="ADDRESS",
     ),
     Flag("--web.telemetry-path", "Path of the metrics.", default="/metrics", show_default=True, metavar="PATH"),
+    Flag(
+        "--web.config.file",
+        "Web config file of Prometheus' exporter-toolkit: TLS, client certificates, basic authentication.",
+        type=click.Path(path_type=Path),
+        show_default="none",
+        metavar="FILE",
+    ),
     Flag("--demo.groups", "demo: consumer groups to simulate.", type=click.IntRange(12), default=20, show_default=True),
     Flag("--demo.partitions", "demo: partitions a group.", type=click.IntRange(1), default=12, show_default=True),
     Flag("--demo.seed", "demo: what the simulation is made from.", type=int, default=1, show_default=True),

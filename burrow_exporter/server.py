@@ -8,13 +8,14 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
 import uvicorn
 
+from burrow_exporter.auth import Guard, Passwords
 from burrow_exporter.connections import (
     ACCEPTED_AT_ONCE,
     BACKLOG,
@@ -27,7 +28,9 @@ from burrow_exporter.connections import (
     drop_all,
     url,
 )
+from burrow_exporter.handshake import Handshake
 from burrow_exporter.negotiation import accepts_gzip, prefers_openmetrics
+from burrow_exporter.security import Security
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -162,17 +165,27 @@ def header(scope: Scope, name: bytes) -> str:
 class Server:
     """Serves ``content`` on a listening socket, from a thread of its own that does not keep the process alive.
 
-    ``address`` is a URL for humans. The socket is the server's from now on.
+    ``address`` is a URL for humans. The socket is the server's from now on. With ``security`` it asks clients for what
+    the web config file wants of them.
     """
 
     def __init__(
-        self, content: Content, sock: socket.socket, telemetry_path: str, limits: Limits = DEFAULT_LIMITS
+        self,
+        content: Content,
+        sock: socket.socket,
+        telemetry_path: str,
+        limits: Limits = DEFAULT_LIMITS,
+        security: Security | None = None,
     ) -> None:
-        self.address = url(sock)
+        self.address = url(sock, "https" if security and security.has_tls else "http")
         self._sock = sock
         self._grace_seconds = limits.grace_seconds
         self._serving = threading.Event()
-        self._uvicorn = BoundedServer(config(Application(content, telemetry_path), limits), limits, self._serving)
+        self._passwords = Passwords()
+        application: Callable[[Scope, Receive, Send], Awaitable[None]] = Application(content, telemetry_path)
+        if security is not None:
+            application = Guard(application, security, self._passwords)
+        self._uvicorn = BoundedServer(config(application, limits, security), limits, self._serving)
         self._thread = threading.Thread(target=self._run, name="server", daemon=True)
 
     def start(self) -> None:
@@ -190,6 +203,7 @@ class Server:
             self._sock.close()
         else:
             self._thread.join(self._grace_seconds + 0.5)
+            self._passwords.close(0.5)
 
     def is_alive(self) -> bool:
         """Tell whether the server's thread serves."""
@@ -226,12 +240,18 @@ class BoundedServer(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def config(application: Application, limits: Limits) -> uvicorn.Config:
+def config(
+    application: Callable[[Scope, Receive, Send], Awaitable[None]], limits: Limits, security: Security | None = None
+) -> uvicorn.Config:
     """Return uvicorn's configuration: nothing from the environment, no logs of its own, the limited protocol."""
+    protocol: type[asyncio.Protocol] = type("Protocol", (LimitedProtocol,), {"limits": limits})
+    if security is not None and security.has_tls:
+        attributes = {"limits": limits, "security": security, "protocol": protocol}
+        protocol = type("TLSProtocol", (Handshake,), attributes)
     return uvicorn.Config(
         application,
         loop="asyncio",
-        http=type("Protocol", (LimitedProtocol,), {"limits": limits}),
+        http=protocol,
         ws="none",
         lifespan="off",
         interface="asgi3",
