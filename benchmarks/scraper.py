@@ -28,24 +28,28 @@ class Scraper:
 
     def __init__(self, port: int, encoding: str) -> None:
         self._request = REQUEST.format(encoding).encode()
-        self._socket = socket.create_connection(("127.0.0.1", port), TIMEOUT)
+        self._port = port
+        self._socket: socket.socket | None = None
         self._buffer = memoryview(bytearray(BUFFER_BYTES))
 
     def scrape(self) -> Scrape:
         """Scrape once."""
+        if self._socket is None:  # no sooner: a server may drop who connects and asks nothing
+            self._socket = socket.create_connection(("127.0.0.1", self._port), TIMEOUT)
         begun = time.monotonic()
         self._socket.sendall(self._request)
-        size = self._read_answer()
+        size = self._read_answer(self._socket)
         return begun, time.monotonic() - begun, size
 
     def close(self) -> None:
         """Close the connection."""
-        self._socket.close()
+        if self._socket:
+            self._socket.close()
 
-    def _read_answer(self) -> int:
+    def _read_answer(self, connection: socket.socket) -> int:
         got, end = 0, -1
         while end < 0:
-            got += self._receive(self._buffer[got:])
+            got += receive(connection, self._buffer[got:])
             end = bytes(self._buffer[:got]).find(b"\r\n\r\n")
         head = bytes(self._buffer[:end]).lower()
         if not head.startswith(b"http/1.1 200"):
@@ -53,15 +57,17 @@ class Scraper:
         size = int(head.partition(b"content-length:")[2].split(b"\r\n")[0])
         left = size - (got - end - 4)
         while left:
-            left -= self._receive(self._buffer[:left])
+            left -= receive(connection, self._buffer[:left])
         return size
 
-    def _receive(self, into: memoryview) -> int:
-        got = self._socket.recv_into(into)
-        if not got:
-            message = "the exporter closed the connection"
-            raise ConnectionError(message)
-        return got
+
+def receive(connection: socket.socket, into: memoryview) -> int:
+    """Return how many bytes came; ``ConnectionError`` when the exporter closed the connection."""
+    got = connection.recv_into(into)
+    if not got:
+        message = "the exporter closed the connection"
+        raise ConnectionError(message)
+    return got
 
 
 def scrape_for(seconds: float, pause: float, scraper: Scraper, seed: int) -> list[Scrape]:
@@ -71,7 +77,7 @@ def scrape_for(seconds: float, pause: float, scraper: Scraper, seed: int) -> lis
     if not seconds:
         return [scraper.scrape()]
     scrapes: list[Scrape] = []
-    time.sleep(rng.uniform(0, pause))
+    time.sleep(rng.uniform(0, min(pause, seconds / 2)))
     while time.monotonic() < end and len(scrapes) < MOST_SCRAPES:
         scrapes.append(scraper.scrape())
         time.sleep(rng.uniform(0.5, 1.5) * pause)

@@ -16,6 +16,7 @@ from functools import lru_cache
 
 LEVEL = 1
 CHUNK_BYTES = 64 * 1024
+SLICE_BYTES = 4 * 1024
 RAW_DEFLATE = -zlib.MAX_WBITS
 GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 EMPTY_FINAL_BLOCK = b"\x03\x00"
@@ -34,9 +35,12 @@ class Piece:
     def plain(self) -> Iterator[bytes]:
         """Yield the plain bytes in chunks of at most 64 KiB."""
         decompressor = zlib.decompressobj(RAW_DEFLATE)
-        yield decompressor.decompress(self.deflated, CHUNK_BYTES)
-        while decompressor.unconsumed_tail:
-            yield decompressor.decompress(decompressor.unconsumed_tail, CHUNK_BYTES)
+        # Small slices: what a call leaves unconsumed is copied, each time (half the CPU of a plain page).
+        for start in range(0, len(self.deflated), SLICE_BYTES):
+            rest = self.deflated[start : start + SLICE_BYTES]
+            while rest:
+                yield decompressor.decompress(rest, CHUNK_BYTES)
+                rest = decompressor.unconsumed_tail
         yield decompressor.flush()
 
 

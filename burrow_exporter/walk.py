@@ -24,7 +24,7 @@ from burrow_exporter.readings import (
 from burrow_exporter.snapshot import Group, Topic
 
 T = TypeVar("T")
-MAX_SLEEP = 1.0
+TICK_SECONDS = 1.0
 
 
 @dataclass(slots=True)
@@ -85,7 +85,7 @@ class Workers:
 class Walk:
     """One walk. ``deadline`` and ``expires_at``, that of every reading it brings, are on the monotonic clock.
 
-    ``tick`` is called about once a second while the walk lasts. ``clock`` tells Unix seconds.
+    ``tick`` is called once a second while the walk lasts. ``clock`` tells Unix seconds.
     """
 
     def __init__(
@@ -113,10 +113,13 @@ class Walk:
     def run(self) -> WalkResult:
         """Ask for everything and return what was answered by the deadline."""
         self._ask(_Request(Endpoint.READY, "readiness", self._client.check_ready, self._on_ready))
-        while self._pending and (left := self._deadline - time.monotonic()) > 0:
-            self._tick()
+        next_tick = 0.0
+        while self._pending and (now := time.monotonic()) < self._deadline:
+            if now >= next_tick:
+                self._tick()
+                next_tick = now + TICK_SECONDS
             try:
-                request, outcome = self._finished.get(timeout=min(left, MAX_SLEEP))
+                request, outcome = self._finished.get(timeout=min(self._deadline, next_tick) - now)
             except Empty:
                 continue
             self._finish(request, outcome)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import click
@@ -54,6 +55,7 @@ CASES = (
     ),
     Case("--web.listen-address", "127.0.0.1:0", "127.0.0.1:0", "[::1]:1", "[::1]:1"),
     Case("--web.telemetry-path", "/", "/", "/a", "/a"),
+    Case("--web.config.file", "a/web.yml", Path("a/web.yml"), "b.yml", Path("b.yml")),
     Case("--demo.groups", "12", 12, "1000", 1000),
     Case("--demo.partitions", "1", 1, "100", 100),
     Case("--demo.seed", "-7", -7, "8", 8),
