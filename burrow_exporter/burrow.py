@@ -100,7 +100,7 @@ class Observer(Protocol):
 
 
 class BurrowClient:
-    """Asks one Burrow. Safe to share between threads: each has a session, and so a connection, of its own.
+    """Asks one Burrow. Safe to share between threads: each has a connection of its own.
 
     ``timeout`` is in seconds, for one request as a whole. Every method takes ``deadline`` (monotonic seconds), after
     which neither an attempt nor a retry goes on, and raises ``BurrowError``; once ``stop`` is set nothing is tried
