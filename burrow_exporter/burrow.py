@@ -5,10 +5,11 @@ from __future__ import annotations
 import ssl
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import closing
 from enum import StrEnum
 from http import HTTPStatus
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -43,6 +44,11 @@ ATTEMPTS = 3
 HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": f"burrow_exporter/{__version__}"}
 
 AnswerT = TypeVar("AnswerT", bound=Answer)
+# Made here: msgspec looks into a type when it first decodes it, and two threads that do so at once crash the process.
+DECODERS: Mapping[type[Answer], msgspec.json.Decoder[Any]] = {
+    shape: msgspec.json.Decoder(shape)
+    for shape in (Answer, ClustersAnswer, ConsumersAnswer, LagAnswer, TopicAnswer, TopicsAnswer)
+}
 
 
 class Endpoint(StrEnum):
@@ -243,7 +249,7 @@ def encode(name: str) -> str:
 def decode(endpoint: Endpoint, path: str, body: bytes, shape: type[AnswerT]) -> AnswerT:
     """Return the answer in ``body``; ``BurrowError`` names the endpoint and the field where it is not of ``shape``."""
     try:
-        answer = msgspec.json.decode(body, type=shape)
+        answer: AnswerT = DECODERS[shape].decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
         if refusal := refusal_in(body):
             raise BurrowError(endpoint, Reason.REFUSED, f"{path} answers: {refusal}") from None
@@ -257,16 +263,16 @@ def decode(endpoint: Endpoint, path: str, body: bytes, shape: type[AnswerT]) -> 
 def refusal_in(body: bytes) -> str:
     """Return the message of an answer with ``error: true``, else an empty string."""
     try:
-        answer = msgspec.json.decode(body, type=Answer)
+        answer = DECODERS[Answer].decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeError):
         return ""
-    return answer.message if answer.error else ""
+    return str(answer.message) if answer.error else ""
 
 
 def is_lag_answer(body: bytes) -> bool:
     """Tell whether the body of a 404 is Burrow's own answer for a group, and no refusal of the request."""
     try:
-        return not msgspec.json.decode(body, type=Answer).error
+        return not DECODERS[Answer].decode(body).error
     except (msgspec.DecodeError, RecursionError, UnicodeError):
         return False
 
