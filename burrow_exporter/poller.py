@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import defaultdict
@@ -16,11 +17,14 @@ from burrow_exporter.snapshot import Snapshot
 from burrow_exporter.state import BurrowState, Poll
 from burrow_exporter.walk import Walk, Workers
 
+LATE = 0.25
+"""By which part of an interval a poll may begin late."""
+
 
 class Poller:
     """Polls one Burrow again and again, in a thread of its own, and hands each new state to ``publish``.
 
-    Polls keep a fixed rhythm and never overlap; a late one is not made up for. ``clock`` tells Unix seconds.
+    Polls keep a fixed rhythm and never overlap; a missed one is not made up for. ``clock`` tells Unix seconds.
     """
 
     def __init__(
@@ -73,15 +77,15 @@ class Poller:
         return poll
 
     def _run(self) -> None:
-        begun = time.monotonic()
+        begun, turn = time.monotonic(), 0
         while not self._stop.is_set():
             try:
                 self.poll()
             except Exception:  # noqa: BLE001  a fault in one poll must not end them all
                 self._log.exception("poll broke off")
                 self._metrics.polled(good=False, at=self._clock(), duration=0)
-            turns = (time.monotonic() - begun) // self._schedule.interval + 1
-            self._sleep_until(begun + turns * self._schedule.interval)
+            turn = next_turn(turn, (time.monotonic() - begun) / self._schedule.interval)
+            self._sleep_until(begun + turn * self._schedule.interval)
 
     def _sleep_until(self, moment: float) -> None:
         """Wait until ``moment``, awake whenever a reading expires."""
@@ -108,3 +112,12 @@ class Poller:
             self._log.warning("Burrow still behind, cluster published all the same", cluster=cluster, burrow_lag=lag)
         self._metrics.unreadable((cluster.name, cluster.unreadable_groups) for cluster in poll.snapshot.clusters)
         self._log.debug("poll", good=poll.good, clusters=len(poll.snapshot.clusters), failures=len(poll.failures))
+
+
+def next_turn(turn: int, passed: float) -> int:
+    """Return the turn after ``turn``, given the intervals ``passed`` since the first.
+
+    Turns that were missed are left out, but for one that is hardly late: a poll that uses all of its time, up to a
+    deadline of one interval, ends just after the next turn, and would else cost every second poll.
+    """
+    return max(turn + 1, math.ceil(passed - LATE))

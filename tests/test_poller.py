@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Iterator
 
 import pytest
 
 from burrow_exporter.config import Filter, Filters, PollConfig
+from burrow_exporter.poller import next_turn
 from burrow_exporter.snapshot import Snapshot
 from pages import Polled, Sample, names, select
 from recorded import BROKEN, STARTING, Recorded, RecordedBurrow, answer, commit, lag_answer, load, partition, small
@@ -262,6 +264,28 @@ def test_polls_keep_their_rhythm_and_late_ones_are_not_made_up_for(
     polled.poller.start()
     polled.poller._thread.join(timeout=6)
     assert [2, 3] == [round(moment - begun[0], 1) for moment in begun[1:]]
+
+
+@pytest.mark.parametrize(
+    ("following", "turn", "passed"),
+    [(1, 0, 0.1), (1, 0, 1.01), (1, 0, 1.25), (2, 0, 1.4), (3, 2, 2.0), (3, 2, 3.1), (5, 2, 4.5)],
+)
+def test_missed_turns_are_left_out_but_for_one_that_is_hardly_late(following: int, turn: int, passed: float) -> None:
+    """A poll that takes its whole interval does not cost the next one; one that takes longer does."""
+    assert following == next_turn(turn, passed)
+
+
+def test_a_burrow_that_hangs_is_polled_at_every_interval() -> None:
+    """Polls that run into their deadline, by default the interval, keep the rhythm."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        polled = Polled(
+            f"http://127.0.0.1:{silent.getsockname()[1]}",
+            poll=PollConfig(interval=1, deadline=1, stale_after=3),
+        )
+        polled.poller.start()
+        time.sleep(3.5)
+        polled.stop.set()
+        assert 3 == polled.own("polls_total")
 
 
 def test_a_poll_that_breaks_off_is_counted_and_the_next_one_comes(
