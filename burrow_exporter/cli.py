@@ -157,10 +157,10 @@ def describe(poll: Poll) -> list[str]:
     return lines
 
 
-def give_up(message: str) -> int:
-    """Say why it cannot run."""
+def give_up(message: str, code: int = COULD_NOT_RUN) -> int:
+    """Say in one line why it cannot run, and return the exit code."""
     click.echo(f"burrow-exporter: {log.one_line(message)}", err=True)
-    return COULD_NOT_RUN
+    return code
 
 
 @click.command(
@@ -195,10 +195,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return int(command.main(arguments, prog_name="burrow-exporter", standalone_mode=False) or FINE)
     except click.ClickException as error:
-        message = error.format_message()
+        return give_up(error.format_message(), WRONG_CONFIGURATION)
     except ConfigError as error:
-        message = str(error)
+        return give_up(str(error), WRONG_CONFIGURATION)
     except click.exceptions.Abort:
         return COULD_NOT_RUN
-    click.echo(f"burrow-exporter: {log.one_line(message)}", err=True)
-    return WRONG_CONFIGURATION

@@ -74,23 +74,24 @@ def compress(data: bytes) -> Piece:
 
 def join(pieces: Iterable[Piece]) -> Piece:
     """Return the pieces, one after the other, as one."""
-    deflated: list[bytes] = []
-    crc = length = 0
-    for piece in pieces:
-        deflated.append(piece.deflated)
-        crc = combine_crc(crc, piece.crc, piece.length)
-        length += piece.length
-    return Piece(b"".join(deflated), crc, length)
+    pieces = list(pieces)
+    return Piece(b"".join(piece.deflated for piece in pieces), *crc_and_length(pieces))
 
 
 def gzip_member(*pieces: Piece) -> list[bytes]:
     """Return a whole gzip member that holds the pieces one after the other, as a short list of bytes."""
+    crc, length = crc_and_length(pieces)
+    trailer = struct.pack("<LL", crc, length & 0xFFFFFFFF)
+    return [GZIP_HEADER, *(piece.deflated for piece in pieces), EMPTY_FINAL_BLOCK + trailer]
+
+
+def crc_and_length(pieces: Iterable[Piece]) -> tuple[int, int]:
+    """Return CRC-32 and length of the plain bytes of the pieces, one after the other."""
     crc = length = 0
     for piece in pieces:
         crc = combine_crc(crc, piece.crc, piece.length)
         length += piece.length
-    trailer = struct.pack("<LL", crc, length & 0xFFFFFFFF)
-    return [GZIP_HEADER, *(piece.deflated for piece in pieces), EMPTY_FINAL_BLOCK + trailer]
+    return crc, length
 
 
 def combine_crc(first: int, second: int, second_length: int) -> int:

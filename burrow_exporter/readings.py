@@ -79,10 +79,15 @@ def unknown_statuses(group: Group) -> set[str]:
     return ({group.status} - GROUP_STATUS_CODES.keys()) | (partitions - PARTITION_STATUS_CODES.keys())
 
 
+def may_be_own(group: str) -> bool:
+    """Tell whether a group has a name that Burrow gives its own."""
+    return group.startswith(OWN_GROUP_PREFIX)
+
+
 def is_own(answer: GroupStatus) -> bool:
     """Tell whether a group is one with which Burrow itself reads ``__consumer_offsets``."""
     topics = {partition.topic for partition in answer.partitions}
-    return answer.group.startswith(OWN_GROUP_PREFIX) and topics <= {INTERNAL_TOPIC}
+    return may_be_own(answer.group) and topics <= {INTERNAL_TOPIC}
 
 
 def own_lag(answers: Iterable[GroupStatus]) -> int | None:

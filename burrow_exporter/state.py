@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from burrow_exporter.burrow import BurrowError
 from burrow_exporter.catchup import CatchUp, Verdict
 from burrow_exporter.config import BurrowConfig
-from burrow_exporter.readings import OWN_GROUP_PREFIX, is_own, newest, own_lag, trusted_topics
+from burrow_exporter.readings import is_own, may_be_own, newest, own_lag, trusted_topics
 from burrow_exporter.snapshot import Cluster, Group, Snapshot
 from burrow_exporter.timelag import TimeLag
 from burrow_exporter.walk import ClusterWalk, WalkResult
@@ -110,7 +110,7 @@ class ClusterState:
 
     def _judge(self, walk: ClusterWalk, lag: int | None, monotonic: float) -> Verdict:
         """Judge whether Burrow has caught up with the cluster, of which its own group is ``lag`` messages behind."""
-        candidates = [name for name in walk.listed_groups or () if name.startswith(OWN_GROUP_PREFIX)]
+        candidates = list(filter(may_be_own, walk.listed_groups or ()))
         others = [name for name, answer in walk.own.items() if answer and not is_own(answer)]
         return self._catch_up.judge(
             lag,

@@ -14,9 +14,9 @@ from burrow_exporter.answers import GroupStatus
 from burrow_exporter.burrow import MAX_NAME_BYTES, BurrowClient, BurrowError, Endpoint, Reason
 from burrow_exporter.config import Filters
 from burrow_exporter.readings import (
-    OWN_GROUP_PREFIX,
     is_too_long,
     last_commit,
+    may_be_own,
     newest,
     read_group,
     unknown_statuses,
@@ -176,7 +176,7 @@ class Walk:
         if answer is None:
             return _GroupRead(None, None, None)
         group = read_group(answer, self._filters, read_at=self._clock(), expires_at=self._expires_at)
-        return _GroupRead(group, last_commit(answer), answer if name.startswith(OWN_GROUP_PREFIX) else None)
+        return _GroupRead(group, last_commit(answer), answer if may_be_own(name) else None)
 
     def _on_topics(self, cluster: ClusterWalk, names: list[str]) -> None:
         cluster.listed_topics = list(dict.fromkeys(names))
@@ -185,7 +185,7 @@ class Walk:
             self._ask(_Request(Endpoint.TOPIC, f"topic {topic!r} of {cluster.name!r}", call, then))
 
     def _on_group(self, cluster: ClusterWalk, name: str, read: _GroupRead) -> None:
-        if name.startswith(OWN_GROUP_PREFIX):
+        if may_be_own(name):
             cluster.own[name] = read.own
         cluster.last_commit = newest(cluster.last_commit, read.last_commit)
         cluster.groups[name] = read.group
@@ -228,5 +228,6 @@ def groups_to_ask(names: list[str], filters: Filters) -> list[str]:
     The newest commit of a cluster is that of any group, filtered or not. Burrow's own group knows it, as it notes each
     commit that it reads; where there is none (a denylist), every group is asked.
     """
-    own = [name for name in names if name.startswith(OWN_GROUP_PREFIX)]
-    return [name for name in names if not own or name in own or filters.group.admits(name)]
+    if not any(map(may_be_own, names)):
+        return names
+    return [name for name in names if may_be_own(name) or filters.group.admits(name)]

@@ -7,6 +7,27 @@ import shutil
 
 import pytest
 
+START = 1_800_000_000.0
+"""When the tests' own clock begins, in Unix seconds."""
+
+
+class Clock:
+    """A clock that stands still until it is set; Unix seconds."""
+
+    def __init__(self) -> None:
+        """Begin at START."""
+        self.now = START
+
+    def __call__(self) -> float:
+        """Tell the time."""
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """Return a clock of the test's own."""
+    return Clock()
+
 
 @pytest.fixture(autouse=True)
 def own_environment(monkeypatch: pytest.MonkeyPatch) -> None:

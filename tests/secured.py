@@ -16,10 +16,10 @@ import bcrypt
 import trustme
 import yaml
 
-from burrow_exporter.connections import DEFAULT_LIMITS, Limits, bind
+from burrow_exporter.connections import DEFAULT_LIMITS, Limits
 from burrow_exporter.security import Security
 from burrow_exporter.server import Server
-from test_server import FixedContent, Reply, exchange, port_of
+from test_server import FixedContent, Reply, exchange, port_of, serving
 
 
 @cache
@@ -83,13 +83,8 @@ class Web:
     def serving(self, content: FixedContent | None = None, limits: Limits = DEFAULT_LIMITS) -> Iterator[Server]:
         """Serve by the file, as it stands now."""
         security = Security(str(self.write()))
-        server = Server(content or FixedContent(), bind("127.0.0.1:0"), "/metrics", limits, security)
-        server.start()
-        try:
+        with serving(content or FixedContent(), limits=limits, security=security) as server:
             yield server
-        finally:
-            server.stop()
-            assert not server.is_alive()
 
 
 def client_context(trusted: str = "server", own: tuple[str, str] | None = None) -> ssl.SSLContext:

@@ -6,18 +6,17 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
 from burrow_exporter.demo import SimulatedBurrow
+from conftest import START, Clock
+from recorded import load
 
-RECORDINGS = Path(__file__).parent / "recordings"
-MIXED = json.loads((RECORDINGS / "mixed.json").read_text())["responses"]
-RESTART = json.loads((RECORDINGS / "restart.json").read_text())["polls"]
-START = 1_800_000_000.0
+MIXED = load("mixed.json")["responses"]
+RESTART = load("restart.json")["polls"]
 NAMES = (("/v3/kafka/[^/]+", "/v3/kafka/C"), ("/consumer/[^/]+", "/consumer/G"), ("/topic/[^/]+", "/topic/T"))
 
 
@@ -30,24 +29,6 @@ UNRECORDED_NULLS = (
     "maxlag.start",
     "maxlag.end",
 )
-
-
-class Clock:
-    """A clock that stands still until it is set; Unix seconds."""
-
-    def __init__(self) -> None:
-        """Begin at START."""
-        self.now = START
-
-    def __call__(self) -> float:
-        """Tell the time."""
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    """Return a clock of the test's own."""
-    return Clock()
 
 
 @pytest.fixture

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
 from burrow_exporter.demo.windows import Commit, Window, judge
+from recorded import load
 
-MIXED = json.loads((Path(__file__).parent / "recordings" / "mixed.json").read_text())
+MIXED = load("mixed.json")
 NOW = 1_000
 LAST = 995
 

@@ -11,28 +11,10 @@ from typing import Any
 import pytest
 
 from burrow_exporter.demo import Settings, SimulatedBurrow
+from conftest import START, Clock
 
-START = 1_800_000_000.0
 WEST = "/v3/kafka/eu-west"
 EAST = "/v3/kafka/us-east"
-
-
-class Clock:
-    """A clock that stands still until it is set; Unix seconds."""
-
-    def __init__(self) -> None:
-        """Begin at START."""
-        self.now = START
-
-    def __call__(self) -> float:
-        """Tell the time."""
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    """Return a clock of the test's own."""
-    return Clock()
 
 
 def fetch(burrow: SimulatedBurrow, path: str) -> Any:

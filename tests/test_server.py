@@ -17,6 +17,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from burrow_exporter.connections import DEFAULT_LIMITS, Limits, Message, Scope, bind
+from burrow_exporter.security import Security
 from burrow_exporter.server import Application, Body, Server
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
@@ -97,9 +98,10 @@ def serving(
     telemetry_path: str = "/metrics",
     limits: Limits = DEFAULT_LIMITS,
     address: str = "127.0.0.1:0",
+    security: Security | None = None,
 ) -> Iterator[Server]:
     """Serve ``content`` on a free port, and stop."""
-    server = Server(content, bind(address), telemetry_path, limits)
+    server = Server(content, bind(address), telemetry_path, limits, security)
     server.start()
     try:
         yield server

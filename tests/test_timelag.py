@@ -1,10 +1,8 @@
 """Lag in seconds: against two recordings with known ages, simulated production, and what must always hold."""
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
 
@@ -17,8 +15,8 @@ from burrow_exporter.answers import Commit, LagAnswer, Partition, TopicAnswer
 from burrow_exporter.curve import KNOTS
 from burrow_exporter.snapshot import Group, Topic
 from burrow_exporter.timelag import TimeLag
+from recorded import load
 
-RECORDINGS = Path(__file__).parent / "recordings"
 START = 1_800_000_000.0
 
 
@@ -113,7 +111,7 @@ def recorded_poll(poll: dict[str, Any], skew: float) -> tuple[list[Group], list[
 def replay(name: str, skew: float = 0.0) -> Iterator[Seen]:
     """Replay a recording in order; what has no lag must be 0 on the way."""
     time_lag = TimeLag()
-    for number, poll in enumerate(json.loads((RECORDINGS / name).read_text())["polls"]):
+    for number, poll in enumerate(load(name)["polls"]):
         truth = {(one["group"], one.get("topic", "bursty"), one["partition"]): one for one in poll["truth"]}
         groups, topics = recorded_poll(poll, skew)
         for each, ages in zip(groups, time_lag.update(groups, topics, poll["time"]), strict=True):
