@@ -70,9 +70,9 @@ class Poller:
             clock=self._clock,
         )
         poll = self._state.absorb(walk.run(), self._clock(), time.monotonic())
-        self.was_good = self.was_good or poll.good
         self._report(poll)
         self._publish(poll.snapshot)
+        self.was_good = self.was_good or poll.good
         self._metrics.polled(good=poll.good, at=self._clock(), duration=time.monotonic() - begun)
         return poll
 

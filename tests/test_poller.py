@@ -288,6 +288,15 @@ def test_a_burrow_that_hangs_is_polled_at_every_interval() -> None:
         assert 3 == polled.own("polls_total")
 
 
+def test_ready_is_said_after_the_page_is_there(burrow: RecordedBurrow, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who waits for readiness finds the groups on the page: it is published before the poll counts as good."""
+    polled = Polled(burrow.address)
+    said: list[bool] = []
+    monkeypatch.setattr(polled.poller, "_publish", lambda _: said.append(polled.poller.was_good))
+    polled.poller.poll()
+    assert ([False], True) == (said, polled.poller.was_good)
+
+
 def test_a_poll_that_breaks_off_is_counted_and_the_next_one_comes(
     burrow: RecordedBurrow,
     monkeypatch: pytest.MonkeyPatch,
