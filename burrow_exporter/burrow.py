@@ -5,10 +5,12 @@ from __future__ import annotations
 import ssl
 import threading
 import time
+from base64 import b64encode
+from collections.abc import Mapping
 from contextlib import closing
 from enum import StrEnum
 from http import HTTPStatus
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -33,7 +35,8 @@ from burrow_exporter.answers import (
     TopicAnswer,
     TopicsAnswer,
 )
-from burrow_exporter.deadline import open_pool, set_deadline
+from burrow_exporter.config import TlsConfig
+from burrow_exporter.deadline import client_context, open_pool, set_deadline
 from burrow_exporter.snapshot import NOT_FOUND
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
@@ -43,6 +46,11 @@ ATTEMPTS = 3
 HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": f"burrow_exporter/{__version__}"}
 
 AnswerT = TypeVar("AnswerT", bound=Answer)
+# Made once: msgspec looks into a type when it first decodes it, and two threads that do so at once crash the process.
+DECODERS: Mapping[type[Answer], msgspec.json.Decoder[Any]] = {
+    shape: msgspec.json.Decoder(shape)
+    for shape in (Answer, ClustersAnswer, ConsumersAnswer, LagAnswer, TopicAnswer, TopicsAnswer)
+}
 
 
 class Endpoint(StrEnum):
@@ -77,6 +85,7 @@ class Reason(StrEnum):
 
 
 TRANSIENT = frozenset({Reason.CONNECTION, Reason.TIMEOUT, Reason.HTTP_5XX})
+UNANSWERED = TRANSIENT | {Reason.DEADLINE}
 
 
 class BurrowError(Exception):
@@ -105,10 +114,21 @@ class BurrowClient:
     ``timeout`` is in seconds, for one request as a whole. Every method takes ``deadline`` (monotonic seconds), after
     which neither an attempt nor a retry goes on, and raises ``BurrowError``; once ``stop`` is set nothing is tried
     again. ``observer`` hears of every attempt and of those failures that are tried again; the last one is raised.
+    ``credentials`` are user name and password.
     """
 
-    def __init__(self, address: str, timeout: float, observer: Observer, stop: threading.Event) -> None:
-        self._address = address
+    def __init__(
+        self,
+        address: str,
+        timeout: float,
+        observer: Observer,
+        stop: threading.Event,
+        credentials: tuple[str, str] | None = None,
+        tls: TlsConfig | None = None,
+    ) -> None:
+        self.address = address
+        self._headers = HEADERS | authorization(credentials)
+        self._context = client_context(address, tls or TlsConfig())
         self._path = urlsplit(address).path.rstrip("/")
         self._timeout = timeout
         self._observer = observer
@@ -216,7 +236,7 @@ class BurrowClient:
         response = self._pool().urlopen(
             "GET",
             self._path + path,
-            headers=HEADERS,
+            headers=self._headers,
             timeout=timeout,
             retries=False,
             redirect=False,
@@ -230,9 +250,16 @@ class BurrowClient:
     def _pool(self) -> urllib3.HTTPConnectionPool:
         """Return this thread's connection."""
         if not hasattr(self._local, "pool"):
-            self._local.pool = open_pool(self._address)
+            self._local.pool = open_pool(self.address, self._context)
         pool: urllib3.HTTPConnectionPool = self._local.pool
         return pool
+
+
+def authorization(credentials: tuple[str, str] | None) -> dict[str, str]:
+    """Return the header of basic authentication (RFC 7617), none without credentials."""
+    if credentials is None:
+        return {}
+    return {"Authorization": f"Basic {b64encode(':'.join(credentials).encode()).decode()}"}
 
 
 def encode(name: str) -> str:
@@ -243,7 +270,7 @@ def encode(name: str) -> str:
 def decode(endpoint: Endpoint, path: str, body: bytes, shape: type[AnswerT]) -> AnswerT:
     """Return the answer in ``body``; ``BurrowError`` names the endpoint and the field where it is not of ``shape``."""
     try:
-        answer = msgspec.json.decode(body, type=shape)
+        answer: AnswerT = DECODERS[shape].decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
         if refusal := refusal_in(body):
             raise BurrowError(endpoint, Reason.REFUSED, f"{path} answers: {refusal}") from None
@@ -257,16 +284,16 @@ def decode(endpoint: Endpoint, path: str, body: bytes, shape: type[AnswerT]) -> 
 def refusal_in(body: bytes) -> str:
     """Return the message of an answer with ``error: true``, else an empty string."""
     try:
-        answer = msgspec.json.decode(body, type=Answer)
+        answer = DECODERS[Answer].decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeError):
         return ""
-    return answer.message if answer.error else ""
+    return str(answer.message) if answer.error else ""
 
 
 def is_lag_answer(body: bytes) -> bool:
     """Tell whether the body of a 404 is Burrow's own answer for a group, and no refusal of the request."""
     try:
-        return not msgspec.json.decode(body, type=Answer).error
+        return not DECODERS[Answer].decode(body).error
     except (msgspec.DecodeError, RecursionError, UnicodeError):
         return False
 
