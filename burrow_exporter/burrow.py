@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Mapping
 from contextlib import closing
 from enum import StrEnum
@@ -34,7 +35,8 @@ from burrow_exporter.answers import (
     TopicAnswer,
     TopicsAnswer,
 )
-from burrow_exporter.deadline import open_pool, set_deadline
+from burrow_exporter.config import TlsConfig
+from burrow_exporter.deadline import client_context, open_pool, set_deadline
 from burrow_exporter.snapshot import NOT_FOUND
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
@@ -83,6 +85,7 @@ class Reason(StrEnum):
 
 
 TRANSIENT = frozenset({Reason.CONNECTION, Reason.TIMEOUT, Reason.HTTP_5XX})
+UNANSWERED = TRANSIENT | {Reason.DEADLINE}
 
 
 class BurrowError(Exception):
@@ -111,10 +114,21 @@ class BurrowClient:
     ``timeout`` is in seconds, for one request as a whole. Every method takes ``deadline`` (monotonic seconds), after
     which neither an attempt nor a retry goes on, and raises ``BurrowError``; once ``stop`` is set nothing is tried
     again. ``observer`` hears of every attempt and of those failures that are tried again; the last one is raised.
+    ``credentials`` are user name and password.
     """
 
-    def __init__(self, address: str, timeout: float, observer: Observer, stop: threading.Event) -> None:
-        self._address = address
+    def __init__(
+        self,
+        address: str,
+        timeout: float,
+        observer: Observer,
+        stop: threading.Event,
+        credentials: tuple[str, str] | None = None,
+        tls: TlsConfig | None = None,
+    ) -> None:
+        self.address = address
+        self._headers = HEADERS | authorization(credentials)
+        self._context = client_context(address, tls or TlsConfig())
         self._path = urlsplit(address).path.rstrip("/")
         self._timeout = timeout
         self._observer = observer
@@ -222,7 +236,7 @@ class BurrowClient:
         response = self._pool().urlopen(
             "GET",
             self._path + path,
-            headers=HEADERS,
+            headers=self._headers,
             timeout=timeout,
             retries=False,
             redirect=False,
@@ -236,9 +250,16 @@ class BurrowClient:
     def _pool(self) -> urllib3.HTTPConnectionPool:
         """Return this thread's connection."""
         if not hasattr(self._local, "pool"):
-            self._local.pool = open_pool(self._address)
+            self._local.pool = open_pool(self.address, self._context)
         pool: urllib3.HTTPConnectionPool = self._local.pool
         return pool
+
+
+def authorization(credentials: tuple[str, str] | None) -> dict[str, str]:
+    """Return the header of basic authentication (RFC 7617), none without credentials."""
+    if credentials is None:
+        return {}
+    return {"Authorization": f"Basic {b64encode(':'.join(credentials).encode()).decode()}"}
 
 
 def encode(name: str) -> str:

@@ -6,27 +6,35 @@ import signal
 import sys
 import threading
 from collections import Counter
+from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import replace
+from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
 import click
+from click.core import ParameterSource
+from msgspec.structs import replace
 
 from burrow_exporter import __version__, log
-from burrow_exporter.config import Config, ConfigError
+from burrow_exporter.checks import ConfigError
+from burrow_exporter.config import Config
 from burrow_exporter.connections import bind
 from burrow_exporter.demo import SimulatedBurrow
 from burrow_exporter.exporter import Exporter
-from burrow_exporter.flags import FLAGS, build_config, section
+from burrow_exporter.flags import FLAGS
 from burrow_exporter.healthcheck import ask_healthy
 from burrow_exporter.security import Security
+from burrow_exporter.sources import build_config, section
 from burrow_exporter.state import Poll
 from burrow_exporter.webconfig import WebConfigError
 
 FINE, COULD_NOT_RUN, WRONG_CONFIGURATION = 0, 1, 2
 LISTEN_FLAG, DEMO_LISTEN_FLAG = "--web.listen-address", "--demo.listen-address"
 WEB_CONFIG_FLAG = "--web.config.file"
+
+Load = Callable[[], Config]
+"""Reads the configuration again."""
 
 HELP = """Prometheus metrics from LinkedIn Burrow's judgement of Kafka consumers.
 
@@ -58,7 +66,7 @@ class Command(click.Command):
                 formatter.write_dl(records)
 
 
-def serve(config: Config, greeting: str = "") -> int:
+def serve(config: Config, load: Load, greeting: str = "") -> int:
     """Serve until a signal says stop; say the greeting, if any, once that is possible."""
     stop = stop_on_signals()
     security = load_security(config)
@@ -71,7 +79,9 @@ def serve(config: Config, greeting: str = "") -> int:
     with listener:
         if greeting:
             click.echo(greeting, err=True)
-        return FINE if Exporter(config, stop).serve(listener, security) else COULD_NOT_RUN
+        exporter = Exporter(config, stop, load)
+        on_signals((signal.SIGHUP,), exporter.reload)
+        return FINE if exporter.serve(listener, security) else COULD_NOT_RUN
 
 
 def load_security(config: Config) -> Security | None:
@@ -83,23 +93,29 @@ def load_security(config: Config) -> Security | None:
 
 
 def stop_on_signals() -> threading.Event:
-    """Return an event that SIGTERM and SIGINT set.
-
-    Not in the handler: it runs in the main thread, which may hold the lock of the very event while it waits for it.
-    """
-    stop, signals = threading.Event(), SimpleQueue[int]()
-
-    def watch() -> None:
-        signals.get()
-        stop.set()
-
-    threading.Thread(target=watch, name="signals", daemon=True).start()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda number, _: signals.put(number))
+    """Return an event that SIGTERM and SIGINT set."""
+    stop = threading.Event()
+    on_signals((signal.SIGTERM, signal.SIGINT), stop.set)
     return stop
 
 
-def demo(config: Config, size: dict[str, Any]) -> int:
+def on_signals(numbers: tuple[int, ...], act: Callable[[], object]) -> None:
+    """Call ``act`` for each of these signals, in a thread of its own.
+
+    Not in the handler: it runs in the main thread, which may hold the very lock that ``act`` waits for.
+    """
+    signals = SimpleQueue[int]()
+
+    def watch() -> None:
+        while signals.get():
+            act()
+
+    threading.Thread(target=watch, name="signals", daemon=True).start()
+    for number in numbers:
+        signal.signal(number, lambda number, _: signals.put(number))
+
+
+def demo(config: Config, load: Load, size: dict[str, Any]) -> int:
     """Serve on a simulated Burrow."""
     with ExitStack() as stack:
         try:
@@ -108,8 +124,13 @@ def demo(config: Config, size: dict[str, Any]) -> int:
             raise ConfigError(DEMO_LISTEN_FLAG, str(error)) from None
         except OSError as error:
             return give_up(f"{DEMO_LISTEN_FLAG}: cannot listen on {size['listen_address']}: {error}")
-        simulated = replace(config.burrows[0], address=burrow.address)
-        return serve(replace(config, burrows=(simulated,)), f"A simulated Burrow answers at {burrow.address}")
+        greeting = f"A simulated Burrow answers at {burrow.address}"
+        return serve(on_simulated(config, burrow), lambda: on_simulated(load(), burrow), greeting)
+
+
+def on_simulated(config: Config, burrow: SimulatedBurrow) -> Config:
+    """Return the configuration with the simulated Burrow in place of those in it."""
+    return replace(config, burrows=(replace(config.burrows[0], addresses=(burrow.address,)),))
 
 
 def once(config: Config) -> int:
@@ -129,7 +150,7 @@ def check(config: Config) -> int:
     load_security(config)
     polls = Exporter(config, threading.Event()).poll_once()
     for burrow, poll in zip(config.burrows, polls, strict=True):
-        click.echo(f"Burrow {burrow.name} at {burrow.address}: {'ok' if poll.good else 'FAILED'}")
+        click.echo(f"Burrow {burrow.name} at {' '.join(burrow.addresses)}: {'ok' if poll.good else 'FAILED'}")
         for line in describe(poll):
             click.echo(f"  {log.one_line(line)}")
     return FINE if all(poll.good for poll in polls) else COULD_NOT_RUN
@@ -180,14 +201,19 @@ def give_up(message: str, code: int = COULD_NOT_RUN) -> int:
 @click.version_option(__version__, prog_name="burrow-exporter", message="%(prog)s %(version)s")
 def command(word: str, **values: Any) -> int:  # noqa: ANN401  the flags' values
     """Run what the word asks for and return the exit code."""
-    config = build_config(values)
+    source = click.get_current_context().get_parameter_source
+    given = frozenset(
+        name for name in values if source(name) in {ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT}
+    )
+    load = partial(build_config, values, given)
+    config = load()
     # ``check`` tells what it saw itself.
-    log.set_up("error" if word == "check" else values["log_level"], values["log_format"])
+    log.set_up("error" if word == "check" else config.log.level, config.log.format)
     if word == "demo":
-        return demo(config, section("demo", values))
-    if word == "healthcheck":
-        return healthcheck(config)
-    return {"serve": serve, "once": once, "check": check}[word](config)
+        return demo(config, load, section("demo", values))
+    if word == "serve":
+        return serve(config, load)
+    return {"once": once, "check": check, "healthcheck": healthcheck}[word](config)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,62 +1,56 @@
-"""The configuration: frozen, and valid once it exists. Where it comes from is ``cli.py``'s business."""
+"""The configuration: frozen, and valid once it was read. Flags and the file are read into these same types.
+
+A field's name is its key in the file, and its ``Meta`` what the file may hold and what the documentation says of it.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from hashlib import blake2b
 from pathlib import Path
+from typing import Annotated, Self
 
+from msgspec import Meta, Struct, field
+from msgspec.structs import force_setattr
+
+from burrow_exporter import log
+from burrow_exporter.checks import (
+    attempt,
+    check_address,
+    check_authorities,
+    check_certificate,
+    check_labels,
+    read_password,
+    require,
+)
 from burrow_exporter.families import FAMILIES
+from burrow_exporter.values import NamedFile, Seconds, Secret, compile_expression
 
 INTERNAL_TOPIC = "__consumer_offsets"
-DURATION_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "y": 31536000}
-ADDRESS = re.compile(r"https?://(\[[0-9a-fA-F:.]+(%\w+)?\]|[\w.-]+)(:(?P<port>[0-9]{1,5}))?(/[^\s\x00-\x1f]*)?")
-LARGEST_PORT = 65535
-LONGEST_DURATION = 2**63 / 1e9
-DURATION = re.compile("".join(rf"(?:([0-9]{{1,18}}){unit})?" for unit in reversed(DURATION_UNITS)))
+FROM_INTERVAL = -1.0
+"""Stands for a time that follows the poll's interval; no duration is negative."""
 
 
-class ConfigError(ValueError):
-    """A value that cannot be used. ``key`` is the flag that carries it, the message says what is wrong."""
-
-    def __init__(self, key: str, message: str) -> None:
-        super().__init__(f"{key}: {message}")
+class Section(Struct, frozen=True, forbid_unknown_fields=True):
+    """A part of the configuration."""
 
 
-def parse_duration(text: str) -> float:
-    """Return the seconds of a duration as Prometheus writes it (``15s``, ``1m30s``, ``250ms``); ValueError if not one.
-
-    The same grammar as Prometheus' ``model.ParseDuration``: units descend and stand once, ``0`` needs no unit.
-    """
-    match = DURATION.fullmatch(text)
-    if text == "0":
-        return 0.0
-    if not text or match is None:
-        message = f"{text!r} is not a duration such as 15s or 1m30s"
-        raise ValueError(message)
-    parts = zip(match.groups(), UNITS_DOWN, strict=True)
-    seconds = sum(int(digits or 0) * DURATION_UNITS[unit] for digits, unit in parts)
-    if seconds > LONGEST_DURATION:
-        message = f"{text!r} is out of range"
-        raise ValueError(message)
-    return seconds
-
-
-UNITS_DOWN = tuple(reversed(DURATION_UNITS))
-
-
-@dataclass(frozen=True, slots=True)
-class Filter:
+class Filter(Section, frozen=True):
     """Which names are let through: any that an include matches and no exclude does; regular expressions, whole name."""
 
-    include: tuple[re.Pattern[str], ...] = ()
-    exclude: tuple[re.Pattern[str], ...] = ()
+    include: Annotated[tuple[re.Pattern[str], ...], Meta(description="Names to publish.")] = ()
+    exclude: Annotated[tuple[re.Pattern[str], ...], Meta(description="Names to leave out.")] = ()
 
     @classmethod
-    def of(cls, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> Filter:
-        """Compile expressions; an empty one stands for none. Raises ``re.error``."""
-        return cls(*(tuple(re.compile(text) for text in texts if text) for texts in (include, exclude)))
+    def of(cls, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> Self:
+        """Compile expressions. Raises ``ValueError``."""
+        return cls(*(tuple(map(compile_expression, texts)) for texts in (include, exclude)))
+
+    def __post_init__(self) -> None:
+        """Drop empty expressions, which stand for none."""
+        force_setattr(self, "include", tuple(one for one in self.include if one.pattern))
+        force_setattr(self, "exclude", tuple(one for one in self.exclude if one.pattern))
 
     def admits(self, name: str) -> bool:
         """Tell whether ``name`` is let through."""
@@ -65,97 +59,208 @@ class Filter:
         return not any(pattern.fullmatch(name) for pattern in self.exclude)
 
 
-@dataclass(frozen=True, slots=True)
-class Filters:
+class TopicFilter(Filter, frozen=True):
+    """A filter that leaves out Kafka's own topic unless told what to leave out."""
+
+    exclude: Annotated[tuple[re.Pattern[str], ...], Meta(description="Names to leave out.")] = field(
+        default_factory=lambda: (re.compile(INTERNAL_TOPIC),)
+    )
+
+
+class Filters(Section, frozen=True):
     """What of a Burrow is published. ``max_commit_age`` is in seconds, ``None`` for any age."""
 
-    cluster: Filter = Filter()
-    group: Filter = Filter()
-    topic: Filter = field(default_factory=lambda: Filter.of(exclude=[INTERNAL_TOPIC]))
-    max_commit_age: float | None = None
+    cluster: Annotated[Filter, Meta(description="Clusters to publish: regular expressions, whole name.")] = field(
+        default_factory=Filter
+    )
+    group: Annotated[Filter, Meta(description="Consumer groups to publish.")] = field(default_factory=Filter)
+    topic: Annotated[TopicFilter, Meta(description="Topics to publish.")] = field(default_factory=TopicFilter)
+    max_commit_age: Annotated[
+        Seconds | None,
+        Meta(description="Leave out partitions of a group with no commit for so long, such as topics it gave up."),
+    ] = None
 
 
-@dataclass(frozen=True, slots=True)
-class BurrowConfig:
+class TlsConfig(Section, frozen=True):
+    """How Burrow and the exporter prove to each other who they are. Files as they were read with the configuration."""
+
+    ca_file: Annotated[
+        NamedFile | None,
+        Meta(description="PEM file of the authorities that may have signed Burrow's certificate, else the system's."),
+    ] = None
+    cert_file: Annotated[NamedFile | None, Meta(description="PEM file of the exporter's client certificate.")] = None
+    key_file: Annotated[NamedFile | None, Meta(description="PEM file of its key, not encrypted.")] = None
+    insecure_skip_verify: Annotated[bool, Meta(description="Do not check Burrow's certificate.")] = False
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        if self.ca_file:
+            attempt("ca_file", check_authorities, self.ca_file)
+        require("cert_file", self.cert_file or not self.key_file, "must be given together with key_file")
+        require("key_file", self.key_file or not self.cert_file, "must be given together with cert_file")
+        if self.cert_file and self.key_file:
+            attempt("key_file", check_certificate, self.cert_file, self.key_file)
+
+
+class BurrowConfig(Section, frozen=True):
     """One Burrow. Times are in seconds, ``catch_up_lag`` in messages."""
 
-    address: str = "http://localhost:8000"
-    name: str = "default"
-    timeout: float = 10
-    concurrency: int = 4
-    catch_up_lag: int = 1000
-    catch_up_timeout: float = 300
-    filters: Filters = field(default_factory=Filters)
+    name: Annotated[
+        str, Meta(min_length=1, max_length=200, description="Its name, in the label `burrow` and in the log; unique.")
+    ] = "default"
+    addresses: Annotated[
+        tuple[str, ...],
+        Meta(min_length=1, description="Base URL of Burrow; of several replicas, the next is asked when one fails."),
+    ] = ("http://localhost:8000",)
+    username: Annotated[str, Meta(description="User name for basic authentication.")] = ""
+    password: Annotated[Secret | None, Meta(description="Its password; better kept in a file of its own.")] = None
+    password_file: Annotated[
+        NamedFile | None, Meta(description="File that holds the password; a line break at its end is cut off.")
+    ] = None
+    tls: Annotated[TlsConfig, Meta(description="TLS to Burrow, for addresses that begin with https.")] = field(
+        default_factory=TlsConfig
+    )
+    labels: Annotated[
+        dict[str, str], Meta(description="Labels on everything made from its answers, to tell clusters apart.")
+    ] = field(default_factory=dict)
+    filters: Annotated[Filters, Meta(description="What to publish of it.")] = field(default_factory=Filters)
+    timeout: Annotated[Seconds, Meta(description="Bound of one request as a whole, its body included.")] = 10.0
+    concurrency: Annotated[int, Meta(ge=1, le=256, description="Requests under way at once.")] = 4
+    catch_up_lag: Annotated[
+        int,
+        Meta(
+            ge=0, description="Messages of __consumer_offsets that Burrow may be behind for a cluster to be published."
+        ),
+    ] = 1000
+    catch_up_timeout: Annotated[
+        Seconds,
+        Meta(description="A cluster that is still behind after so long is published all the same, with a warning."),
+    ] = 300.0
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
-        check_address("--burrow.address", self.address)
-        require("--burrow.timeout", self.timeout > 0, "must be more than 0")
-        require("--burrow.concurrency", self.concurrency > 0, "must be at least 1")
+        for index, address in enumerate(self.addresses):
+            check_address(f"addresses[{index}]", address)
+        require("timeout", self.timeout > 0, "must be more than 0")
+        check_labels(self.labels)
+        require("password", not (self.password and self.password_file), "must not stand beside password_file")
+        has_password = self.password or self.password_file
+        require("username", self.username or not has_password, "must be given with a password")
+        require("username", ":" not in self.username, "must not hold a colon")
+        require("password_file", has_password or not self.username, "must be given with a username, or else password")
+        if self.password_file:
+            attempt("password_file", read_password, self.password_file)
+
+    def credentials(self) -> tuple[str, str] | None:
+        """Return user name and password, ``None`` where there are none."""
+        if self.password_file:
+            return self.username, read_password(self.password_file)
+        return (self.username, self.password.text) if self.password else None
 
 
-@dataclass(frozen=True, slots=True)
-class PollConfig:
+class PollConfig(Section, frozen=True):
     """The rhythm of the polls, in seconds."""
 
-    interval: float = 15
-    deadline: float = 15
-    stale_after: float = 45
+    interval: Annotated[Seconds, Meta(description="Time between the beginnings of polls.")] = 15.0
+    deadline: Annotated[Seconds, Meta(description="When a poll ends at the latest.")] = field(
+        default_factory=lambda: FROM_INTERVAL
+    )
+    stale_after: Annotated[Seconds, Meta(description="Age at which a reading is no longer published.")] = field(
+        default_factory=lambda: FROM_INTERVAL
+    )
 
     def __post_init__(self) -> None:
-        """Refuse what cannot work."""
-        require("--poll.interval", self.interval >= 1, "must be at least 1s")
-        require("--poll.deadline", 0 < self.deadline <= self.interval, "must be more than 0 and at most the interval")
-        require("--poll.stale-after", self.stale_after >= self.interval, "must be at least the interval")
+        """Let times follow the interval that were not given, and refuse what cannot work."""
+        if self.deadline == FROM_INTERVAL:
+            force_setattr(self, "deadline", self.interval)
+        if self.stale_after == FROM_INTERVAL:
+            force_setattr(self, "stale_after", 3 * self.interval)
+        require("interval", self.interval >= 1, "must be at least 1s")
+        require("deadline", 0 < self.deadline <= self.interval, "must be more than 0 and at most the interval")
+        require("stale_after", self.stale_after >= self.interval, "must be at least the interval")
 
 
-@dataclass(frozen=True, slots=True)
-class MetricsConfig:
-    """Which families are published."""
+class MetricsConfig(Section, frozen=True):
+    """Which families are published. ``max_series`` is 0 for no bound."""
 
-    disable: frozenset[str] = frozenset()
-    partition_info: bool = False
+    disable: Annotated[frozenset[str], Meta(description="Metric families to leave out.")] = frozenset()
+    partition_info: Annotated[bool, Meta(description="Publish owner and client id of each partition.")] = False
+    max_series: Annotated[
+        int, Meta(ge=0, description="Above so many series families by partition are left out; 0 for no bound.")
+    ] = 0
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
         unknown = self.disable - {family.name for family in FAMILIES}
-        require("--metrics.disable", not unknown, f"no such family: {', '.join(sorted(unknown))}")
+        require("disable", not unknown, f"no such family: {', '.join(sorted(unknown))}")
 
 
-@dataclass(frozen=True, slots=True)
-class WebConfig:
-    """Where the exporter listens; ``config_file`` says what it asks of clients (docs/web-config.md)."""
+class WebConfig(Section, frozen=True):
+    """Where the exporter listens, and what it answers there."""
 
-    listen_address: str = ":9254"
-    telemetry_path: str = "/metrics"
-    config_file: Path | None = None
+    listen_address: Annotated[
+        str, Meta(description="Address to listen on, host:port; without a host on all addresses.")
+    ] = ":9254"
+    telemetry_path: Annotated[str, Meta(description="Path of the metrics.")] = "/metrics"
+    config_file: Annotated[
+        Path | None,
+        Meta(description="Web config file of the exporter-toolkit: TLS, client certificates, basic authentication."),
+    ] = None
+    enable_lifecycle: Annotated[bool, Meta(description="Load the configuration again on POST /-/reload.")] = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
         usable = re.fullmatch(r"/[a-zA-Z0-9_.~/-]*", self.telemetry_path) and not self.telemetry_path.startswith("/-/")
-        require("--web.telemetry-path", bool(usable), "must begin with /, be plain, and not lie under /-/")
+        require("telemetry_path", usable, "must begin with /, be plain, and not lie under /-/")
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
+class ShardConfig(Section, frozen=True):
+    """Which share of the groups is this exporter's, of ``total`` exporters that share them all."""
+
+    index: Annotated[int, Meta(ge=0, description="Which share of the groups is this exporter's, from 0 on.")] = 0
+    total: Annotated[int, Meta(ge=1, description="How many exporters share the groups.")] = 1
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        require("index", self.index < self.total, "must be less than the total")
+
+    def holds(self, cluster: str, group: str) -> bool:
+        """Tell whether a group is one of this share, by the BLAKE2b hash of both names."""
+        if self.total == 1:
+            return True
+        names = f"{cluster}\0{group}".encode(errors="surrogatepass")
+        return int.from_bytes(blake2b(names, digest_size=8).digest()) % self.total == self.index
+
+    def is_first(self) -> bool:
+        """Tell whether this is the share that also publishes what belongs to no group."""
+        return self.index == 0
+
+
+class LogConfig(Section, frozen=True):
+    """What is logged, and how."""
+
+    level: Annotated[log.Level, Meta(description="What to log.")] = "info"
+    format: Annotated[log.Format, Meta(description="How to log.")] = "logfmt"
+
+
+class Config(Section, frozen=True):
     """All of it."""
 
-    burrows: tuple[BurrowConfig, ...] = field(default_factory=lambda: (BurrowConfig(),))
-    poll: PollConfig = field(default_factory=PollConfig)
-    metrics: MetricsConfig = field(default_factory=MetricsConfig)
-    web: WebConfig = field(default_factory=WebConfig)
+    burrows: Annotated[tuple[BurrowConfig, ...], Meta(min_length=1, description="The Burrows to poll.")] = field(
+        default_factory=lambda: (BurrowConfig(),)
+    )
+    poll: Annotated[PollConfig, Meta(description="The rhythm of the polls.")] = field(default_factory=PollConfig)
+    metrics: Annotated[MetricsConfig, Meta(description="Which families are published.")] = field(
+        default_factory=MetricsConfig
+    )
+    web: Annotated[WebConfig, Meta(description="The exporter's own HTTP side.")] = field(default_factory=WebConfig)
+    shard: Annotated[ShardConfig, Meta(description="This exporter's share of the groups.")] = field(
+        default_factory=ShardConfig
+    )
+    log: Annotated[LogConfig, Meta(description="The log.")] = field(default_factory=LogConfig)
 
-
-def require(key: str, condition: bool, message: str) -> None:  # noqa: FBT001  a condition is what it takes
-    """Raise ``ConfigError`` unless ``condition`` holds."""
-    if not condition:
-        raise ConfigError(key, message)
-
-
-def check_address(key: str, address: str) -> None:
-    """Raise ``ConfigError`` unless ``address`` is a base URL of a Burrow, free of credentials."""
-    require(key, "@" not in address, "must not hold credentials")
-    require(key, not set("?#") & set(address), f"{address!r} must end with the path")
-    match = ADDRESS.fullmatch(address)
-    usable = match and 0 < int(match["port"] or 1) <= LARGEST_PORT
-    require(key, bool(usable), f"{address!r} is not an address such as http://burrow:8000")
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        for index, burrow in enumerate(self.burrows):
+            earlier = {other.name for other in self.burrows[:index]}
+            require(f"burrows[{index}].name", burrow.name not in earlier, f"{burrow.name!r} stands twice; names differ")

@@ -16,6 +16,8 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.util import parse_url
 
+from burrow_exporter.config import TlsConfig
+
 _thread = threading.local()
 
 
@@ -76,16 +78,34 @@ class _Pool(HTTPConnectionPool):
 class _TlsPool(HTTPSConnectionPool):
     ConnectionCls = _TlsConnection
 
+    def _validate_conn(self, conn: Any) -> None:  # noqa: ANN401  as urllib3 has it
+        """Connect, without urllib3's warning of an unchecked certificate: the log has said so."""
+        if conn.is_closed:
+            conn.connect()
 
-def open_pool(address: str) -> HTTPConnectionPool:
+
+def open_pool(address: str, context: ssl.SSLContext | None) -> HTTPConnectionPool:
     """Return a pool of one connection to the host of ``address``, which keeps the deadline set by ``set_deadline``.
 
-    Certificates are verified against the system's authorities.
+    ``context`` is what ``client_context`` made for the address. No proxy is used, whatever the environment says.
     """
     url = parse_url(address)
     host = url.host or ""
-    if url.scheme != "https":
-        return _Pool(host, url.port)
-    context = ssl.create_default_context()
+    return _TlsPool(host, url.port, ssl_context=context) if context else _Pool(host, url.port)
+
+
+def client_context(address: str, tls: TlsConfig) -> ssl.SSLContext | None:
+    """Return how to speak TLS with ``address``, ``None`` where that is plain HTTP.
+
+    Certificates are verified against the system's authorities unless others are given.
+    """
+    if not address.startswith("https:"):
+        return None
+    context = ssl.create_default_context(cafile=tls.ca_file.path if tls.ca_file else None)
     context.sslsocket_class = _TlsSocket
-    return _TlsPool(host, url.port, ssl_context=context)
+    if tls.insecure_skip_verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if tls.cert_file and tls.key_file:
+        context.load_cert_chain(tls.cert_file.path, tls.key_file.path)
+    return context

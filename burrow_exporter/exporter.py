@@ -1,4 +1,4 @@
-"""The exporter put together: pollers on one side, the server on the other, the publisher between them."""
+"""The exporter put together: the fleet of pollers on one side, the server on the other, the publisher between them."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 
 import structlog
+from msgspec.structs import fields
 
 from burrow_exporter import __version__, landing
-from burrow_exporter.config import Config
-from burrow_exporter.exposition import Renderer
-from burrow_exporter.poller import Poller
+from burrow_exporter.checks import ConfigError
+from burrow_exporter.config import Config, Section
+from burrow_exporter.fleet import Fleet
 from burrow_exporter.publisher import Publisher
 from burrow_exporter.security import Security
 from burrow_exporter.selfmetrics import SelfMetrics
@@ -23,21 +25,19 @@ SWITCH_SECONDS = 0.0005
 
 
 class Exporter:
-    """Polls the configured Burrows and answers the server's requests; ``stop`` ends all of it."""
+    """Polls the configured Burrows and answers the server's requests; ``stop`` ends all of it.
 
-    def __init__(self, config: Config, stop: threading.Event) -> None:
+    ``load`` reads the configuration again. It may raise ``ConfigError``.
+    """
+
+    def __init__(self, config: Config, stop: threading.Event, load: Callable[[], Config] | None = None) -> None:
         self._config = config
+        self._load = load or (lambda: config)
         self._stop = stop
-        metrics = SelfMetrics()
-        info = config.metrics.partition_info
-        self._publisher = Publisher(
-            metrics,
-            {burrow.name: Renderer(config.metrics.disable, partition_info=info) for burrow in config.burrows},
-        )
-        self._pollers = [
-            Poller(burrow, config.poll, metrics.of_burrow(burrow.name), self._publisher.publish, stop)
-            for burrow in config.burrows
-        ]
+        self._reloading = threading.Lock()
+        self._metrics = SelfMetrics()
+        self._publisher = Publisher(self._metrics, {})
+        self._fleet = Fleet(config, self._metrics, self._publisher, stop)
 
     def serve(self, listener: socket.socket, security: Security | None = None) -> bool:
         """Poll, and serve on ``listener``, until stopped; return whether it ended because it was."""
@@ -48,19 +48,50 @@ class Exporter:
         server.start()
         log = structlog.get_logger()
         log.info("serving", address=server.address, version=__version__)
-        for poller in self._pollers:
-            poller.start()
+        self._fleet.start()
         while not self._stop.wait(timeout=1) and server.is_alive():
             pass
         stopped = self._stop.is_set()
         self._stop.set()
+        self._fleet.end()
         server.stop()
         log.info("stopped") if stopped else log.error("the server ended by itself")
         return stopped
 
     def poll_once(self) -> list[Poll]:
         """Poll every Burrow one time, one after the other."""
-        return [poller.poll() for poller in self._pollers]
+        return self._fleet.poll_once()
+
+    def reload(self) -> str:
+        """Read the configuration again and go by it; return what is wrong with it, if anything: then the old one stays.
+
+        Waits for the reading of files.
+        """
+        log = structlog.get_logger()
+        with self._reloading:
+            try:
+                config = self._load()
+                self._fleet.arrange(config)
+            except (ConfigError, OSError) as error:
+                log.error("configuration not loaded, the one before stays", reason=str(error))  # noqa: TRY400  no fault of ours to trace
+                self._metrics.reload.set(0)
+                return str(error)
+            except Exception:
+                log.exception("configuration not loaded, the one before stays")
+                self._metrics.reload.set(0)
+                return "something unforeseen happened; the exporter's log says what"
+            self._metrics.reload.set(1)
+            log.info("configuration loaded again", burrows=len(config.burrows))
+            if waiting := [
+                *changes("web", self._config.web, config.web),
+                *changes("log", self._config.log, config.log),
+            ]:
+                log.warning("a change takes effect with the next start only", settings=" ".join(waiting))
+            return ""
+
+    def may_be_reloaded(self) -> bool:
+        """Tell whether a client may ask for ``reload``."""
+        return self._config.web.enable_lifecycle
 
     def metrics(self, *, openmetrics: bool, gzip: bool) -> Body:
         """Return the page."""
@@ -68,13 +99,19 @@ class Exporter:
 
     def landing(self) -> bytes:
         """Return the landing page."""
-        names = [burrow.name for burrow in self._config.burrows]
-        return landing.render(names, self._publisher.snapshots, self._config.web.telemetry_path, time.time())
+        path = self._config.web.telemetry_path
+        return landing.render(self._fleet.names(), self._publisher.snapshots, path, time.time())
 
     def is_healthy(self) -> bool:
         """Tell whether every poll loop lives."""
-        return all(poller.is_alive() for poller in self._pollers)
+        return self._fleet.is_alive()
 
     def is_ready(self) -> bool:
         """Tell whether any Burrow has been polled well once."""
-        return any(poller.was_good for poller in self._pollers)
+        return self._fleet.is_ready()
+
+
+def changes(name: str, before: Section, now: Section) -> list[str]:
+    """Return the keys of the section ``name`` whose values have changed."""
+    keys = [field.name for field in fields(before) if getattr(before, field.name) != getattr(now, field.name)]
+    return [f"{name}.{key}" for key in keys]

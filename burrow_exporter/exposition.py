@@ -71,6 +71,7 @@ class Renderer:
         extra_labels: Mapping[str, str] | None = None,
     ) -> None:
         self._disable = disable if partition_info else disable | {PARTITION_INFO.name}
+        self.extra_labels = frozenset((extra_labels or {}).items())
         self._extra = "".join(f",{label_pair(*item)}" for item in (extra_labels or {}).items())
         self._partition_labels: dict[tuple[str, str], PartitionLabels] = {}
 
@@ -184,12 +185,12 @@ def header(family: Family[Any, Any]) -> Piece:
     return compress(f"# HELP {family.name} {family.help}\n# TYPE {family.name} gauge\n".encode())
 
 
-def assemble(burrows: Iterable[Mapping[str, Section]]) -> Page:
-    """Return the page of all Burrows' sections: each family stands once on it, and only if it has samples."""
+def assemble(burrows: Iterable[Mapping[str, Section]], families: Iterable[Family[Any, Any]] = FAMILIES) -> Page:
+    """Return the page of all Burrows' sections: each of the families stands once on it, and only if it has samples."""
     burrows = list(burrows)
     pieces: list[Piece] = []
     samples = 0
-    for family in FAMILIES:
+    for family in families:
         sections = [sections[family.name] for sections in burrows if family.name in sections]
         if sections:
             pieces += [header(family), *(section.piece for section in sections)]

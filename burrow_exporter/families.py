@@ -178,6 +178,12 @@ TOPIC_FAMILIES: tuple[TopicFamily, ...] = (
     ),
 )
 
+FEW_FAMILIES: tuple[Family[Any, Any], ...] = (*GROUP_FAMILIES, *CLUSTER_FAMILIES)
+"""Those whose number of series does not grow with the partitions."""
+
+UNSHARED_FAMILIES: tuple[Family[Any, Any], ...] = (*TOPIC_FAMILIES, *CLUSTER_FAMILIES)
+"""Those that belong to no group: of several exporters that share the groups one publishes them."""
+
 FAMILIES: tuple[Family[Any, Any], ...] = (
     *GROUP_FAMILIES,
     *PARTITION_FAMILIES,

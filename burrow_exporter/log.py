@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import sys
+from typing import Literal, get_args
 
 import structlog
 
-LEVELS = ("debug", "info", "warning", "error")
-FORMATS = ("logfmt", "json")
+Level = Literal["debug", "info", "warning", "error"]
+Format = Literal["logfmt", "json"]
+LEVELS: tuple[Level, ...] = get_args(Level)
+FORMATS: tuple[Format, ...] = get_args(Format)
 
 
 def set_up(level: str, form: str) -> None:

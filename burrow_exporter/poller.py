@@ -5,17 +5,17 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable
 
 import structlog
 
 from burrow_exporter.burrow import BurrowClient, BurrowError, Endpoint, Reason
-from burrow_exporter.config import BurrowConfig, PollConfig
+from burrow_exporter.config import BurrowConfig, PollConfig, ShardConfig
 from burrow_exporter.selfmetrics import BurrowMetrics
 from burrow_exporter.snapshot import Snapshot
 from burrow_exporter.state import BurrowState, Poll
-from burrow_exporter.walk import Walk, Workers
+from burrow_exporter.walk import WHOLE, Walk, WalkResult, Workers
 
 LATE = 0.25
 """By which part of an interval a poll may begin late."""
@@ -24,7 +24,8 @@ LATE = 0.25
 class Poller:
     """Polls one Burrow again and again, in a thread of its own, and hands each new state to ``publish``.
 
-    Polls keep a fixed rhythm and never overlap; a missed one is not made up for. ``clock`` tells Unix seconds.
+    Polls keep a fixed rhythm and never overlap; a missed one is not made up for. ``clock`` tells Unix seconds. Of
+    several replicas of the Burrow a poll has its answers from one, and the next poll begins with that.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class Poller:
         publish: Callable[[Snapshot], None],
         stop: threading.Event,
         clock: Callable[[], float] = time.time,
+        shard: ShardConfig = WHOLE,
     ) -> None:
         self._burrow = burrow
         self._schedule = schedule
@@ -42,16 +44,32 @@ class Poller:
         self._publish = publish
         self._stop = stop
         self._clock = clock
-        self._client = BurrowClient(burrow.address, burrow.timeout, metrics, stop)
+        self._ended = threading.Event()
+        self._shard = shard
+        self._clients = deque(
+            BurrowClient(address, burrow.timeout, metrics, stop, burrow.credentials(), burrow.tls)
+            for address in burrow.addresses
+        )
         self._workers = Workers(burrow.concurrency, f"burrow-{burrow.name}")
-        self._state = BurrowState(burrow)
+        self._state = BurrowState(burrow, shard)
         self.was_good = False
         self._log = structlog.get_logger().bind(burrow=burrow.name)
         self._thread = threading.Thread(target=self._run, name=f"poll-{burrow.name}", daemon=True)
+        self._before: Poller | None = None
 
-    def start(self) -> None:
-        """Begin to poll."""
+    def start(self, before: Poller | None = None) -> None:
+        """Begin to poll; in place of ``before``, whose last poll is waited for and whose readings are kept."""
+        self._before = before
         self._thread.start()
+
+    def end(self) -> None:
+        """Let the poll under way be the last."""
+        self._ended.set()
+
+    def last_state(self) -> BurrowState:
+        """Return what is known after the last poll, for which this waits."""
+        self._thread.join()
+        return self._state
 
     def is_alive(self) -> bool:
         """Tell whether the polls go on."""
@@ -60,25 +78,50 @@ class Poller:
     def poll(self) -> Poll:
         """Poll once, publish what came of it, and return it."""
         begun = time.monotonic()
-        walk = Walk(
-            self._client,
-            self._workers,
-            self._burrow.filters,
-            deadline=begun + self._schedule.deadline,
-            expires_at=begun + self._schedule.stale_after,
-            tick=self._drop_expired,
-            clock=self._clock,
-        )
-        poll = self._state.absorb(walk.run(), self._clock(), time.monotonic())
+        client = self._clients[0]
+        poll = self._state.absorb(self._walk(begun), self._clock(), time.monotonic())
+        if not poll.good:
+            self._clients.rotate(-1)
+        if client is not self._clients[0]:
+            self._log.warning("another replica has its turn", address=self._clients[0].address, before=client.address)
         self._report(poll)
         self._publish(poll.snapshot)
         self.was_good = self.was_good or poll.good
         self._metrics.polled(good=poll.good, at=self._clock(), duration=time.monotonic() - begun)
         return poll
 
+    def _walk(self, begun: float) -> WalkResult:
+        """Walk a replica, and as long as that brings little the next, each in its share of the time that is left."""
+        end = begun + self._schedule.deadline
+        results: list[tuple[WalkResult, BurrowClient]] = []
+        for left in range(len(self._clients), 0, -1):
+            walk = Walk(
+                self._clients[0],
+                self._workers,
+                self._burrow.filters,
+                deadline=end,
+                expires_at=begun + self._schedule.stale_after,
+                tick=self._drop_expired,
+                clock=self._clock,
+                shard=self._shard,
+            )
+            now = time.monotonic()
+            results.append((walk.run(now + (end - now) / left if left > 1 else None), self._clients[0]))
+            if results[-1][0].is_usable():
+                break
+            self._clients.rotate(-1)
+        best, client = max(results, key=lambda each: (each[0].is_usable(), each[0].answered()))
+        if best.answered():
+            self._clients.rotate(-self._clients.index(client))
+        best.failures = [error for result, _ in results for error in result.failures]
+        return best
+
     def _run(self) -> None:
+        if self._before:
+            self._state.inherit(self._before.last_state())
+            self._before = None
         begun, turn = time.monotonic(), 0
-        while not self._stop.is_set():
+        while not self._is_over():
             try:
                 self.poll()
             except Exception:  # noqa: BLE001  a fault in one poll must not end them all
@@ -86,12 +129,16 @@ class Poller:
                 self._metrics.polled(good=False, at=self._clock(), duration=0)
             turn = next_turn(turn, (time.monotonic() - begun) / self._schedule.interval)
             self._sleep_until(begun + turn * self._schedule.interval)
+        self._workers.stop()
+
+    def _is_over(self) -> bool:
+        return self._stop.is_set() or self._ended.is_set()
 
     def _sleep_until(self, moment: float) -> None:
         """Wait until ``moment``, awake whenever a reading expires."""
-        while (now := time.monotonic()) < moment and not self._stop.is_set():
+        while (now := time.monotonic()) < moment and not self._is_over():
             self._drop_expired()
-            self._stop.wait(max(0.0, min(moment, self._state.snapshot.next_expiry()) - now))
+            self._ended.wait(max(0.0, min(moment, self._state.snapshot.next_expiry()) - now))
 
     def _drop_expired(self) -> None:
         if self._state.drop_expired(time.monotonic()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import threading
 from collections.abc import Iterable, Mapping
 
 from prometheus_client import (
@@ -15,6 +16,7 @@ from prometheus_client import (
     disable_created_metrics,
 )
 from prometheus_client import exposition as text_format
+from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.openmetrics import exposition as openmetrics_format
 
 from burrow_exporter import __version__
@@ -60,13 +62,17 @@ class SelfMetrics:
         )
         self.refused = self._gauge(
             "refused_clusters",
-            "Clusters of the Burrow that are not published because an earlier Burrow has one of the same name.",
+            "Clusters of the Burrow that are not published: an earlier Burrow has one of the same name and labels.",
             "burrow",
         )
         self.series = self._gauge("series", "Samples on the page that are made from Burrows' answers.")
         self.limited = self._gauge("series_limited", "1 if families by partition are left out to bound the series.")
         self.page_bytes = self._gauge("page_bytes", "Size of the page as last published.", "format", "encoding")
         self.reload = self._gauge("config_last_reload_successful", "1 if the configuration was last read well.")
+        self.by_burrow: tuple[MetricWrapperBase, ...] = (
+            *(self.up, self.success, self.duration, self.polls, self.poll_failures),
+            *(self.requests, self.request_failures, self.unreadable, self.refused),
+        )
         self.limited.set(0)
         self.reload.set(1)
 
@@ -80,9 +86,10 @@ class SelfMetrics:
         """Return the metrics of one Burrow, by its name in the configuration; all begin at 0."""
         return BurrowMetrics(self, burrow)
 
-    def published(self, samples: int, sizes: Mapping[tuple[str, str], int]) -> None:
-        """Note a new page: its samples, and its bytes by format and encoding."""
+    def published(self, samples: int, sizes: Mapping[tuple[str, str], int], *, limited: bool = False) -> None:
+        """Note a new page: its samples, its bytes by format and encoding, and whether families are left out."""
         self.series.set(samples)
+        self.limited.set(limited)
         for names, size in sizes.items():
             self.page_bytes.labels(*names).set(size)
 
@@ -94,12 +101,17 @@ class SelfMetrics:
 
 
 class BurrowMetrics:
-    """The metrics of one Burrow. Its ``sent`` and ``failed`` are what ``BurrowClient`` reports to."""
+    """The metrics of one Burrow. Its ``sent`` and ``failed`` are what ``BurrowClient`` reports to.
+
+    Once forgotten it notes nothing any more: a request under way may end later than its Burrow is configured.
+    """
 
     def __init__(self, metrics: SelfMetrics, burrow: str) -> None:
         self._metrics = metrics
         self._burrow = burrow
         self._clusters: set[str] = set()
+        self._forgotten = False
+        self._lock = threading.Lock()
         metrics.up.labels(burrow).set(0)
         for metric in (metrics.polls, metrics.poll_failures, metrics.refused):
             metric.labels(burrow)
@@ -111,24 +123,39 @@ class BurrowMetrics:
 
     def failed(self, endpoint: Endpoint, reason: Reason) -> None:
         """Note a failure."""
-        self._metrics.request_failures.labels(self._burrow, endpoint, reason).inc()
+        with self._lock:
+            if not self._forgotten:
+                self._metrics.request_failures.labels(self._burrow, endpoint, reason).inc()
 
     def polled(self, *, good: bool, at: float, duration: float) -> None:
         """Note the end of a poll: ``at`` in Unix seconds, ``duration`` in seconds."""
         metrics = self._metrics
-        metrics.polls.labels(self._burrow).inc()
-        metrics.duration.labels(self._burrow).set(duration)
-        metrics.up.labels(self._burrow).set(good)
-        if good:
-            metrics.success.labels(self._burrow).set(at)
-        else:
-            metrics.poll_failures.labels(self._burrow).inc()
+        with self._lock:
+            if self._forgotten:
+                return
+            metrics.polls.labels(self._burrow).inc()
+            metrics.duration.labels(self._burrow).set(duration)
+            metrics.up.labels(self._burrow).set(good)
+            if good:
+                metrics.success.labels(self._burrow).set(at)
+            else:
+                metrics.poll_failures.labels(self._burrow).inc()
 
     def unreadable(self, counts: Iterable[tuple[str, int]]) -> None:
         """Note how many groups of each cluster could not be read; clusters not named are gone."""
-        known, self._clusters = self._clusters, set()
-        for cluster, count in counts:
-            self._metrics.unreadable.labels(self._burrow, cluster).set(count)
-            self._clusters.add(cluster)
-        for cluster in known - self._clusters:
-            self._metrics.unreadable.remove(self._burrow, cluster)
+        with self._lock:
+            if self._forgotten:
+                return
+            known, self._clusters = self._clusters, set()
+            for cluster, count in counts:
+                self._metrics.unreadable.labels(self._burrow, cluster).set(count)
+                self._clusters.add(cluster)
+            for cluster in known - self._clusters:
+                self._metrics.unreadable.remove(self._burrow, cluster)
+
+    def forget(self) -> None:
+        """Drop every series of the Burrow."""
+        with self._lock:
+            self._forgotten = True
+            for metric in self._metrics.by_burrow:
+                metric.remove_by_labels({"burrow": self._burrow})

@@ -1,6 +1,6 @@
 """The HTTP side: the socket, the ASGI application, and the thread that serves it.
 
-The paths are the telemetry path, ``/`` (a page for humans), ``/-/healthy`` and ``/-/ready``.
+The paths are the telemetry path, ``/`` (a page for humans), ``/-/healthy``, ``/-/ready`` and ``/-/reload``.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from burrow_exporter.security import Security
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 CHUNK_BYTES = 64 * 1024
+RELOAD_PATH = "/-/reload"
 CONTENT_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
@@ -51,7 +52,7 @@ class Body:
 
 
 class Content(Protocol):
-    """What there is to serve. It is called in the server's thread and must not wait for anything."""
+    """What there is to serve. All but ``reload`` is called in the server's thread and must not wait for anything."""
 
     def metrics(self, *, openmetrics: bool, gzip: bool) -> Body:
         """Return the page in OpenMetrics 1.0 or text format 0.0.4, compressed or not."""
@@ -64,6 +65,12 @@ class Content(Protocol):
 
     def is_ready(self) -> bool:
         """Tell whether there is something of a Burrow to scrape."""
+
+    def may_be_reloaded(self) -> bool:
+        """Tell whether a client may ask for ``reload``."""
+
+    def reload(self) -> str:
+        """Read the configuration again; return what is wrong with it, else nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +107,8 @@ class Application:
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         """Answer one request; its body is not read."""
-        answer = self._answer(scope)
+        reload = scope["path"] == RELOAD_PATH
+        answer = await asyncio.to_thread(self._reload, scope) if reload else self._answer(scope)
         await send({"type": "http.response.start", "status": answer.status, "headers": answer.head()})
         if scope["method"] != "HEAD":
             for piece in pieces(answer.body.chunks):
@@ -120,6 +128,15 @@ class Application:
         except Exception:
             log.exception("request failed", path=scope["path"])
             return plain(500, "The answer could not be made; the exporter's log says why.")
+
+    def _reload(self, scope: Scope) -> Answer:
+        """Reload, in a thread: files are read for it."""
+        if not self._content.may_be_reloaded():
+            return plain(403, "Not allowed: --web.enable-lifecycle is off.")
+        if scope["method"] != "POST":
+            return plain(405, "Method not allowed.", ("allow", "POST"))
+        complaint = self._content.reload()
+        return plain(500, f"The configuration before stays: {complaint}") if complaint else plain(200, "Reloaded.")
 
     def _metrics(self, scope: Scope) -> Answer:
         openmetrics = prefers_openmetrics(header(scope, b"accept"))

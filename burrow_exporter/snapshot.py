@@ -7,6 +7,7 @@ Readings carry two times. ``read_at`` is Unix time in seconds, to compare with K
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from itertools import chain
 from types import MappingProxyType
@@ -89,11 +90,23 @@ class Cluster:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Everything known of one Burrow after a poll. ``taken_at`` is Unix time in seconds."""
+    """Everything known of one Burrow after a poll. ``taken_at`` is Unix time in seconds.
+
+    ``listed`` are the clusters that the Burrow listed last, of all of which something may be known again.
+    """
 
     burrow: str
     clusters: tuple[Cluster, ...]
     taken_at: float
+    listed: frozenset[str] = frozenset()
+
+    def names(self) -> frozenset[str]:
+        """Return the names of the clusters that are this Burrow's, those included of which nothing is known now."""
+        return self.listed | {cluster.name for cluster in self.clusters}
+
+    def without(self, names: AbstractSet[str]) -> Snapshot:
+        """Return this snapshot without some clusters."""
+        return replace(self, clusters=tuple(cluster for cluster in self.clusters if cluster.name not in names))
 
     def fresh(self, monotonic: float) -> Snapshot:
         """Return this snapshot without what has expired by ``monotonic``; the same object where nothing has."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from burrow_exporter.burrow import BurrowError
 from burrow_exporter.catchup import CatchUp, Verdict
-from burrow_exporter.config import BurrowConfig
+from burrow_exporter.config import BurrowConfig, ShardConfig
 from burrow_exporter.readings import is_own, may_be_own, newest, own_lag, trusted_topics
 from burrow_exporter.snapshot import Cluster, Group, Snapshot
 from burrow_exporter.timelag import TimeLag
@@ -33,13 +33,21 @@ class BurrowState:
     """Turns the walks of one Burrow into snapshots.
 
     Whatever fails costs only itself: a group, topic or cluster without a usable answer keeps its last reading until
-    that expires. Whatever Burrow no longer lists is gone at once.
+    that expires. Whatever Burrow no longer lists is gone at once. Of the groups those of ``shard`` are kept.
     """
 
-    def __init__(self, burrow: BurrowConfig) -> None:
+    def __init__(self, burrow: BurrowConfig, shard: ShardConfig | None = None) -> None:
         self.snapshot = Snapshot(burrow.name, (), 0.0)
         self._burrow = burrow
+        self._shard = shard or ShardConfig()
         self._clusters: dict[str, ClusterState] = {}
+
+    def inherit(self, before: BurrowState) -> None:
+        """Go on from where the state of the same Burrow, by another configuration, has ended."""
+        self.snapshot = before.snapshot
+        self._clusters = {name: self._state_of(name) for name in before._clusters}
+        for name, cluster in self._clusters.items():
+            cluster.inherit(before._clusters[name])
 
     def absorb(self, walk: WalkResult, now: float, monotonic: float) -> Poll:
         """Take in a walk that ended at ``now`` (Unix seconds), which is ``monotonic`` on the monotonic clock."""
@@ -53,7 +61,7 @@ class BurrowState:
                 state.absorb(walk.clusters[name], before.get(name), poll, moment)
                 for name, state in self._clusters.items()
             ]
-        snapshot = Snapshot(self._burrow.name, tuple(filter(None, clusters)), now)
+        snapshot = Snapshot(self._burrow.name, tuple(filter(None, clusters)), now, frozenset(self._clusters))
         poll.snapshot = self.snapshot = snapshot.fresh(monotonic)
         return poll
 
@@ -63,7 +71,7 @@ class BurrowState:
         return self.snapshot is not before
 
     def _state_of(self, name: str) -> ClusterState:
-        return self._clusters.get(name) or ClusterState(self._burrow)
+        return self._clusters.get(name) or ClusterState(self._burrow, self._shard)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +86,17 @@ class Moment:
 class ClusterState:
     """What is kept of one cluster from poll to poll, beside its last readings."""
 
-    def __init__(self, burrow: BurrowConfig) -> None:
+    def __init__(self, burrow: BurrowConfig, shard: ShardConfig) -> None:
         self._filters = burrow.filters
+        self._shard = shard
         self._catch_up = CatchUp(burrow.catch_up_lag, burrow.catch_up_timeout)
         self._time_lag = TimeLag()
+
+    def inherit(self, before: ClusterState) -> None:
+        """Go on from what another configuration has gathered."""
+        limits = self._catch_up
+        self._catch_up = replace(before._catch_up, max_lag=limits.max_lag, patience=limits.patience)
+        self._time_lag = before._time_lag
 
     def absorb(self, walk: ClusterWalk, before: Cluster | None, poll: Poll, moment: Moment) -> Cluster | None:
         """Return the cluster after a walk, given what was published ``before``; note in ``poll`` how it went."""
@@ -96,7 +111,7 @@ class ClusterState:
             listed_topics=len(walk.listed_topics),
             last_commit=newest(walk.last_commit, before.last_commit if before else None),
             burrow_lag=before.burrow_lag if before and not walk.own else lag,
-            unreadable_groups=len(walk.listed_groups),
+            unreadable_groups=len(self._mine(walk)),
             expires_at=moment.expires_at,
         )
         verdict = self._judge(walk, lag, moment.monotonic)
@@ -107,6 +122,10 @@ class ClusterState:
             poll.out_of_patience[walk.name] = lag
         poll.good = True
         return self._read(cluster, walk, moment.now)
+
+    def _mine(self, walk: ClusterWalk) -> list[str]:
+        """Return the listed groups of this share."""
+        return [name for name in walk.listed_groups or () if self._shard.holds(walk.name, name)]
 
     def _judge(self, walk: ClusterWalk, lag: int | None, monotonic: float) -> Verdict:
         """Judge whether Burrow has caught up with the cluster, of which its own group is ``lag`` messages behind."""
@@ -121,7 +140,7 @@ class ClusterState:
 
     def _read(self, cluster: Cluster, walk: ClusterWalk, now: float) -> Cluster:
         """Return the cluster with the groups and topics of the walk, and its old ones where the walk has none."""
-        listed = sorted(filter(self._filters.group.admits, walk.listed_groups or ()))
+        listed = sorted(filter(self._filters.group.admits, self._mine(walk)))
         known_groups: dict[str, Group | None] = {group.name: group for group in cluster.groups}
         known_groups |= walk.groups
         groups = [group for group in map(known_groups.get, listed) if group]

@@ -11,8 +11,8 @@ from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
 
 from burrow_exporter.answers import GroupStatus
-from burrow_exporter.burrow import MAX_NAME_BYTES, BurrowClient, BurrowError, Endpoint, Reason
-from burrow_exporter.config import Filters
+from burrow_exporter.burrow import MAX_NAME_BYTES, UNANSWERED, BurrowClient, BurrowError, Endpoint, Reason
+from burrow_exporter.config import Filters, ShardConfig
 from burrow_exporter.readings import (
     is_too_long,
     last_commit,
@@ -25,6 +25,9 @@ from burrow_exporter.snapshot import Group, Topic
 
 T = TypeVar("T")
 TICK_SECONDS = 1.0
+WHOLE = ShardConfig()
+GIVE_UP_AFTER = 8
+"""Requests in a row without an answer, each tried again as ever, after which another replica has its turn."""
 
 
 @dataclass(slots=True)
@@ -48,12 +51,22 @@ class ClusterWalk:
 class WalkResult:
     """What a walk saw: the clusters by name, ``None`` where Burrow was not ready or did not list them.
 
-    Its readings expire at ``expires_at`` (monotonic seconds).
+    Its readings expire at ``expires_at`` (monotonic seconds). ``given_up`` when it was left for another replica.
     """
 
     expires_at: float
     clusters: dict[str, ClusterWalk] | None = None
     failures: list[BurrowError] = field(default_factory=list)
+    given_up: bool = False
+
+    def answered(self) -> int:
+        """Return how many groups and topics were answered."""
+        return sum(len(cluster.groups) + len(cluster.topics) for cluster in (self.clusters or {}).values())
+
+    def is_usable(self) -> bool:
+        """Tell whether it saw most of what there is: a reason to ask the same replica again."""
+        lost = sum(error.reason in UNANSWERED for error in self.failures)
+        return self.clusters is not None and not self.given_up and lost <= self.answered()
 
 
 class Workers:
@@ -85,10 +98,11 @@ class Workers:
 class Walk:
     """One walk. ``deadline`` and ``expires_at``, that of every reading it brings, are on the monotonic clock.
 
-    ``tick`` is called once a second while the walk lasts. ``clock`` tells Unix seconds.
+    ``tick`` is called once a second while the walk lasts. ``clock`` tells Unix seconds. Of the groups only those of
+    ``shard`` are asked.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  what a walk depends on, all but three with a default
         self,
         client: BurrowClient,
         workers: Workers,
@@ -98,33 +112,44 @@ class Walk:
         expires_at: float,
         tick: Callable[[], object] = lambda: None,
         clock: Callable[[], float] = time.time,
+        shard: ShardConfig = WHOLE,
     ) -> None:
         self._client = client
         self._workers = workers
         self._filters = filters
-        self._deadline = deadline
+        self._deadline = self._until = deadline
         self._expires_at = expires_at
         self._tick = tick
         self._clock = clock
+        self._shard = shard
+        self._has_spare = False
+        self._unanswered = 0
         self._finished: SimpleQueue[tuple[_Request[Any], Any]] = SimpleQueue()
         self._pending: set[_Request[Any]] = set()
         self._result = WalkResult(expires_at)
 
-    def run(self) -> WalkResult:
-        """Ask for everything and return what was answered by the deadline."""
+    def run(self, give_up_at: float | None = None) -> WalkResult:
+        """Ask for everything and return what was answered by the deadline.
+
+        Where another replica stands by, its turn comes when at ``give_up_at`` (monotonic seconds) the clusters are not
+        listed yet, or when too many requests in a row have no answer.
+        """
+        self._has_spare = give_up_at is not None
+        self._until = self._deadline if give_up_at is None else give_up_at
         self._ask(_Request(Endpoint.READY, "readiness", self._client.check_ready, self._on_ready))
         next_tick = 0.0
-        while self._pending and (now := time.monotonic()) < self._deadline:
+        while self._pending and (now := time.monotonic()) < self._until:
             if now >= next_tick:
                 self._tick()
                 next_tick = now + TICK_SECONDS
             try:
-                request, outcome = self._finished.get(timeout=min(self._deadline, next_tick) - now)
+                request, outcome = self._finished.get(timeout=min(self._until, next_tick) - now)
             except Empty:
                 continue
             self._finish(request, outcome)
         for request in self._pending:
             self._fail(request.endpoint, Reason.DEADLINE, f"{request.what} was not answered before the poll's end")
+        self._result.given_up = self._until != self._deadline
         return self._result
 
     def _ask(self, request: _Request[T]) -> None:
@@ -135,7 +160,7 @@ class Walk:
         """Make a request, in a worker's thread; nothing else of the walk is touched there."""
         outcome: T | Exception
         try:
-            outcome = request.call(self._deadline)
+            outcome = request.call(self._until)
         except Exception as error:  # noqa: BLE001  handed over to the walk, which raises what it does not expect
             outcome = error
         self._finished.put((request, outcome))
@@ -145,9 +170,13 @@ class Walk:
         try:
             if isinstance(outcome, Exception):
                 raise outcome
+            self._unanswered = 0
             request.then(outcome)
         except BurrowError as error:
             self._result.failures.append(error)
+            self._unanswered = self._unanswered + 1 if error.reason in UNANSWERED else 0
+        if self._has_spare and self._unanswered >= GIVE_UP_AFTER:
+            self._until = 0.0
 
     def _fail(self, endpoint: Endpoint, reason: Reason, detail: str) -> None:
         self._result.failures.append(BurrowError(endpoint, reason, detail))
@@ -158,6 +187,7 @@ class Walk:
     def _on_clusters(self, names: list[str]) -> None:
         names = [name for name in self._usable(Endpoint.CLUSTERS, names) if self._filters.cluster.admits(name)]
         self._result.clusters = {name: ClusterWalk(name) for name in names}
+        self._until = self._deadline
         for name, cluster in self._result.clusters.items():
             groups, topics = partial(self._client.groups, name), partial(self._client.topics, name)
             on_groups, on_topics = partial(self._on_groups, cluster), partial(self._on_topics, cluster)
@@ -166,9 +196,16 @@ class Walk:
 
     def _on_groups(self, cluster: ClusterWalk, names: list[str]) -> None:
         cluster.listed_groups = list(dict.fromkeys(names))
-        for group in groups_to_ask(self._usable(Endpoint.CONSUMERS, names), self._filters):
+        for group in self._groups_to_ask(cluster.name, self._usable(Endpoint.CONSUMERS, names)):
             call, then = partial(self._read, cluster.name, group), partial(self._on_group, cluster, group)
             self._ask(_Request(Endpoint.LAG, f"group {group!r} of {cluster.name!r}", call, then))
+
+    def _groups_to_ask(self, cluster: str, names: list[str]) -> list[str]:
+        """Return the groups to ask of this share; the first share needs all where the newest commit does."""
+        wanted = groups_to_ask(names, self._filters)
+        if self._shard.is_first() and not any(map(may_be_own, names)):
+            return wanted
+        return [name for name in wanted if may_be_own(name) or self._shard.holds(cluster, name)]
 
     def _read(self, cluster: str, name: str, deadline: float) -> _GroupRead:
         """Ask for a group and read the answer, in a worker's thread: the walk's own then only collects."""

@@ -1,19 +1,25 @@
-"""Write docs/metrics.md and docs/configuration.md from the code; ``--check`` only tells whether they are current."""
+"""Write the generated pages and the schema of the file from the code; ``--check`` only tells if they are current."""
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import click
+import msgspec
 
 from burrow_exporter.cli import command
+from burrow_exporter.config import Config
 from burrow_exporter.families import FAMILIES
 from burrow_exporter.flags import FLAGS, Flag
 from burrow_exporter.selfmetrics import SelfMetrics
+from burrow_exporter.values import schema_of
 
 HERE = Path(__file__).parent
+SCHEMA = HERE.parent / "burrow_exporter" / "config.schema.json"
 NOTE = "<!-- Written by docs/generate.py from the code: `make docs`. -->"
 METRICS = f"""{NOTE}
 # Metrics
@@ -48,7 +54,25 @@ environment; a flag beats it. Repeatable flags are separated by white space in t
 in Prometheus (`15s`, `1m30s`). The exit code is 0 when all is fine, 1 when it could not run, and 2 when the
 configuration is wrong, with one line that says what.
 
+No proxy is ever used, whatever `http_proxy` and the like say: Burrow is a neighbour, and its answers are not a proxy's
+business. Neither is `.netrc` read.
+
+## Flags
+
 {{flags}}
+
+## The file
+
+`--config.file` names a YAML file, for several Burrows above all; `config.example.yaml` shows all of it, and
+`burrow_exporter/config.schema.json` in the package tells an editor. With it, `--burrow.*` and `--filter.*` are an
+error. For the rest a flag beats the environment, and that beats the file. Nothing in it is expanded, `${{{{VAR}}}}`
+neither. Paths in it count from its own folder. Unknown keys, and keys that stand twice, are refused.
+
+SIGHUP, and `POST /-/reload` with `--web.enable-lifecycle`, read it and the files it names again (without it, those
+that flags name). One that is wrong changes nothing but `burrow_exporter_config_last_reload_successful`, to 0. `web` and
+`log` take effect with the next start only.
+
+{{keys}}
 """
 
 
@@ -78,8 +102,57 @@ def metrics() -> str:
 def configuration() -> str:
     """Return docs/configuration.md."""
     with click.Context(command) as context:
-        rows = [(f"`{flag.opts[0]}`", f"`{flag.twin}`", default(flag, context), flag.help or "") for flag in FLAGS]
-    return CONFIGURATION.format(flags=table(["flag", "environment", "default", "meaning"], rows))
+        defaults = {flag.key: default(flag, context) for flag in FLAGS}
+        rows = [(f"`{flag.flag}`", f"`{flag.twin}`", default(flag, context), flag.help or "") for flag in FLAGS]
+    return CONFIGURATION.format(
+        flags=table(["flag", "environment", "default", "meaning"], rows),
+        keys=table(["key", "value", "default", "meaning"], keys(schema(), defaults)),
+    )
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON schema of the configuration file."""
+    made = msgspec.json.schema(Config, schema_hook=schema_of)
+    made["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    made["$defs"]["Config"]["required"] = ["burrows"]
+    for section in made["$defs"].values():
+        del section["title"], section["description"]  # they speak of the code
+        for field in section["properties"].values():
+            if isinstance(field.get("default"), float):
+                field["default"] = f"{field['default']:g}s"
+            if "anyOf" in field:  # what may be left out, but not be null
+                field.update(field.pop("anyOf")[0])
+                del field["default"]
+    return made
+
+
+def keys(
+    schema: dict[str, Any],
+    defaults: Mapping[str, str],
+    section: str = "Config",
+    before: str = "",
+) -> Iterator[tuple[str, str, str, str]]:
+    """Yield a row for each key of a section and those below it; ``defaults`` are those of the flags, by key."""
+    for name, field in schema["$defs"][section]["properties"].items():
+        one = field.get("items", field)
+        path = f"{before}{name}{'[]' if one is not field else ''}"
+        if "$ref" in one:
+            yield from keys(schema, defaults, one["$ref"].rpartition("/")[2], f"{path}.")
+        else:
+            own = f"`{field['default']}`" if field.get("default") else "none"
+            yield f"`{path}`", kind_of(one), defaults.get(path.replace("[]", ""), own), field["description"]
+
+
+def kind_of(field: dict[str, Any]) -> str:
+    """Return in words what a key may hold."""
+    if "enum" in field:
+        return ", ".join(f"`{value}`" for value in field["enum"])
+    if "pattern" in field:
+        return "duration"
+    if "format" in field:
+        return "regular expression"
+    words = {"integer": "whole number", "boolean": "true or false", "object": "name: text"}
+    return words.get(field["type"], "text")
 
 
 def default(flag: Flag, context: click.Context) -> str:
@@ -94,14 +167,18 @@ def default(flag: Flag, context: click.Context) -> str:
 
 def main() -> int:
     """Write the pages, or check them; return the exit code."""
-    pages = {HERE / "metrics.md": metrics(), HERE / "configuration.md": configuration()}
+    pages = {
+        HERE / "metrics.md": metrics(),
+        HERE / "configuration.md": configuration(),
+        SCHEMA: json.dumps(schema(), indent=2, ensure_ascii=False) + "\n",
+    }
     if "--check" not in sys.argv:
         for path, text in pages.items():
             path.write_text(text, encoding="utf-8")
         return 0
     stale = [path.name for path, text in pages.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     for name in stale:
-        sys.stderr.write(f"docs/{name} is not current: run make docs\n")
+        sys.stderr.write(f"{name} is not current: run make docs\n")
     return 1 if stale else 0
 
 

@@ -10,6 +10,7 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from burrow_exporter.config import BurrowConfig, Filters, MetricsConfig, PollConfig
+from burrow_exporter.exporter import Exporter
 from burrow_exporter.exposition import Renderer, assemble
 from burrow_exporter.poller import Poller
 from burrow_exporter.selfmetrics import SelfMetrics
@@ -40,11 +41,11 @@ def samples_in(
 
 
 class Polled:
-    """A poller that is polled by hand, and the samples of what it published last."""
+    """A poller of a Burrow, or of one at an address, that is polled by hand, and the samples that it published last."""
 
     def __init__(
         self,
-        address: str,
+        burrow: str | BurrowConfig,
         filters: Filters | None = None,
         poll: PollConfig | None = None,
         clock: Callable[[], float] = time.time,
@@ -52,8 +53,10 @@ class Polled:
         self.self_metrics = SelfMetrics()
         self.published: list[Snapshot] = []
         self.stop = threading.Event()
+        if isinstance(burrow, str):
+            burrow = BurrowConfig(addresses=(burrow,), filters=filters or Filters(), timeout=2)
         self.poller = Poller(
-            BurrowConfig(address=address, filters=filters or Filters(), timeout=2),
+            burrow,
             poll or PollConfig(),
             self.self_metrics.of_burrow("default"),
             self.published.append,
@@ -73,6 +76,24 @@ class Polled:
     def own(self, name: str, **labels: str) -> float | None:
         """Return one of the exporter's own samples."""
         return self.self_metrics.registry.get_sample_value(f"burrow_exporter_{name}", {"burrow": "default", **labels})
+
+
+def page_of(exporter: Exporter) -> dict[Sample, float]:
+    """Return the samples that an exporter would answer."""
+    return samples_in(b"".join(exporter.metrics(openmetrics=False, gzip=False).chunks).decode())
+
+
+def own_of(exporter: Exporter, name: str, **labels: str) -> float | None:
+    """Return one of an exporter's own samples."""
+    return page_of(exporter).get((f"burrow_exporter_{name}", frozenset(labels.items())))
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 10) -> None:
+    """Return when a condition holds; fail when that takes too long."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.01)
 
 
 def select(samples: dict[Sample, float], name: str, label: str) -> dict[str, float]:

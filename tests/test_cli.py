@@ -153,7 +153,7 @@ def test_help(capsys: Capture, flag: str) -> None:
     assert "" == output.err
     parts = output.out.split("\n\nFlags: ")
     assert all(word in parts[0] for word in ("serve", "demo", "once", "check", "healthcheck", "BURROW_EXPORTER_"))
-    assert ["burrow", "poll", "filter", "metrics", "web", "demo", "log"] == [
+    assert ["burrow", "poll", "filter", "metrics", "web", "shard", "config", "demo", "log"] == [
         part.partition(":")[0] for part in parts[1:] if not part.startswith("other")
     ]
     sections = {part.partition(":")[0]: part for part in parts[1:]}

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from burrow_exporter.config import Filter, Filters
+from burrow_exporter.config import Filters, TopicFilter
 from conftest import tool
 from pages import Polled, Sample, samples_in
 from recorded import RecordedBurrow, load, mixed
 
 GOLDEN = Path(__file__).parent / "golden" / "mixed.txt"
-EVERYTHING = Filters(topic=Filter())
+EVERYTHING = Filters(topic=TopicFilter.of())
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from burrow_exporter.config import Filter, Filters, PollConfig
+from burrow_exporter.config import Filter, Filters, PollConfig, TopicFilter
 from burrow_exporter.poller import next_turn
 from burrow_exporter.snapshot import Snapshot
 from pages import Polled, Sample, names, select
@@ -219,7 +219,7 @@ def test_cluster_figures_count_what_burrow_lists_whatever_the_filters(burrow: Re
     burrow.answers["/v3/kafka/c/consumer/burrow-c/lag"] = lag_answer(
         "c", "burrow-c", partition("__consumer_offsets", end=fresh, current_lag=3)
     )
-    filters = Filters(group=Filter.of(include=["g"]), topic=Filter.of(include=["nothing"]))
+    filters = Filters(group=Filter.of(include=["g"]), topic=TopicFilter.of(include=["nothing"]))
     samples = Polled(burrow.address, filters).poll()
     told = {name.removeprefix("burrow_kafka_cluster_"): value for (name, _), value in samples.items()}
     assert {"consumer_groups": 3, "topics": 2, "burrow_lag": 3, "last_commit_timestamp_seconds": 1_700_000_100} == told

@@ -6,7 +6,7 @@ import pytest
 
 from burrow_exporter.answers import Commit, GroupStatus, Partition
 from burrow_exporter.burrow import BurrowError, Reason
-from burrow_exporter.config import Filter, Filters
+from burrow_exporter.config import Filters, TopicFilter
 from burrow_exporter.readings import (
     is_own,
     is_too_long,
@@ -19,7 +19,7 @@ from burrow_exporter.readings import (
 from burrow_exporter.snapshot import Group, Topic
 
 NOW = 1_700_000_000.0
-ALL = Filters(topic=Filter())
+ALL = Filters(topic=TopicFilter.of())
 
 
 def part(topic: str = "orders", number: int = 0, status: str = "OK", lag: int = 10, age: float | None = 0) -> Partition:
@@ -59,7 +59,7 @@ def test_a_group_of_which_nothing_is_filtered_keeps_burrows_own_figures() -> Non
 def test_a_filtered_group_is_judged_by_what_is_left(word: str, statuses: list[str]) -> None:
     """Where a filter removed partitions, status, total and maximum come from those kept."""
     left = [part(number=number, status=each, lag=number + 1) for number, each in enumerate(statuses)]
-    group = kept(status(*left, part("gone", status="REWIND", lag=500)), Filters(topic=Filter.of(exclude=["gone"])))
+    group = kept(status(*left, part("gone", status="REWIND", lag=500)), Filters(topic=TopicFilter.of(exclude=["gone"])))
     figures = (word, sum(each.current_lag for each in left), len(left))
     assert figures == (group.status, group.total_lag, group.max_lag)
 
@@ -74,7 +74,7 @@ def test_topics_that_a_group_gave_up_can_be_left_out_by_age() -> None:
     """Partitions without a commit for too long go, those without any commit stay: they have no age."""
     group = kept(
         status(part(age=3600, lag=50), part(number=1, age=3599), part(number=2, age=None, lag=0)),
-        Filters(topic=Filter(), max_commit_age=3599.5),
+        Filters(topic=TopicFilter.of(), max_commit_age=3599.5),
     )
     assert [1] == [each.partition for each in group.partitions]
     assert [2] == [each.partition for each in group.uncommitted]

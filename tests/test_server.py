@@ -49,6 +49,9 @@ class FixedContent:
     failure: Exception | None = None
     failure_in_body: Exception | None = None
     asked: list[tuple[bool, bool]] = field(default_factory=list)
+    reloadable: bool = False
+    complaint: str = ""
+    reloads: int = 0
 
     def metrics(self, *, openmetrics: bool, gzip: bool) -> Body:
         """Return the page, compressed as one large piece or plain as many."""
@@ -74,6 +77,15 @@ class FixedContent:
     def is_ready(self) -> bool:
         """Tell what the test says."""
         return self.ready
+
+    def may_be_reloaded(self) -> bool:
+        """Tell what the test says."""
+        return self.reloadable
+
+    def reload(self) -> str:
+        """Count, and say what the test says."""
+        self.reloads += 1
+        return self.complaint
 
     def _plain(self, page: bytes) -> Iterator[bytes]:
         yield page[:1000]

@@ -1,0 +1,86 @@
+"""What the configuration refuses, and in which words."""
+
+from __future__ import annotations
+
+import re
+import ssl
+from collections.abc import Callable, Mapping
+
+from burrow_exporter.families import FAMILIES
+from burrow_exporter.values import NamedFile
+
+ADDRESS = re.compile(r"https?://(\[[0-9a-fA-F:.]+(%\w+)?\]|[\w.-]+)(:(?P<port>[0-9]{1,5}))?(/[^\s\x00-\x1f]*)?")
+LARGEST_PORT = 65535
+LABEL_NAME = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*")
+CONTRACT_LABELS = frozenset(label for family in FAMILIES for label in family.labels)
+
+
+class ConfigError(ValueError):
+    """A value that cannot be used. ``key`` is where it stands, ``message`` says what is wrong, or what is allowed."""
+
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(f"{key}: {message}")
+        self.key = key
+        self.message = message
+
+
+def require(key: str, condition: object, message: str) -> None:
+    """Raise ``ConfigError`` unless ``condition`` holds."""
+    if not condition:
+        raise ConfigError(key, message)
+
+
+def attempt(key: str, check: Callable[..., object], *values: object) -> None:
+    """Raise ``ConfigError`` where ``check`` of the values raises ``ValueError``."""
+    try:
+        check(*values)
+    except ValueError as error:
+        raise ConfigError(key, str(error)) from None
+
+
+def check_address(key: str, address: str) -> None:
+    """Raise ``ConfigError`` unless ``address`` is a base URL of a Burrow, free of credentials."""
+    require(key, "@" not in address, "must not hold credentials")
+    require(key, not set("?#") & set(address), f"{address!r} must end with the path")
+    match = ADDRESS.fullmatch(address)
+    usable = match and 0 < int(match["port"] or 1) <= LARGEST_PORT
+    require(key, usable, f"{address!r} is not an address such as http://burrow:8000")
+
+
+def check_labels(labels: Mapping[str, str]) -> None:
+    """Raise ``ConfigError`` unless the labels can stand beside those of the contract."""
+    for name, value in labels.items():
+        key = f"labels.{name}"
+        require(key, LABEL_NAME.fullmatch(name), "not a label name: letters, digits and _, no digit first, no __ first")
+        require(key, name not in CONTRACT_LABELS, "is a label of the exporter's own; choose another name")
+        require(key, value, "must not be empty: Prometheus takes that for no label")
+
+
+def read_password(file: NamedFile) -> str:
+    """Return the password that a file holds, without the end of its line; ``ValueError`` if it holds none."""
+    try:
+        password = file.content.decode().rstrip("\r\n")
+    except UnicodeDecodeError:
+        password = ""
+    if not password:
+        message = f"{file.path} holds no password in UTF-8"
+        raise ValueError(message)
+    return password
+
+
+def check_authorities(file: NamedFile) -> None:
+    """Raise ``ValueError`` unless a file holds certificates of authorities."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(file.path)
+    except OSError as error:
+        message = f"{file.path} holds no usable certificate: {error.strerror}"
+        raise ValueError(message) from None
+
+
+def check_certificate(certificate: NamedFile, key: NamedFile) -> None:
+    """Raise ``ValueError`` unless two files hold a certificate and the key to it, not encrypted."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(certificate.path, key.path, password="")
+    except OSError as error:
+        message = f"{key.path} is no usable key to the certificate in {certificate.path}: {error.strerror}"
+        raise ValueError(message) from None

@@ -1,0 +1,115 @@
+"""What values of the configuration are made of beside numbers and text: how they are read, and their JSON schema."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+DURATION_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "y": 31536000}
+UNITS_DOWN = tuple(reversed(DURATION_UNITS))
+LONGEST_DURATION = 2**63 / 1e9
+DURATION = re.compile("".join(rf"(?:([0-9]{{1,18}}){unit})?" for unit in UNITS_DOWN))
+
+if TYPE_CHECKING:
+    Seconds = float
+else:
+
+    class Seconds(float):
+        """A duration; to a type checker any number of seconds is one."""
+
+
+class Secret:
+    """A text that is never shown."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __eq__(self, other: object) -> bool:
+        """Compare the texts."""
+        return isinstance(other, Secret) and other.text == self.text
+
+    __hash__ = None  # type: ignore[assignment] # equal by a text that should leave no trace
+
+    def __repr__(self) -> str:
+        """Return what may be shown."""
+        return "Secret()"
+
+
+class NamedFile:
+    """A file that the configuration names, and what it held when it was read; equal only where both are."""
+
+    def __init__(self, path: Path) -> None:
+        """Read it; raises ``ValueError`` where that cannot be done."""
+        try:
+            self.content = path.read_bytes()
+        except (OSError, ValueError) as error:
+            message = f"cannot read {path}: {getattr(error, 'strerror', None) or error}"
+            raise ValueError(message) from None
+        self.path = path
+
+    def __eq__(self, other: object) -> bool:
+        """Compare path and content."""
+        return isinstance(other, NamedFile) and (other.path, other.content) == (self.path, self.content)
+
+    def __hash__(self) -> int:
+        """Return the path's."""
+        return hash(self.path)
+
+    def __repr__(self) -> str:
+        """Return what may be shown: the content may be a secret."""
+        return f"NamedFile({str(self.path)!r})"
+
+
+def parse_duration(text: str) -> float:
+    """Return the seconds of a duration as Prometheus writes it (``15s``, ``1m30s``, ``250ms``); ValueError if not one.
+
+    The same grammar as Prometheus' ``model.ParseDuration``: units descend and stand once, ``0`` needs no unit.
+    """
+    match = DURATION.fullmatch(text)
+    if text == "0":
+        return 0.0
+    if not text or match is None:
+        message = f"{text!r} is not a duration such as 15s or 1m30s"
+        raise ValueError(message)
+    parts = zip(match.groups(), UNITS_DOWN, strict=True)
+    seconds = sum(int(digits or 0) * DURATION_UNITS[unit] for digits, unit in parts)
+    if seconds > LONGEST_DURATION:
+        message = f"{text!r} is out of range"
+        raise ValueError(message)
+    return seconds
+
+
+def compile_expression(text: str) -> re.Pattern[str]:
+    """Return a regular expression, compiled; ``ValueError`` if it is none."""
+    try:
+        return re.compile(text)
+    except (re.error, RecursionError, OverflowError) as error:
+        message = f"{text!r} is not a regular expression: {error}"
+        raise ValueError(message) from None
+
+
+def read_value(kind: type, raw: Any, folder: Path) -> Any:  # noqa: ANN401  msgspec's dec_hook
+    """Return ``raw`` as a value of ``kind``; ``ValueError`` says why it is none. Files are looked for in ``folder``."""
+    if kind is Seconds and isinstance(raw, Seconds):
+        return raw
+    if kind is Seconds and raw in (0, "0"):
+        return Seconds(0)
+    if not isinstance(raw, str):
+        wanted = "a duration such as 15s" if kind is Seconds else "`str`"
+        message = f"Expected {wanted}, got `{type(raw).__name__}`"
+        raise ValueError(message)  # noqa: TRY004  msgspec adds the key to either
+    if kind is Seconds:
+        return Seconds(parse_duration(raw))
+    if kind is Secret:
+        return Secret(raw)
+    if kind is Path:
+        return folder / raw
+    return NamedFile(folder / raw) if kind is NamedFile else compile_expression(raw)
+
+
+def schema_of(kind: type) -> dict[str, Any]:
+    """Return the JSON schema of a ``kind`` that is not JSON's own."""
+    if kind is Seconds:
+        return {"type": "string", "pattern": f"^(0|(?=.){DURATION.pattern})$"}
+    return {"type": "string"} if kind in (Secret, NamedFile, Path) else {"type": "string", "format": "regex"}
