@@ -14,6 +14,7 @@ import msgspec
 LARGEST = 2**63 - 1
 Number = Annotated[int, msgspec.Meta(ge=-LARGEST, le=LARGEST)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=LARGEST)]
+Ratio = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
 class Commit(msgspec.Struct, frozen=True, gc=False, rename={"observed_at": "observedAt"}):
@@ -45,7 +46,7 @@ class Partition(msgspec.Struct, frozen=True, gc=False):
     start: Commit | None
     end: Commit | None
     current_lag: Count
-    complete: float
+    complete: Ratio
 
 
 class GroupStatus(msgspec.Struct, frozen=True):
