@@ -117,18 +117,18 @@ def by_path(answers: Mapping[str, Recorded | Step]) -> Plan:
 
 
 class FaultServer:
-    """Listens on a free port of this machine and answers by ``plan``; a context manager.
+    """Listens on a free port of this machine, or the one given, and answers by ``plan``; a context manager.
 
     It sends ``greeting`` before it is asked anything. ``asked`` are the targets of the requests, ``heads`` those
     requests whole, ``connections`` those ever accepted.
     """
 
-    def __init__(self, plan: Plan, context: ssl.SSLContext | None = None, greeting: bytes = b"") -> None:
+    def __init__(self, plan: Plan, context: ssl.SSLContext | None = None, greeting: bytes = b"", port: int = 0) -> None:
         """Bind, with TLS where a context for it is given."""
         self._plan = plan
         self._greeting = greeting
         self._context = context
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self._listener = socket.create_server(("127.0.0.1", port), backlog=64)
         self.connections: list[socket.socket] = []
         self.heads: list[bytes] = []
         self.port = int(self._listener.getsockname()[1])

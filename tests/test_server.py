@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 
 from burrow_exporter.connections import DEFAULT_LIMITS, Limits, Message, Scope, bind
 from burrow_exporter.security import Security
-from burrow_exporter.server import Application, Body, Server
+from burrow_exporter.server import Application, Body, Content, Server
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -106,7 +106,7 @@ class Reply:
 
 @contextmanager
 def serving(
-    content: FixedContent,
+    content: Content,
     telemetry_path: str = "/metrics",
     limits: Limits = DEFAULT_LIMITS,
     address: str = "127.0.0.1:0",
