@@ -57,7 +57,8 @@ def load_document(path: Path) -> Document:
         raise ConfigError(str(path), "is not text in UTF-8") from None
     except OSError as error:
         raise ConfigError(str(path), f"cannot be read: {error.strerror}") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    # Where a tag such as !!bool does not fit its value, PyYAML fails in ways of its own, and quotes the value.
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError) as error:
         raise ConfigError(str(path), f"is not YAML: {describe_yaml(error)}") from None
     if not isinstance(document, dict) or "burrows" not in document:
         raise ConfigError(str(path), "must be a mapping that has the key burrows")
@@ -79,14 +80,14 @@ def convert(document: Document, folder: Path) -> Config:
     try:
         return msgspec.convert(document, Config, dec_hook=partial(read_value, folder=folder))
     except msgspec.ValidationError as error:
-        raise explain(error) from None
+        raise explain(error, document) from None
     except RecursionError:
         key = "burrows"
         raise ConfigError(key, "holds itself") from None
 
 
-def explain(error: msgspec.ValidationError) -> ConfigError:
-    """Return what msgspec found wrong, with the path of the key and what is allowed there."""
+def explain(error: msgspec.ValidationError, document: Document) -> ConfigError:
+    """Return what msgspec found wrong in a document, with the path of the key and what is allowed there."""
     text = str(error)
     place = PLACE.search(text)
     path = place["path"].removeprefix(".") if place else ""
@@ -94,10 +95,27 @@ def explain(error: msgspec.ValidationError) -> ConfigError:
         return ConfigError(join(path, error.__cause__.key), error.__cause__.message)
     message = text[: place.start()] if place else text
     if unknown := UNKNOWN.match(message):
-        return ConfigError(join(path, unknown["name"]), f"no such key; allowed are {', '.join(allowed_at(path))}")
+        return explain_unknown(path, unknown["name"], section_at(document, path))
     if message.startswith("Invalid enum value"):
         return ConfigError(path, f"must be one of {', '.join(allowed_at(path))}")
     return ConfigError(path or "the document", re.sub("`.*?`", lambda word: WORDS.get(word[0], word[0]), message))
+
+
+def explain_unknown(path: str, key: str, section: Document) -> ConfigError:
+    """Return what is said of an unknown key; one that has no value may be a piece of a password, and is not named."""
+    allowed = f"allowed are {', '.join(allowed_at(path))}"
+    if section[key] is None:
+        return ConfigError(path or "the document", f"holds an unknown key without a value; {allowed}")
+    return ConfigError(join(path, key), f"no such key; {allowed}")
+
+
+def section_at(document: Document, path: str) -> Document:
+    """Return the section at a path with indexes."""
+    place: Any = document
+    for index, name in re.findall(r"\[(\d+)\]|([^.\[]+)", path):
+        place = place[int(index)] if index else place[name]
+    section: Document = place
+    return section
 
 
 def join(path: str, key: str) -> str:
