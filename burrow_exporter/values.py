@@ -10,6 +10,8 @@ DURATION_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 6048
 UNITS_DOWN = tuple(reversed(DURATION_UNITS))
 LONGEST_DURATION = 2**63 / 1e9
 DURATION = re.compile("".join(rf"(?:([0-9]{{1,18}}){unit})?" for unit in UNITS_DOWN))
+PEM = "-----BEGIN"
+"""Begins what may be a key, which is not to be shown."""
 
 if TYPE_CHECKING:
     Seconds = float
@@ -41,6 +43,9 @@ class NamedFile:
 
     def __init__(self, path: Path) -> None:
         """Read it; raises ``ValueError`` where that cannot be done."""
+        if PEM in str(path):
+            message = "must be the name of a file, not what it holds"
+            raise ValueError(message)
         try:
             self.content = path.read_bytes()
         except (OSError, ValueError) as error:

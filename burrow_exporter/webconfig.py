@@ -12,6 +12,8 @@ from typing import Any
 import msgspec
 import yaml
 
+from burrow_exporter.values import PEM
+
 CLIENT_AUTH_TYPES = ("NoClientCert", "VerifyClientCertIfGiven", "RequireAndVerifyClientCert")
 TLS_VERSIONS = ("TLS12", "TLS13")
 CURVES = {"CurveP256": "prime256v1", "CurveP384": "secp384r1", "CurveP521": "secp521r1", "X25519": "X25519"}
@@ -169,7 +171,9 @@ def load(data: bytes) -> dict[str, Any]:
     if not isinstance(raw, dict | None):
         message = f"it must be a mapping of {', '.join(SECTIONS)}"
         raise WebConfigError(message)
-    refuse_unknown("", raw or {}, SECTIONS)
+    # A key without a value may be a piece of a secret: it is not named.
+    shown = {name if name in SECTIONS or value is not None else "?" for name, value in (raw or {}).items()}
+    refuse_unknown("", shown, SECTIONS)
     return {name: value for name, value in (raw or {}).items() if value not in (None, {})}
 
 
@@ -200,6 +204,8 @@ def check_tls(tls: TLS) -> None:
         ("client_ca", tls.client_ca, tls.client_ca_file),
     ):
         require(f"{section}.{name}", not (inline and path), f"give either this or {name}_file")
+        # It would be quoted as a file that cannot be read, and may be a key.
+        require(f"{section}.{name}_file", PEM not in path, f"must be the name of a file; PEM itself goes into {name}")
         require(section, bool(inline or path) or name == "client_ca", f"{name}_file (or {name}) is missing")
     check_clients(tls, f"{section}.client_auth_type", f"{section}.client_allowed_sans")
     for name, version in (("min_version", tls.min_version), ("max_version", tls.max_version)):
