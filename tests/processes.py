@@ -18,7 +18,7 @@ COMMAND = (sys.executable, "-W", "error", "-m", "burrow_exporter")
 
 
 class Running:
-    """A process; ``lines`` are those it has written to stderr so far."""
+    """A process; ``lines`` are those it has written so far."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         """Read along."""
@@ -28,8 +28,8 @@ class Running:
         self._reader.start()
 
     def _read(self) -> None:
-        assert self.process.stderr
-        self.lines.extend(iter(self.process.stderr.readline, ""))
+        assert self.process.stdout
+        self.lines.extend(iter(self.process.stdout.readline, ""))
 
     def wait_for(self, pattern: str, seconds: float = 10.0) -> str:
         """Return what the first group of ``pattern`` matches in a line, as soon as there is one."""
@@ -55,7 +55,7 @@ class Running:
 def running(*arguments: str, command: tuple[str, ...] = COMMAND, folder: Path | None = None) -> Iterator[Running]:
     """Run the exporter, or another command, in ``folder`` until the end of the block."""
     with subprocess.Popen(
-        [*command, *arguments], cwd=folder, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+        [*command, *arguments], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
         run = Running(process)
         try:
@@ -70,4 +70,4 @@ def running(*arguments: str, command: tuple[str, ...] = COMMAND, folder: Path | 
 def exporter(*arguments: str) -> Iterator[tuple[Running, str]]:
     """Run the exporter on a free port until the end of the block; give its address too."""
     with running(*arguments, "--web.listen-address", "127.0.0.1:0") as run:
-        yield run, run.wait_for(r"event=serving address=(\S+)")
+        yield run, run.wait_for(r'address"?[=:] ?"?(http[^\s"]+)')
