@@ -1,29 +1,18 @@
-"""The client of one Burrow: requests, retries, errors. With ``deadline.py`` the only module that knows urllib3."""
+"""The client of one Burrow: requests, what their answers hold, and what is wrong with those that are of no use."""
 
 from __future__ import annotations
 
+import asyncio
 import ssl
-import threading
-import time
 from base64 import b64encode
 from collections.abc import Mapping
-from contextlib import closing
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Any, Protocol, TypeVar
 from urllib.parse import quote, urlsplit
 
+import httptools
 import msgspec
-import urllib3
-from tenacity import (
-    RetryCallState,
-    Retrying,
-    retry_if_exception,
-    stop_after_attempt,
-    stop_before_delay,
-    wait_exponential_jitter,
-)
-from tenacity.nap import sleep_using_event
 
 from burrow_exporter import __version__
 from burrow_exporter.answers import (
@@ -36,12 +25,11 @@ from burrow_exporter.answers import (
     TopicsAnswer,
 )
 from burrow_exporter.config import TlsConfig
-from burrow_exporter.deadline import client_context, open_pool, set_deadline
+from burrow_exporter.connection import Connection, TooLargeError, client_context
 from burrow_exporter.snapshot import NOT_FOUND
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 MAX_NAME_BYTES = 4096
-ATTEMPTS = 3
 # Compressed answers are not asked for: a bound on the bytes read is then a bound on the answer.
 HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": f"burrow_exporter/{__version__}"}
 
@@ -105,16 +93,14 @@ class Observer(Protocol):
         """Note one attempt of a request."""
 
     def failed(self, endpoint: Endpoint, reason: Reason) -> None:
-        """Note that an attempt brought no usable answer."""
+        """Note that an attempt brought no usable answer, and is made again."""
 
 
 class BurrowClient:
-    """Asks one Burrow. Safe to share between threads: each has a connection of its own.
+    """Asks one Burrow, over as many connections as there are requests at once; ``close`` ends them.
 
-    ``timeout`` is in seconds, for one request as a whole. Every method takes ``deadline`` (monotonic seconds), after
-    which neither an attempt nor a retry goes on, and raises ``BurrowError``; once ``stop`` is set nothing is tried
-    again. ``observer`` hears of every attempt and of those failures that are tried again; the last one is raised.
-    ``credentials`` are user name and password.
+    ``timeout`` is in seconds, for one request as a whole. Every method but that is one attempt, of which ``observer``
+    hears, and raises ``BurrowError``. ``credentials`` are user name and password.
     """
 
     def __init__(
@@ -122,56 +108,61 @@ class BurrowClient:
         address: str,
         timeout: float,
         observer: Observer,
-        stop: threading.Event,
         credentials: tuple[str, str] | None = None,
         tls: TlsConfig | None = None,
     ) -> None:
         self.address = address
-        self._headers = HEADERS | authorization(credentials)
+        url = urlsplit(address)
+        headers = HEADERS | {"Host": url.netloc} | authorization(credentials)
+        self._path = url.path.rstrip("/")
+        self._head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         self._context = client_context(address, tls or TlsConfig())
-        self._path = urlsplit(address).path.rstrip("/")
         self._timeout = timeout
-        self._observer = observer
-        self._stop = stop
-        self._local = threading.local()
+        self.observer = observer
+        self._idle: list[Connection] = []
 
-    def check_ready(self, deadline: float) -> None:
+    def close(self) -> None:
+        """Close the connections, which belong to the event loop in which they were opened."""
+        while self._idle:
+            self._idle.pop().close()
+
+    async def check_ready(self) -> None:
         """Return if Burrow's consumers are started, else raise (``GET /burrow/admin/ready``).
 
         A Burrow too old to know the resource (404) counts as ready.
         """
         try:
-            self._get(Endpoint.READY, "/burrow/admin/ready", deadline)
+            await self._get(Endpoint.READY, "/burrow/admin/ready")
         except _StatusError as error:
             if error.status != HTTPStatus.NOT_FOUND:
                 raise
 
-    def clusters(self, deadline: float) -> list[str]:
+    async def clusters(self) -> list[str]:
         """Return the names of the clusters (``GET /v3/kafka``)."""
-        return self._ask(Endpoint.CLUSTERS, "/v3/kafka", ClustersAnswer, deadline).clusters
+        return (await self._ask(Endpoint.CLUSTERS, "/v3/kafka", ClustersAnswer)).clusters
 
-    def groups(self, cluster: str, deadline: float) -> list[str]:
+    async def groups(self, cluster: str) -> list[str]:
         """Return the names of a cluster's consumer groups (``GET /v3/kafka/C/consumer``)."""
         path = f"/v3/kafka/{encode(cluster)}/consumer"
-        return self._ask(Endpoint.CONSUMERS, path, ConsumersAnswer, deadline).consumers
+        return (await self._ask(Endpoint.CONSUMERS, path, ConsumersAnswer)).consumers
 
-    def topics(self, cluster: str, deadline: float) -> list[str]:
+    async def topics(self, cluster: str) -> list[str]:
         """Return the names of a cluster's topics (``GET /v3/kafka/C/topic``)."""
-        return self._ask(Endpoint.TOPICS, f"/v3/kafka/{encode(cluster)}/topic", TopicsAnswer, deadline).topics
+        return (await self._ask(Endpoint.TOPICS, f"/v3/kafka/{encode(cluster)}/topic", TopicsAnswer)).topics
 
-    def offsets(self, cluster: str, topic: str, deadline: float) -> list[int]:
+    async def offsets(self, cluster: str, topic: str) -> list[int]:
         """Return the log-end offsets that Burrow knows of a topic (``GET /v3/kafka/C/topic/T``)."""
         path = f"/v3/kafka/{encode(cluster)}/topic/{encode(topic)}"
-        return self._ask(Endpoint.TOPIC, path, TopicAnswer, deadline).offsets
+        return (await self._ask(Endpoint.TOPIC, path, TopicAnswer)).offsets
 
-    def group(self, cluster: str, group: str, deadline: float) -> GroupStatus | None:
+    async def group(self, cluster: str, group: str) -> GroupStatus | None:
         """Return the status of a group with all its partitions (``GET /v3/kafka/C/consumer/G/lag``).
 
         ``None`` for a group that Burrow lists but does not know any more (404 ``NOTFOUND``).
         """
         path = f"/v3/kafka/{encode(cluster)}/consumer/{encode(group)}/lag"
         try:
-            status = self._ask(Endpoint.LAG, path, LagAnswer, deadline).status
+            status = (await self._ask(Endpoint.LAG, path, LagAnswer)).status
         except _StatusError as error:
             if error.status != HTTPStatus.NOT_FOUND or not is_lag_answer(error.body):
                 raise
@@ -182,77 +173,43 @@ class BurrowClient:
             raise BurrowError(Endpoint.LAG, Reason.MISMATCH, detail)
         return None if status.status == NOT_FOUND else status
 
-    def _ask(self, endpoint: Endpoint, path: str, shape: type[AnswerT], deadline: float) -> AnswerT:
-        return decode(endpoint, path, self._get(endpoint, path, deadline), shape)
+    async def _ask(self, endpoint: Endpoint, path: str, shape: type[AnswerT]) -> AnswerT:
+        return decode(endpoint, path, await self._get(endpoint, path), shape)
 
-    def _get(self, endpoint: Endpoint, path: str, deadline: float) -> bytes:
+    async def _get(self, endpoint: Endpoint, path: str) -> bytes:
+        self.observer.sent(endpoint)
         try:
-            return self._attempt(endpoint, path, deadline)
-        except BurrowError as error:
-            if not is_transient(error):
-                raise
-            failures = [error]
-
-        def again() -> bytes:
-            if failures:
-                raise failures.pop()
-            return self._attempt(endpoint, path, deadline)
-
-        # Only now, with the first failure in hand: around every request it costs a fifth of a poll's CPU.
-        retrying = Retrying(
-            retry=retry_if_exception(is_transient),
-            stop=stop_after_attempt(ATTEMPTS) | stop_before_delay(deadline - time.monotonic()),
-            wait=wait_exponential_jitter(multiplier=0.2, jitter=0.2),
-            before_sleep=self._count_retried,
-            sleep=sleep_using_event(self._stop),
-            reraise=True,
-        )
-        return retrying(again)
-
-    def _count_retried(self, state: RetryCallState) -> None:
-        error = state.outcome and state.outcome.exception()
-        if isinstance(error, BurrowError):
-            self._observer.failed(error.endpoint, error.reason)
-
-    def _attempt(self, endpoint: Endpoint, path: str, deadline: float) -> bytes:
-        left = deadline - time.monotonic()
-        if left <= 0 or self._stop.is_set():
-            raise BurrowError(endpoint, Reason.DEADLINE, f"{path} was not asked before the poll's end")
-        self._observer.sent(endpoint)
-        try:
-            status, body = self._exchange(path, min(self._timeout, left))
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise BurrowError(endpoint, transport_reason(error), f"{path}: {root_cause(error)}") from error
-        if len(body) > MAX_ANSWER_BYTES:
-            raise BurrowError(endpoint, Reason.TOO_LARGE, f"{path} answers more than {MAX_ANSWER_BYTES} bytes")
+            async with asyncio.timeout(self._timeout):
+                status, body = await self._exchange(path)
+        except TooLargeError:
+            detail = f"{path} answers more than {MAX_ANSWER_BYTES} bytes"
+            raise BurrowError(endpoint, Reason.TOO_LARGE, detail) from None
+        except (OSError, httptools.HttpParserError) as error:
+            detail = f"{path}: {str(error) or 'timed out'}"
+            raise BurrowError(endpoint, transport_reason(error), detail) from error
         if status != HTTPStatus.OK:
             raise _StatusError(endpoint, path, status, body)
         return body
 
-    def _exchange(self, path: str, timeout: float) -> tuple[int, bytes]:
-        """Return status and body of one GET that takes at most ``timeout`` seconds as a whole."""
-        set_deadline(time.monotonic() + timeout)
-        # A pool, without urllib3's manager or requests around it: half their CPU (0.2 s less for 1,100 answers).
-        response = self._pool().urlopen(
-            "GET",
-            self._path + path,
-            headers=self._headers,
-            timeout=timeout,
-            retries=False,
-            redirect=False,
-            preload_content=False,
-        )
-        with closing(response):
-            body = response.read(MAX_ANSWER_BYTES + 1, decode_content=False)
-            # Of an answer that is cut off, urllib3 returns what has come; only the next read tells.
-            return response.status, body + response.read(1, decode_content=False)
+    async def _exchange(self, path: str) -> tuple[int, bytes]:
+        """Return status and body of one GET, over a connection that is free, else over a new one."""
+        connection = await self._connection()
+        try:
+            request = f"GET {self._path}{path} HTTP/1.1\r\n{self._head}\r\n".encode()
+            answer = await connection.exchange(request, MAX_ANSWER_BYTES)
+        except BaseException:
+            connection.close()
+            raise
+        self._idle.append(connection)
+        return answer
 
-    def _pool(self) -> urllib3.HTTPConnectionPool:
-        """Return this thread's connection."""
-        if not hasattr(self._local, "pool"):
-            self._local.pool = open_pool(self.address, self._context)
-        pool: urllib3.HTTPConnectionPool = self._local.pool
-        return pool
+    async def _connection(self) -> Connection:
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_reusable():
+                return connection
+            connection.close()
+        return await Connection.open(self.address, self._context)
 
 
 def authorization(credentials: tuple[str, str] | None) -> dict[str, str]:
@@ -317,21 +274,8 @@ def status_reason(endpoint: Endpoint, status: int) -> Reason:
     return Reason.HTTP_4XX if status >= HTTPStatus.BAD_REQUEST else Reason.REDIRECT
 
 
-def is_transient(error: BaseException) -> bool:
-    """Tell whether the same request may succeed when it is sent again."""
-    return isinstance(error, BurrowError) and error.reason in TRANSIENT
-
-
 def transport_reason(error: Exception) -> Reason:
     """Return the reason that stands for a failure below HTTP."""
-    cause = root_cause(error)
-    if isinstance(cause, TimeoutError | urllib3.exceptions.TimeoutError):
+    if isinstance(error, TimeoutError):
         return Reason.TIMEOUT
-    return Reason.TLS if isinstance(cause, ssl.SSLError) else Reason.CONNECTION
-
-
-def root_cause(error: BaseException) -> BaseException:
-    """Return the exception at the bottom of those that urllib3 wraps around it."""
-    while error.__cause__ or error.__context__:
-        error = error.__cause__ or error.__context__ or error
-    return error
+    return Reason.TLS if isinstance(error, ssl.SSLError) else Reason.CONNECTION

@@ -15,7 +15,7 @@ from burrow_exporter.config import BurrowConfig, PollConfig, ShardConfig
 from burrow_exporter.selfmetrics import BurrowMetrics
 from burrow_exporter.snapshot import Snapshot
 from burrow_exporter.state import BurrowState, Poll
-from burrow_exporter.walk import WHOLE, Walk, WalkResult, Workers
+from burrow_exporter.walk import WHOLE, Walk, WalkResult
 
 LATE = 0.25
 """By which part of an interval a poll may begin late."""
@@ -47,10 +47,10 @@ class Poller:
         self._ended = threading.Event()
         self._shard = shard
         self._clients = deque(
-            BurrowClient(address, burrow.timeout, metrics, stop, burrow.credentials(), burrow.tls)
+            BurrowClient(address, burrow.timeout, metrics, burrow.credentials(), burrow.tls)
             for address in burrow.addresses
         )
-        self._workers = Workers(burrow.concurrency, f"burrow-{burrow.name}")
+        self._late: set[str] = set()
         self._state = BurrowState(burrow, shard)
         self.was_good = False
         self._log = structlog.get_logger().bind(burrow=burrow.name)
@@ -97,13 +97,15 @@ class Poller:
         for left in range(len(self._clients), 0, -1):
             walk = Walk(
                 self._clients[0],
-                self._workers,
                 self._burrow.filters,
                 deadline=end,
                 expires_at=begun + self._schedule.stale_after,
+                concurrency=self._burrow.concurrency,
                 tick=self._drop_expired,
                 clock=self._clock,
                 shard=self._shard,
+                late=self._late,
+                stop=self._stop,
             )
             now = time.monotonic()
             results.append((walk.run(now + (end - now) / left if left > 1 else None), self._clients[0]))
@@ -113,6 +115,7 @@ class Poller:
         best, client = max(results, key=lambda each: (each[0].is_usable(), each[0].answered()))
         if best.answered():
             self._clients.rotate(-self._clients.index(client))
+        self._late = best.late
         best.failures = [error for result, _ in results for error in result.failures]
         return best
 
@@ -129,7 +132,6 @@ class Poller:
                 self._metrics.polled(good=False, at=self._clock(), duration=0)
             turn = next_turn(turn, (time.monotonic() - begun) / self._schedule.interval)
             self._sleep_until(begun + turn * self._schedule.interval)
-        self._workers.stop()
 
     def _is_over(self) -> bool:
         return self._stop.is_set() or self._ended.is_set()

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from functools import partial
-from queue import Empty, SimpleQueue
+from itertools import count
 from typing import Any, Generic, TypeVar
 
 from burrow_exporter.answers import GroupStatus
-from burrow_exporter.burrow import MAX_NAME_BYTES, UNANSWERED, BurrowClient, BurrowError, Endpoint, Reason
+from burrow_exporter.burrow import MAX_NAME_BYTES, TRANSIENT, UNANSWERED, BurrowClient, BurrowError, Endpoint, Reason
 from burrow_exporter.config import Filters, ShardConfig
+from burrow_exporter.connection import open_loop
 from burrow_exporter.readings import (
     is_too_long,
     last_commit,
@@ -26,8 +29,9 @@ from burrow_exporter.snapshot import Group, Topic
 T = TypeVar("T")
 TICK_SECONDS = 1.0
 WHOLE = ShardConfig()
+ATTEMPTS = 3
 GIVE_UP_AFTER = 8
-"""Requests in a row without an answer, each tried again as ever, after which another replica has its turn."""
+"""Requests in a row without an answer, after which another replica has its turn."""
 
 
 @dataclass(slots=True)
@@ -52,12 +56,14 @@ class WalkResult:
     """What a walk saw: the clusters by name, ``None`` where Burrow was not ready or did not list them.
 
     Its readings expire at ``expires_at`` (monotonic seconds). ``given_up`` when it was left for another replica.
+    ``late`` says of what there was no answer in time.
     """
 
     expires_at: float
     clusters: dict[str, ClusterWalk] | None = None
     failures: list[BurrowError] = field(default_factory=list)
     given_up: bool = False
+    late: set[str] = field(default_factory=set)
 
     def answered(self) -> int:
         """Return how many groups and topics were answered."""
@@ -69,62 +75,43 @@ class WalkResult:
         return self.clusters is not None and not self.given_up and lost <= self.answered()
 
 
-class Workers:
-    """Threads that work for one Burrow, as many as there may be requests under way at once.
-
-    They are daemons and are never joined: a request that hangs must not hold up the end of the process.
-    """
-
-    def __init__(self, count: int, name: str) -> None:
-        self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-        self._count = count
-        for index in range(count):
-            threading.Thread(target=self._work, name=f"{name}-{index}", daemon=True).start()
-
-    def submit(self, job: Callable[[], None]) -> None:
-        """Let a thread run ``job``, which must not raise, after those submitted before."""
-        self._jobs.put(job)
-
-    def stop(self) -> None:
-        """Let every thread end after its present job and those before this call."""
-        for _ in range(self._count):
-            self._jobs.put(None)
-
-    def _work(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            job()
-
-
 class Walk:
-    """One walk. ``deadline`` and ``expires_at``, that of every reading it brings, are on the monotonic clock.
+    """One walk, with at most ``concurrency`` requests under way at once.
 
-    ``tick`` is called once a second while the walk lasts. ``clock`` tells Unix seconds. Of the groups only those of
-    ``shard`` are asked.
+    ``deadline`` and ``expires_at``, that of every reading it brings, are on the monotonic clock. ``tick`` is called
+    once a second while the walk lasts. ``clock`` tells Unix seconds. Of the groups only those of ``shard`` are asked.
+    Once ``stop`` is set nothing more is asked.
+
+    A request that fails in a way that may pass is made again behind all others, so that a few groups that hang do not
+    take the time of those that answer. What was ``late`` the last time is asked last, and once.
     """
 
-    def __init__(  # noqa: PLR0913  what a walk depends on, all but three with a default
+    def __init__(  # noqa: PLR0913  what a walk depends on, all but four with a default
         self,
         client: BurrowClient,
-        workers: Workers,
         filters: Filters,
         *,
         deadline: float,
         expires_at: float,
+        concurrency: int = 4,
         tick: Callable[[], object] = lambda: None,
         clock: Callable[[], float] = time.time,
         shard: ShardConfig = WHOLE,
+        late: Collection[str] = (),
+        stop: threading.Event | None = None,
     ) -> None:
         self._client = client
-        self._workers = workers
         self._filters = filters
-        self._deadline = self._until = deadline
+        self._deadline = deadline
         self._expires_at = expires_at
+        self._concurrency = concurrency
         self._tick = tick
         self._clock = clock
         self._shard = shard
+        self._late = late
+        self._stop = stop or threading.Event()
         self._has_spare = False
         self._unanswered = 0
-        self._finished: SimpleQueue[tuple[_Request[Any], Any]] = SimpleQueue()
         self._pending: set[_Request[Any]] = set()
         self._result = WalkResult(expires_at)
 
@@ -134,49 +121,89 @@ class Walk:
         Where another replica stands by, its turn comes when at ``give_up_at`` (monotonic seconds) the clusters are not
         listed yet, or when too many requests in a row have no answer.
         """
+        # An event loop and connections of its own: an address is looked up anew by each walk.
+        with asyncio.Runner(loop_factory=open_loop) as runner:
+            return runner.run(self._run(give_up_at))
+
+    async def _run(self, give_up_at: float | None) -> WalkResult:
         self._has_spare = give_up_at is not None
-        self._until = self._deadline if give_up_at is None else give_up_at
+        self._queue: asyncio.PriorityQueue[_Request[Any]] = asyncio.PriorityQueue()
+        self._ended = asyncio.Event()
         self._ask(_Request(Endpoint.READY, "readiness", self._client.check_ready, self._on_ready))
-        next_tick = 0.0
-        while self._pending and (now := time.monotonic()) < self._until:
-            if now >= next_tick:
-                self._tick()
-                next_tick = now + TICK_SECONDS
-            try:
-                request, outcome = self._finished.get(timeout=min(self._until, next_tick) - now)
-            except Empty:
-                continue
-            self._finish(request, outcome)
+        try:
+            async with asyncio.timeout_at(give_up_at or self._deadline) as self._limit, asyncio.TaskGroup() as tasks:
+                jobs = (self._tick_on(), *(self._work() for _ in range(self._concurrency)))
+                running = [tasks.create_task(job) for job in jobs]
+                await self._ended.wait()
+                for task in running:
+                    task.cancel()
+        except TimeoutError:
+            self._result.given_up = self._limit.when() != self._deadline
+        finally:
+            self._client.close()
         for request in self._pending:
             self._fail(request.endpoint, Reason.DEADLINE, f"{request.what} was not answered before the poll's end")
-        self._result.given_up = self._until != self._deadline
+        self._result.late.update(request.what for request in self._pending if request.attempts)
         return self._result
 
+    async def _tick_on(self) -> None:
+        while True:
+            self._tick()
+            await asyncio.sleep(TICK_SECONDS)
+
+    async def _work(self) -> None:
+        while True:
+            await self._send(await self._queue.get())
+
     def _ask(self, request: _Request[T]) -> None:
+        request.turn = ATTEMPTS - 1 if request.what in self._late else 0
         self._pending.add(request)
-        self._workers.submit(partial(self._send, request))
+        self._queue.put_nowait(request)
 
-    def _send(self, request: _Request[T]) -> None:
-        """Make a request, in a worker's thread; nothing else of the walk is touched there."""
-        outcome: T | Exception
+    async def _send(self, request: _Request[T]) -> None:
+        """Make a request, and use its answer."""
+        request.attempts += 1
         try:
-            outcome = request.call(self._until)
-        except Exception as error:  # noqa: BLE001  handed over to the walk, which raises what it does not expect
-            outcome = error
-        self._finished.put((request, outcome))
-
-    def _finish(self, request: _Request[T], outcome: T | Exception) -> None:
-        self._pending.remove(request)
-        try:
-            if isinstance(outcome, Exception):
-                raise outcome
+            request.then(await self._attempt(request))
             self._unanswered = 0
-            request.then(outcome)
         except BurrowError as error:
+            self._note_unanswered(request, error)
+            if self._is_put_off(request, error):
+                return
             self._result.failures.append(error)
-            self._unanswered = self._unanswered + 1 if error.reason in UNANSWERED else 0
+        self._pending.remove(request)
+        if not self._pending:
+            self._ended.set()
+
+    async def _attempt(self, request: _Request[T]) -> T:
+        if self._stop.is_set():
+            raise BurrowError(request.endpoint, Reason.DEADLINE, f"{request.what} was not asked for any more")
+        return await request.call()
+
+    def _note_unanswered(self, request: _Request[Any], error: BurrowError) -> None:
+        """Give the replica up where one stands by for it, and too many requests asked for the first time fail."""
+        if error.reason is Reason.TIMEOUT:
+            self._result.late.add(request.what)
+        if error.reason not in UNANSWERED:
+            self._unanswered = 0
+        elif not request.turn:
+            self._unanswered += 1
         if self._has_spare and self._unanswered >= GIVE_UP_AFTER:
-            self._until = 0.0
+            self._end_at(0)
+
+    def _is_put_off(self, request: _Request[Any], error: BurrowError) -> bool:
+        """Have a request made again after a moment, behind all others, where that may help; tell whether it will."""
+        request.turn += 1
+        moment = time.monotonic() + pause(request.attempts)
+        if error.reason not in TRANSIENT or request.turn >= ATTEMPTS or moment >= (self._limit.when() or 0):
+            return False
+        self._client.observer.failed(error.endpoint, error.reason)
+        asyncio.get_running_loop().call_at(moment, self._queue.put_nowait, request)
+        return True
+
+    def _end_at(self, moment: float) -> None:
+        if not self._limit.expired():
+            self._limit.reschedule(moment)
 
     def _fail(self, endpoint: Endpoint, reason: Reason, detail: str) -> None:
         self._result.failures.append(BurrowError(endpoint, reason, detail))
@@ -187,7 +214,7 @@ class Walk:
     def _on_clusters(self, names: list[str]) -> None:
         names = [name for name in self._usable(Endpoint.CLUSTERS, names) if self._filters.cluster.admits(name)]
         self._result.clusters = {name: ClusterWalk(name) for name in names}
-        self._until = self._deadline
+        self._end_at(self._deadline)
         for name, cluster in self._result.clusters.items():
             groups, topics = partial(self._client.groups, name), partial(self._client.topics, name)
             on_groups, on_topics = partial(self._on_groups, cluster), partial(self._on_topics, cluster)
@@ -207,9 +234,9 @@ class Walk:
             return wanted
         return [name for name in wanted if may_be_own(name) or self._shard.holds(cluster, name)]
 
-    def _read(self, cluster: str, name: str, deadline: float) -> _GroupRead:
-        """Ask for a group and read the answer, in a worker's thread: the walk's own then only collects."""
-        answer = self._client.group(cluster, name, deadline)
+    async def _read(self, cluster: str, name: str) -> _GroupRead:
+        """Ask for a group and read the answer."""
+        answer = await self._client.group(cluster, name)
         if answer is None:
             return _GroupRead(None, None, None)
         group = read_group(answer, self._filters, read_at=self._clock(), expires_at=self._expires_at)
@@ -240,14 +267,24 @@ class Walk:
         return [name for name in names if not is_too_long(name)]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class _Request(Generic[T]):
-    """One request: ``what`` it asks for in words, ``call`` to make it (given the deadline), ``then`` for its answer."""
+    """One request: ``what`` it asks for in words, ``call`` to make it, ``then`` for its answer.
+
+    Those of an earlier ``turn`` go first, of one turn those that were asked for first.
+    """
 
     endpoint: Endpoint
     what: str
-    call: Callable[[float], T]
+    call: Callable[[], Awaitable[T]]
     then: Callable[[T], None]
+    turn: int = 0
+    attempts: int = 0
+    number: int = field(default_factory=count().__next__)
+
+    def __lt__(self, other: _Request[Any]) -> bool:
+        """Tell whether it goes before another."""
+        return (self.turn, self.number) < (other.turn, other.number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,3 +305,8 @@ def groups_to_ask(names: list[str], filters: Filters) -> list[str]:
     if not any(map(may_be_own, names)):
         return names
     return [name for name in names if may_be_own(name) or filters.group.admits(name)]
+
+
+def pause(attempts: int) -> float:
+    """Return the seconds to wait after so many attempts."""
+    return 0.1 * (1 << attempts) + random.uniform(0, 0.2)  # noqa: S311  to spread them, no secret

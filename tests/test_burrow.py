@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import ssl
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import unquote
 
 import pytest
@@ -19,7 +19,7 @@ import trustme
 from burrow_exporter import burrow
 from burrow_exporter.answers import GroupStatus
 from burrow_exporter.burrow import BurrowClient, BurrowError, Endpoint, Reason
-from burrow_exporter.deadline import set_deadline, time_left
+from burrow_exporter.connection import open_loop
 from burrow_exporter.demo import SimulatedBurrow
 from faults import (
     FaultServer,
@@ -48,50 +48,79 @@ class Heard:
     """An observer that keeps what it hears."""
 
     attempts: list[Endpoint] = field(default_factory=list)
-    failures: list[tuple[Endpoint, Reason]] = field(default_factory=list)
 
     def sent(self, endpoint: Endpoint) -> None:
         """Note an attempt."""
         self.attempts.append(endpoint)
 
     def failed(self, endpoint: Endpoint, reason: Reason) -> None:
-        """Note a failure that is tried again."""
-        self.failures.append((endpoint, reason))
+        """Fail: to try again is not the client's business."""
+        raise AssertionError(endpoint, reason)
 
 
-@dataclass
 class Asking:
-    """A client of ``server``, what it tells its observer, and its stop event."""
+    """A client of the Burrow at ``address`` that is waited for, and what it tells its observer."""
 
-    address: str
-    timeout: float = 5.0
-    heard: Heard = field(default_factory=Heard)
-    stop: threading.Event = field(default_factory=threading.Event)
+    loop: ClassVar[asyncio.Runner]
+    clients: ClassVar[list[BurrowClient]] = []
 
-    def __post_init__(self) -> None:
+    def __init__(self, address: str, timeout: float = 5.0) -> None:
         """Make the client."""
-        self.client = BurrowClient(self.address, self.timeout, self.heard, self.stop)
+        self.heard = Heard()
+        self._client = BurrowClient(address, timeout, self.heard)
+        self.clients.append(self._client)
 
-    def clusters(self, seconds: float = 20.0) -> list[str]:
-        """Ask for the clusters, within ``seconds``."""
-        return self.client.clusters(time.monotonic() + seconds)
+    def clusters(self) -> list[str]:
+        """Ask for the clusters."""
+        return self.loop.run(self._client.clusters())
 
-    def refusal(self, seconds: float = 20.0) -> BurrowError:
+    def groups(self, cluster: str) -> list[str]:
+        """Ask for the groups."""
+        return self.loop.run(self._client.groups(cluster))
+
+    def topics(self, cluster: str) -> list[str]:
+        """Ask for the topics."""
+        return self.loop.run(self._client.topics(cluster))
+
+    def offsets(self, cluster: str, topic: str) -> list[int]:
+        """Ask for a topic's offsets."""
+        return self.loop.run(self._client.offsets(cluster, topic))
+
+    def group(self, cluster: str, group: str) -> GroupStatus | None:
+        """Ask for a group."""
+        return self.loop.run(self._client.group(cluster, group))
+
+    def check_ready(self) -> None:
+        """Ask whether Burrow is ready."""
+        self.loop.run(self._client.check_ready())
+
+    def at_once(self, count: int) -> list[list[str]]:
+        """Ask for the clusters so many times at once."""
+
+        async def ask() -> list[list[str]]:
+            return await asyncio.gather(*(self._client.clusters() for _ in range(count)))
+
+        return self.loop.run(ask())
+
+    def refusal(self) -> BurrowError:
         """Return the error that asking for the clusters brings."""
         with pytest.raises(BurrowError) as caught:
-            self.clusters(seconds)
+            self.clusters()
         return caught.value
 
 
-@pytest.fixture
-def once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let nothing be tried again."""
-    monkeypatch.setattr(burrow, "ATTEMPTS", 1)
+@pytest.fixture(autouse=True)
+def loop() -> Iterator[None]:
+    """Have an event loop, and close in it all that was opened."""
 
+    async def close() -> None:
+        while Asking.clients:
+            Asking.clients.pop().close()
+        await asyncio.sleep(0)
 
-def later() -> float:
-    """Return a deadline that no test reaches."""
-    return time.monotonic() + 20
+    with asyncio.Runner(loop_factory=open_loop) as Asking.loop:
+        yield
+        Asking.loop.run(close())
 
 
 def error_of(step: Step, timeout: float = 5.0) -> BurrowError:
@@ -103,7 +132,7 @@ def error_of(step: Step, timeout: float = 5.0) -> BurrowError:
 def group_of(body: bytes, status: int = 200, cluster: str = "c", group: str = "g") -> GroupStatus | None:
     """Return what the client makes of an answer for a group."""
     with FaultServer(in_turn(reply(body, status))) as server:
-        return Asking(server.address).client.group(cluster, group, later())
+        return Asking(server.address).group(cluster, group)
 
 
 def lag(cluster: str = "c", group: str = "g", status: str = "OK", **fields: Any) -> dict[str, Any]:
@@ -118,16 +147,16 @@ def test_every_answer() -> None:
     """Each method returns what Burrow's answer holds."""
     recorded = mixed()
     with FaultServer(by_path(dict(recorded))) as server:
-        client = Asking(server.address).client
-        client.check_ready(later())
+        client = Asking(server.address)
+        client.check_ready()
         names = json.loads(recorded["/v3/kafka"].body)["clusters"]
-        assert names == client.clusters(later())
+        assert names == client.clusters()
         base = f"/v3/kafka/{names[0]}"
-        assert json.loads(recorded[f"{base}/consumer"].body)["consumers"] == client.groups(names[0], later())
+        assert json.loads(recorded[f"{base}/consumer"].body)["consumers"] == client.groups(names[0])
         topics = json.loads(recorded[f"{base}/topic"].body)["topics"]
-        assert topics == client.topics(names[0], later())
+        assert topics == client.topics(names[0])
         offsets = json.loads(recorded[f"{base}/topic/{topics[0]}"].body)["offsets"]
-        assert offsets == client.offsets(names[0], topics[0], later())
+        assert offsets == client.offsets(names[0], topics[0])
 
 
 def test_every_recorded_group() -> None:
@@ -135,12 +164,12 @@ def test_every_recorded_group() -> None:
     recorded = mixed()
     outcomes: Counter[str] = Counter()
     with FaultServer(by_path(dict(recorded))) as server:
-        client = Asking(server.address).client
+        client = Asking(server.address)
         for path in (path for path in recorded if path.endswith("/lag")):
             _, _, _, cluster, _, group, _ = map(unquote, path.split("/"))
             expected = json.loads(recorded[path].body).get("status", {})
             try:
-                answer = client.group(cluster, group, later())
+                answer = client.group(cluster, group)
             except BurrowError as error:
                 outcomes[error.reason] += 1
                 continue
@@ -166,15 +195,12 @@ def test_one_connection() -> None:
         assert (1, 20) == (len(server.connections), len(server.heads))
 
 
-def test_a_connection_for_each_thread() -> None:
-    """Threads that share a client do not share a connection."""
+def test_as_many_connections_as_requests_at_once() -> None:
+    """Requests at once do not share a connection, and those after them use the same ones."""
     with FaultServer(in_turn(reply(CLUSTERS))) as server:
         asking = Asking(server.address)
-        threads = [threading.Thread(target=lambda: [asking.clusters() for _ in range(3)]) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(10)
+        assert [NAMES] * 4 == asking.at_once(4)
+        assert [NAMES] * 8 == asking.at_once(4) + asking.at_once(4)
         assert (4, 12) == (len(server.connections), len(server.heads))
 
 
@@ -184,7 +210,7 @@ def test_a_connection_closed_when_idle() -> None:
     with FaultServer(in_turn(*steps)) as server:
         asking = Asking(server.address)
         assert NAMES == asking.clusters()
-        time.sleep(0.1)
+        asking.loop.run(asyncio.sleep(0.1))
         assert NAMES == asking.clusters()
         assert 2 == len(server.connections)
 
@@ -222,13 +248,13 @@ def test_odd_names(name: str) -> None:
     """Any name is one segment of the path and reaches Burrow as it was listed."""
     body = good(status=lag("c/1", name), topics=[], consumers=[], offsets=[7])
     with FaultServer(in_turn(reply(body))) as server:
-        client = Asking(server.address).client
-        answer = client.group("c/1", name, later())
+        client = Asking(server.address)
+        answer = client.group("c/1", name)
         assert answer
         assert name == answer.group
-        assert [7] == client.offsets("c/1", name, later())
-        client.groups(name, later())
-        client.topics(name, later())
+        assert [7] == client.offsets("c/1", name)
+        client.groups(name)
+        client.topics(name)
         *asked, consumer, topic = [[unquote(part) for part in target.split("/")] for target in server.asked]
     assert [["", "v3", "kafka", "c/1", "consumer", name, "lag"], ["", "v3", "kafka", "c/1", "topic", name]] == asked
     assert [["", "v3", "kafka", name, "consumer"], ["", "v3", "kafka", name, "topic"]] == [consumer, topic]
@@ -238,9 +264,9 @@ def test_odd_names(name: str) -> None:
 def test_odd_names_at_a_burrow(name: str) -> None:
     """A group that Burrow does not know, or cannot be asked for, is none, whatever its name collapses to."""
     with SimulatedBurrow() as simulated:
-        client = Asking(simulated.address).client
+        client = Asking(simulated.address)
         try:
-            outcome = client.group("eu-west", name, later())
+            outcome = client.group("eu-west", name)
         except BurrowError as error:
             outcome, reason = None, error.reason
             refusals = {Reason.HTTP_4XX, Reason.REDIRECT, Reason.MISMATCH, Reason.SHAPE}
@@ -262,13 +288,12 @@ def test_odd_names_at_a_burrow(name: str) -> None:
         (Reason.REDIRECT, reply(b"", 302, Location="/burrow/admin")),
     ],
 )
-@pytest.mark.usefixtures("once")
 def test_readiness(reason: Reason | None, step: Step) -> None:
     """200 and the 404 of old versions count as ready, 503 as starting, anything else as a failure."""
     with FaultServer(in_turn(step)) as server:
         outcome = None
         try:
-            Asking(server.address).client.check_ready(later())
+            Asking(server.address).check_ready()
         except BurrowError as error:
             outcome = error.endpoint, error.reason
         assert (reason and (Endpoint.READY, reason)) == outcome
@@ -279,7 +304,7 @@ def test_starting_is_not_tried_again() -> None:
     """A Burrow that is starting is asked again by the next poll, not by this one."""
     with FaultServer(in_turn(reply(b"STARTING", 503))) as server:
         with pytest.raises(BurrowError, match="503"):
-            Asking(server.address).client.check_ready(later())
+            Asking(server.address).check_ready()
         assert 1 == len(server.heads)
 
 
@@ -297,7 +322,6 @@ def test_starting_is_not_tried_again() -> None:
         then_close(chunked(CLUSTERS[:9], end=False)),
         then_close(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"),
         then_close(b"SSH-2.0-OpenSSH_9.2\r\n\r\n"),
-        then_close(b"HTTP/1.1 200 OK\r\n" + b"".join(b"X-%d: y\r\n" % each for each in range(200)) + b"\r\n"),
         then_close(b"HTTP/1.1 200 OK\r\nX: " + b"y" * 100_000 + b"\r\n\r\n"),
         then_close(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n{}"),
     ],
@@ -310,12 +334,10 @@ def test_starting_is_not_tried_again() -> None:
         "closed between chunks",
         "no size of a chunk",
         "no HTTP",
-        "too many headers",
         "too long a header",
         "two lengths",
     ],
 )
-@pytest.mark.usefixtures("once")
 def test_broken_connections(step: Step) -> None:
     """A connection that breaks, at whatever point, is a failure of the connection that names the resource."""
     error = error_of(step)
@@ -323,7 +345,6 @@ def test_broken_connections(step: Step) -> None:
     assert error.detail.startswith("/v3/kafka: ")
 
 
-@pytest.mark.usefixtures("once")
 def test_refused() -> None:
     """A port on which nobody listens is a failure of the connection, said in few words."""
     with FaultServer(in_turn(reply())) as server:
@@ -332,7 +353,6 @@ def test_refused() -> None:
     assert (Reason.CONNECTION, "/v3/kafka: [Errno 111] Connection refused") == (error.reason, error.detail)
 
 
-@pytest.mark.usefixtures("once")
 def test_unknown_host() -> None:
     """A host that is not known is a failure of the connection."""
     assert Asking("http://no-such-host.invalid:8000").refusal().reason is Reason.CONNECTION
@@ -353,20 +373,12 @@ HANGING = {
 
 
 @pytest.mark.parametrize("step", HANGING.values(), ids=HANGING)
-@pytest.mark.usefixtures("once")
 def test_time_out(step: Step) -> None:
     """An answer that hangs or drips, at whatever point, is given up when the request's time is over."""
     begun = time.monotonic()
     error = error_of(step, timeout=0.25)
     assert 0.2 < time.monotonic() - begun < 1.0
     assert (Endpoint.CLUSTERS, Reason.TIMEOUT) == (error.endpoint, error.reason), error
-
-
-def test_time_that_is_over() -> None:
-    """A read that begins after the deadline waits for nothing."""
-    set_deadline(time.monotonic() - 1)
-    with pytest.raises(TimeoutError, match="deadline"):
-        time_left()
 
 
 def test_slow_but_in_time() -> None:
@@ -382,7 +394,6 @@ def test_slow_but_in_time() -> None:
         assert NAMES == Asking(server.address, timeout=5).clusters()
 
 
-@pytest.mark.usefixtures("once")
 def test_after_a_time_out() -> None:
     """The next request goes over a new connection and gets its own answer, not the late one."""
     with FaultServer(in_turn(then_hang(head(100)), reply(CLUSTERS))) as server:
@@ -390,24 +401,6 @@ def test_after_a_time_out() -> None:
         assert asking.refusal().reason is Reason.TIMEOUT
         assert NAMES == asking.clusters()
         assert 2 == len(server.connections)
-
-
-def test_deadline_of_the_poll() -> None:
-    """The poll's deadline bounds a request whose own time-out is longer, retries included."""
-    with FaultServer(in_turn(then_hang())) as server:
-        asking = Asking(server.address, timeout=30)
-        begun = time.monotonic()
-        assert asking.refusal(seconds=0.5).reason is Reason.TIMEOUT
-        assert time.monotonic() - begun < 1.0
-        assert 1 == len(server.heads)
-
-
-def test_after_the_deadline() -> None:
-    """After the poll's deadline nothing is sent, and no attempt is counted."""
-    with FaultServer(in_turn(reply(CLUSTERS))) as server:
-        asking = Asking(server.address)
-        assert asking.refusal(seconds=-1).reason is Reason.DEADLINE
-        assert ([], [], []) == (server.heads, asking.heard.attempts, asking.heard.failures)
 
 
 # What fails in HTTP
@@ -429,7 +422,6 @@ def test_after_the_deadline() -> None:
         (Reason.REDIRECT, 308),
     ],
 )
-@pytest.mark.usefixtures("once")
 def test_status(reason: Reason, status: int) -> None:
     """Any other status than 200 is a failure that names it, and a redirect is not followed."""
     with FaultServer(in_turn(reply(b"no JSON", status, Location="/elsewhere"))) as server:
@@ -440,7 +432,6 @@ def test_status(reason: Reason, status: int) -> None:
 
 @pytest.mark.parametrize("status", [200, 404])
 @pytest.mark.parametrize("rest", ["", ',"clusters":[]'])
-@pytest.mark.usefixtures("once")
 def test_burrows_own_refusal(status: int, rest: str) -> None:
     """The message of an answer with ``error: true`` is passed on, whatever its status and whatever else it holds."""
     error = error_of(reply(f'{{"error":true,"message":"cluster module not found"{rest}}}'.encode(), status))
@@ -637,80 +628,6 @@ def test_wrongly_said_to_be_compressed() -> None:
         assert NAMES == Asking(server.address).clusters()
 
 
-# What is tried again
-
-
-@pytest.mark.parametrize(
-    ("reason", "step"),
-    [
-        (Reason.HTTP_5XX, reply(b"", 500)),
-        (Reason.HTTP_5XX, reply(b"", 502)),
-        (Reason.HTTP_5XX, reply(b"", 503)),
-        (Reason.CONNECTION, then_close()),
-        (Reason.CONNECTION, then_close(head(100) + b"{")),
-        (Reason.TIMEOUT, then_hang()),
-    ],
-)
-def test_second_try(reason: Reason, step: Step) -> None:
-    """A failure that may pass is tried again after a moment; the observer hears of it and of both attempts."""
-    with FaultServer(in_turn(step, reply(CLUSTERS))) as server:
-        asking = Asking(server.address, timeout=0.3)
-        begun = time.monotonic()
-        assert NAMES == asking.clusters()
-        assert time.monotonic() - begun > 0.15
-        assert [(Endpoint.CLUSTERS, reason)] == asking.heard.failures
-        assert [Endpoint.CLUSTERS] * 2 == asking.heard.attempts
-
-
-def test_last_try() -> None:
-    """After three attempts the failure is raised; the observer hears of the first two, the caller of the last."""
-    with FaultServer(in_turn(reply(b"", 500), reply(b"", 502), reply(b"", 503), reply(CLUSTERS))) as server:
-        asking = Asking(server.address)
-        assert "/v3/kafka answers 503" == asking.refusal().detail
-        assert [(Endpoint.CLUSTERS, Reason.HTTP_5XX)] * 2 == asking.heard.failures
-        assert 3 == len(server.heads) == len(asking.heard.attempts)
-
-
-@pytest.mark.parametrize("status", [301, 400, 404, 429])
-def test_never_tried_again(status: int) -> None:
-    """What Burrow refuses, or sends elsewhere, is not asked for again."""
-    with FaultServer(in_turn(reply(b"", status, Location="/"), reply(CLUSTERS))) as server:
-        asking = Asking(server.address)
-        asking.refusal()
-        assert (1, []) == (len(server.heads), asking.heard.failures)
-
-
-def test_no_try_beyond_the_deadline() -> None:
-    """There is no waiting for an attempt that the poll's deadline would not let happen."""
-    with FaultServer(in_turn(reply(b"", 500))) as server:
-        asking = Asking(server.address)
-        begun = time.monotonic()
-        assert asking.refusal(seconds=0.19).reason is Reason.HTTP_5XX
-        assert time.monotonic() - begun < 0.19
-        assert (1, []) == (len(server.heads), asking.heard.failures)
-
-
-def test_stop_ends_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Once the stop event is set, a wait between attempts ends at once and nothing more is sent."""
-    monkeypatch.setattr(burrow, "wait_exponential_jitter", lambda **_: lambda _: 10.0)
-    with FaultServer(in_turn(reply(b"", 500))) as server:
-        asking = Asking(server.address)
-        threading.Timer(0.2, asking.stop.set).start()
-        begun = time.monotonic()
-        assert asking.refusal().reason is Reason.DEADLINE
-        assert 0.15 < time.monotonic() - begun < 1
-        assert 1 == len(server.heads)
-
-
-def test_stopped() -> None:
-    """After the stop event nothing is asked at all."""
-    with FaultServer(in_turn(reply(CLUSTERS))) as server:
-        asking = Asking(server.address)
-        asking.stop.set()
-        assert asking.refusal().reason is Reason.DEADLINE
-        assert [] == server.heads
-
-
 # TLS
 
 
@@ -738,9 +655,8 @@ def context_of(authority: trustme.CA, name: str = "localhost") -> ssl.SSLContext
 def test_tls_of_nobody_known(authority: trustme.CA) -> None:
     """A certificate of an authority that is not known is a TLS failure, and not tried again."""
     with FaultServer(in_turn(reply(CLUSTERS)), context_of(authority)) as server:
-        asking = Asking(server.address)
-        error = asking.refusal()
-        assert (Reason.TLS, []) == (error.reason, asking.heard.failures)
+        error = Asking(server.address).refusal()
+        assert Reason.TLS is error.reason
         assert "certificate verify failed" in error.detail
 
 
@@ -757,7 +673,6 @@ def test_tls_to_a_plain_port() -> None:
         assert Asking(server.address.replace("http:", "https:")).refusal().reason is Reason.TLS
 
 
-@pytest.mark.usefixtures("once")
 def test_tls_handshake_that_hangs() -> None:
     """A server that takes the connection and never answers the handshake is given up in time."""
     with FaultServer(in_turn(reply())) as server:
@@ -776,7 +691,7 @@ def test_tls(authority: trustme.CA) -> None:
 
 
 @pytest.mark.parametrize("step", HANGING.values(), ids=HANGING)
-@pytest.mark.usefixtures("once", "trusted")
+@pytest.mark.usefixtures("trusted")
 def test_tls_time_out(authority: trustme.CA, step: Step) -> None:
     """Over TLS, too, an answer that hangs or drips is given up when the request's time is over."""
     with FaultServer(in_turn(step), context_of(authority)) as server:
