@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from base64 import b64encode
 from collections.abc import Mapping
@@ -185,8 +186,7 @@ class BurrowClient:
             detail = f"{path} answers more than {MAX_ANSWER_BYTES} bytes"
             raise BurrowError(endpoint, Reason.TOO_LARGE, detail) from None
         except (OSError, httptools.HttpParserError) as error:
-            detail = f"{path}: {str(error) or 'timed out'}"
-            raise BurrowError(endpoint, transport_reason(error), detail) from error
+            raise BurrowError(endpoint, transport_reason(error), f"{path}: {describe(error)}") from error
         if status != HTTPStatus.OK:
             raise _StatusError(endpoint, path, status, body)
         return body
@@ -279,3 +279,10 @@ def transport_reason(error: Exception) -> Reason:
     if isinstance(error, TimeoutError):
         return Reason.TIMEOUT
     return Reason.TLS if isinstance(error, ssl.SSLError) else Reason.CONNECTION
+
+
+def describe(error: Exception) -> str:
+    """Return what a failure below HTTP says, in few words."""
+    if isinstance(error, ConnectionError) and error.errno:
+        return os.strerror(error.errno)
+    return str(error) or "timed out"

@@ -322,7 +322,7 @@ def test_starting_is_not_tried_again() -> None:
         then_close(chunked(CLUSTERS[:9], end=False)),
         then_close(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"),
         then_close(b"SSH-2.0-OpenSSH_9.2\r\n\r\n"),
-        then_close(b"HTTP/1.1 200 OK\r\nX: " + b"y" * 100_000 + b"\r\n\r\n"),
+        then_hang(b"HTTP/1.1 200 OK\r\nX: " + b"y" * 400_000),
         then_close(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n{}"),
     ],
     ids=[
@@ -350,7 +350,7 @@ def test_refused() -> None:
     with FaultServer(in_turn(reply())) as server:
         pass
     error = Asking(server.address).refusal()
-    assert (Reason.CONNECTION, "/v3/kafka: [Errno 111] Connection refused") == (error.reason, error.detail)
+    assert (Reason.CONNECTION, "/v3/kafka: Connection refused") == (error.reason, error.detail)
 
 
 def test_unknown_host() -> None:

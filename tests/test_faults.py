@@ -12,7 +12,7 @@ import pytest
 import requests
 from structlog.testing import capture_logs
 
-from burrow_exporter import burrow
+from burrow_exporter import burrow, walk
 from burrow_exporter.config import BurrowConfig, Config, MetricsConfig, PollConfig, TlsConfig
 from burrow_exporter.exporter import Exporter
 from burrow_exporter.families import FAMILIES
@@ -58,7 +58,7 @@ older than `--poll.stale-after`. Whatever happens, a scrape is answered with 200
 @pytest.fixture(autouse=True)
 def limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let nothing be tried again, and an answer be too large soon."""
-    monkeypatch.setattr(burrow, "ATTEMPTS", 1)
+    monkeypatch.setattr(walk, "ATTEMPTS", 1)
     monkeypatch.setattr(burrow, "MAX_ANSWER_BYTES", 200_000)
 
 
@@ -161,7 +161,6 @@ def watched(fault: Fault, world: World, authority_file: Path, door: tuple[Door, 
     poller._clock = lambda: START
     yield Watched(served.exporter, server)
     stop.set()
-    poller._workers.stop()
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=str)

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
-from burrow_exporter import burrow
-from burrow_exporter.burrow import MAX_NAME_BYTES, BurrowClient, BurrowError, Endpoint, Reason
+from burrow_exporter import walk as module
+from burrow_exporter.burrow import MAX_NAME_BYTES, BurrowClient, BurrowError, Endpoint, Observer, Reason
 from burrow_exporter.config import Filter, Filters
-from burrow_exporter.walk import Walk, WalkResult, Workers, groups_to_ask
-from faults import FaultServer, Step, by_path, good, reply, then_close, then_hang
+from burrow_exporter.walk import Walk, WalkResult, groups_to_ask, pause
+from faults import FaultServer, Step, by_path, good, in_turn, reply, then_close, then_hang
 from recorded import BROKEN, STARTING, Recorded, answer, commit, lag_answer, partition, small
 
 READY = "/burrow/admin/ready"
@@ -27,8 +24,8 @@ TOPIC = "/v3/kafka/c/topic/{}".format
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Try again at once: how long to wait between attempts is the client's business."""
-    monkeypatch.setattr(burrow, "wait_exponential_jitter", lambda **_: lambda _: 0.0)
+    """Try again at once: how long to wait between attempts is not the point of most tests."""
+    monkeypatch.setattr(module, "pause", lambda _: 0.0)
 
 
 class Deaf:
@@ -41,23 +38,18 @@ class Deaf:
         """Forget a failure."""
 
 
-@contextmanager
-def working(count: int = 4) -> Iterator[Workers]:
-    """Give workers, and let them go."""
-    workers = Workers(count, "test")
-    try:
-        yield workers
-    finally:
-        workers.stop()
-
-
 def walk_of(
-    server: FaultServer, workers: Workers, filters: Filters | None = None, seconds: float = 10.0, **options: Any
+    server: FaultServer,
+    filters: Filters | None = None,
+    seconds: float = 10.0,
+    timeout: float = 30.0,
+    observer: Observer | None = None,
+    **options: Any,
 ) -> WalkResult:
     """Walk through the server's Burrow, for at most ``seconds``."""
-    client = BurrowClient(server.address, 30.0, Deaf(), threading.Event())
+    client = BurrowClient(server.address, timeout, observer or Deaf())
     now = time.monotonic()
-    return Walk(client, workers, filters or Filters(), deadline=now + seconds, expires_at=now + 45, **options).run()
+    return Walk(client, filters or Filters(), deadline=now + seconds, expires_at=now + 45, **options).run()
 
 
 def walk(
@@ -68,8 +60,8 @@ def walk(
 ) -> WalkResult:
     """Walk through a small Burrow (cluster ``c``, by default group ``g`` and topic ``orders``) with other answers."""
     told: dict[str, Recorded | Step] = {**(answers or small()), **(changes or {})}
-    with FaultServer(by_path(told)) as server, working() as workers:
-        return walk_of(server, workers, filters, seconds)
+    with FaultServer(by_path(told)) as server:
+        return walk_of(server, filters, seconds)
 
 
 def reasons(result: WalkResult) -> list[tuple[Endpoint, Reason]]:
@@ -88,8 +80,8 @@ def groups(*names: str) -> dict[str, Recorded]:
 def test_whole_walk() -> None:
     """A walk asks for readiness, lists, groups and topics, each once and in the order in which it learns of them."""
     answers = small(groups("g", "h"), {"orders": [100], "payments": [1, 2]})
-    with FaultServer(by_path(dict(answers))) as server, working(1) as workers:
-        result = walk_of(server, workers)
+    with FaultServer(by_path(dict(answers))) as server:
+        result = walk_of(server, concurrency=1)
     assert [
         READY,
         "/v3/kafka",
@@ -109,10 +101,10 @@ def test_whole_walk() -> None:
 
 def test_readings_carry_their_times() -> None:
     """A reading knows when it was read, by the clock that it was given, and expires when the walk was told."""
-    with FaultServer(by_path(dict(small()))) as server, working() as workers:
-        client = BurrowClient(server.address, 5.0, Deaf(), threading.Event())
+    with FaultServer(by_path(dict(small()))) as server:
+        client = BurrowClient(server.address, 5.0, Deaf())
         deadline = time.monotonic() + 10
-        result = Walk(client, workers, Filters(), deadline=deadline, expires_at=77.0, clock=lambda: 1234.5).run()
+        result = Walk(client, Filters(), deadline=deadline, expires_at=77.0, clock=lambda: 1234.5).run()
     assert result.clusters
     group, topic = result.clusters["c"].groups["g"], result.clusters["c"].topics["orders"]
     assert group
@@ -138,8 +130,8 @@ def test_filters_spare_requests() -> None:
     answers = small(groups("g", "h", "burrow-c"), {"orders": [100], "__consumer_offsets": [1]})
     told: dict[str, Recorded | Step] = {**answers, "/v3/kafka": answer(clusters=["c", "d"])}
     only = Filters(cluster=Filter.of(["c"]), group=Filter.of(["g"]))
-    with FaultServer(by_path(told)) as server, working() as workers:
-        result = walk_of(server, workers, only)
+    with FaultServer(by_path(told)) as server:
+        result = walk_of(server, only)
     lists = {READY, "/v3/kafka", "/v3/kafka/c/consumer", "/v3/kafka/c/topic"}
     assert {GROUP("g"), GROUP("burrow-c"), TOPIC("orders")} == set(server.asked) - lists
     assert result.clusters
@@ -185,8 +177,8 @@ def test_duplicates() -> None:
         "/v3/kafka/c/consumer": answer(consumers=["g", "h", "g"]),
         "/v3/kafka/c/topic": answer(topics=["orders", "orders"]),
     }
-    with FaultServer(by_path({**small(groups("g", "h")), **told})) as server, working() as workers:
-        result = walk_of(server, workers)
+    with FaultServer(by_path({**small(groups("g", "h")), **told})) as server:
+        result = walk_of(server)
     assert len(server.asked) == len(set(server.asked)) == 7
     assert [] == result.failures
     assert result.clusters
@@ -203,8 +195,8 @@ def test_long_names(letter: str) -> None:
         "/v3/kafka/c/consumer": answer(consumers=["g", most, over]),
         "/v3/kafka/c/topic": answer(topics=["orders", most, over]),
     }
-    with FaultServer(by_path({**small(), **told})) as server, working() as workers:
-        result = walk_of(server, workers)
+    with FaultServer(by_path({**small(), **told})) as server:
+        result = walk_of(server)
     too_long = [error for error in result.failures if error.reason is Reason.NAME_TOO_LONG]
     assert {Endpoint.CLUSTERS, Endpoint.CONSUMERS, Endpoint.TOPICS} == {error.endpoint for error in too_long}
     assert 3 == len(too_long)
@@ -247,8 +239,8 @@ def test_partition_twice() -> None:
 )
 def test_not_ready(reason: Reason, told: Recorded | Step) -> None:
     """Of a Burrow that is not ready nothing more is asked."""
-    with FaultServer(by_path({**small(), READY: told})) as server, working() as workers:
-        result = walk_of(server, workers)
+    with FaultServer(by_path({**small(), READY: told})) as server:
+        result = walk_of(server)
     assert (None, [(Endpoint.READY, reason)]) == (result.clusters, reasons(result))
     assert {READY} == set(server.asked)
 
@@ -332,14 +324,15 @@ def test_own_mistakes_are_loud() -> None:
     """An error that nobody foresaw breaks the walk off rather than pass for an answer."""
 
     class Faulty(BurrowClient):
-        def clusters(self, _: float) -> list[str]:
+        async def clusters(self) -> list[str]:
             raise ZeroDivisionError
 
-    with FaultServer(by_path(dict(small()))) as server, working() as workers:
-        client = Faulty(server.address, 5.0, Deaf(), threading.Event())
+    with FaultServer(by_path(dict(small()))) as server:
+        client = Faulty(server.address, 5.0, Deaf())
         now = time.monotonic()
-        with pytest.raises(ZeroDivisionError):
-            Walk(client, workers, Filters(), deadline=now + 5, expires_at=now + 5).run()
+        with pytest.raises(ExceptionGroup) as caught:
+            Walk(client, Filters(), deadline=now + 5, expires_at=now + 5).run()
+    assert [ZeroDivisionError] == [type(error) for error in caught.value.exceptions]
 
 
 # The deadline
@@ -388,38 +381,12 @@ def test_one_that_hangs_holds_up_nobody() -> None:
     assert set(names[1:]) == result.clusters["c"].groups.keys()
 
 
-def test_dead_answers() -> None:
-    """What one walk no longer waits for is not taken for an answer of the next, nor asked for by it twice."""
-    names = [f"g{number}" for number in range(10)]
-    answers: dict[str, Recorded | Step] = {**small(groups(*names))}
-    release = threading.Event()
-
-    def late(connection: Any) -> bool:
-        release.wait(5)
-        return reply(lag_answer("c", "g0", partition(current_lag=999)).body.encode())(connection)
-
-    with FaultServer(by_path(answers)) as server, working(2) as workers:
-        answers[GROUP("g0")] = late
-        first = walk_of(server, workers, seconds=0.3)
-        asked_before = len(server.asked)
-        answers[GROUP("g0")] = groups("g0")["g0"]
-        release.set()
-        second = walk_of(server, workers)
-        assert 4 + 10 + 1 == len(server.asked) - asked_before
-    assert [Endpoint.LAG] == [error.endpoint for error in first.failures]
-    assert [] == second.failures
-    assert second.clusters
-    assert dict.fromkeys(names, 10) == {
-        name: group.total_lag for name, group in second.clusters["c"].groups.items() if group
-    }
-
-
 def test_work_left_over_is_dropped() -> None:
     """What no worker had come to when a walk ended is not asked for afterwards."""
     names = [f"g{number}" for number in range(30)]
     hanging: dict[str, Recorded | Step] = {GROUP(name): then_hang() for name in names}
-    with FaultServer(by_path({**small(groups(*names)), **hanging})) as server, working(2) as workers:
-        walk_of(server, workers, seconds=0.3)
+    with FaultServer(by_path({**small(groups(*names)), **hanging})) as server:
+        walk_of(server, seconds=0.3, concurrency=2)
         time.sleep(0.2)
         asked = [path for path in server.asked if path.endswith("/lag")]
     assert len(asked) <= 2
@@ -428,18 +395,18 @@ def test_work_left_over_is_dropped() -> None:
 def test_tick() -> None:
     """While a walk waits, somebody is called about once a second."""
     ticks: list[float] = []
-    with FaultServer(by_path({READY: then_hang()})) as server, working() as workers:
-        walk_of(server, workers, seconds=2.3, tick=lambda: ticks.append(time.monotonic()))
+    with FaultServer(by_path({READY: then_hang()})) as server:
+        walk_of(server, seconds=2.3, tick=lambda: ticks.append(time.monotonic()))
     assert 3 <= len(ticks) <= 5
     assert all(later - earlier < 1.2 for earlier, later in pairwise(ticks))
 
 
-# Workers
+# Several at once
 
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_concurrency(count: int) -> None:
-    """No more requests are under way at once than there are workers, and as many as that."""
+    """No more requests are under way at once than are allowed, and as many as that."""
     names = [f"g{number}" for number in range(9)]
     lock, now, most = threading.Lock(), [0], [0]
 
@@ -458,39 +425,154 @@ def test_concurrency(count: int) -> None:
         return step
 
     told: dict[str, Recorded | Step] = {GROUP(name): slow(name) for name in names}
-    with FaultServer(by_path({**small(groups(*names)), **told})) as server, working(count) as workers:
-        assert [] == walk_of(server, workers).failures
+    with FaultServer(by_path({**small(groups(*names)), **told})) as server:
+        assert [] == walk_of(server, concurrency=count).failures
         assert count == most[0]
         assert len(server.connections) <= count
 
 
 def test_connections_last() -> None:
-    """Walk after walk goes over the same connections, one a worker."""
-    with FaultServer(by_path(dict(small(groups(*"abcdefgh"))))) as server, working(3) as workers:
-        client = BurrowClient(server.address, 5.0, Deaf(), threading.Event())
-        for _ in range(5):
+    """A walk has as many connections as requests at once; the next has its own, to where the name leads then."""
+    with FaultServer(by_path(dict(small(groups(*"abcdefgh"))))) as server:
+        client = BurrowClient(server.address, 5.0, Deaf())
+        for walks in range(1, 4):
             now = time.monotonic()
-            assert [] == Walk(client, workers, Filters(), deadline=now + 5, expires_at=now + 5).run().failures
-        assert 5 * (4 + 8 + 1) == len(server.asked)
-        assert len(server.connections) <= 3
+            run = Walk(client, Filters(), deadline=now + 5, expires_at=now + 5, concurrency=3).run
+            assert [] == run().failures
+            assert walks * (4 + 8 + 1) == len(server.asked)
+            assert walks <= len(server.connections) <= 3 * walks
 
 
-def test_workers_are_daemons_and_end() -> None:
-    """Workers never hold up the end of the process, and end when told to, after what was submitted."""
-    before = set(threading.enumerate())
-    workers = Workers(3, "short-lived")
-    own = [thread for thread in threading.enumerate() if thread not in before]
-    assert [("short-lived-0", True), ("short-lived-1", True), ("short-lived-2", True)] == sorted(
-        (thread.name, thread.daemon) for thread in own
-    )
-    done: list[int] = []
-    for number in range(10):
-        workers.submit(partial(done.append, number))
-    workers.stop()
-    for thread in own:
-        thread.join(5)
-    assert list(range(10)) == sorted(done)
-    assert not any(thread.is_alive() for thread in own)
+# What is tried again
+
+
+class Keen:
+    """An observer that keeps what it hears."""
+
+    def __init__(self) -> None:
+        """Hear of nothing yet."""
+        self.attempts: list[Endpoint] = []
+        self.failures: list[tuple[Endpoint, Reason]] = []
+
+    def sent(self, endpoint: Endpoint) -> None:
+        """Note an attempt."""
+        self.attempts.append(endpoint)
+
+    def failed(self, endpoint: Endpoint, reason: Reason) -> None:
+        """Note a failure that is tried again."""
+        self.failures.append((endpoint, reason))
+
+
+def of_group(*steps: Step, **options: Any) -> tuple[WalkResult, Keen, FaultServer]:
+    """Walk through a small Burrow whose group is answered in these steps."""
+    group, others, heard = in_turn(*steps), by_path(dict(small())), Keen()
+    with FaultServer(lambda path: (group if path == GROUP("g") else others)(path)) as server:
+        result = walk_of(server, observer=heard, **options)
+    return result, heard, server
+
+
+GOOD_GROUP = reply(lag_answer("c", "g", partition()).body.encode())
+
+
+@pytest.mark.parametrize(
+    ("reason", "step"),
+    [
+        (Reason.HTTP_5XX, reply(b"", 500)),
+        (Reason.HTTP_5XX, reply(b"", 502)),
+        (Reason.HTTP_5XX, reply(b"", 503)),
+        (Reason.CONNECTION, then_close()),
+        (Reason.CONNECTION, then_close(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")),
+        (Reason.TIMEOUT, then_hang()),
+    ],
+)
+def test_second_try(monkeypatch: pytest.MonkeyPatch, reason: Reason, step: Step) -> None:
+    """A failure that may pass is tried again after a moment; the observer hears of it and of both attempts."""
+    monkeypatch.setattr(module, "pause", lambda attempts: 0.3 * attempts)
+    begun = time.monotonic()
+    result, heard, _ = of_group(step, GOOD_GROUP, timeout=0.3)
+    assert time.monotonic() - begun > 0.3
+    assert result.clusters
+    assert ([], {"g"}) == (result.failures, result.clusters["c"].groups.keys())
+    assert [(Endpoint.LAG, reason)] == heard.failures
+    assert 2 == heard.attempts.count(Endpoint.LAG)
+
+
+def test_last_try() -> None:
+    """After three attempts a failure counts; the observer hears of the first two, the result tells the last."""
+    result, heard, _ = of_group(reply(b"", 500), reply(b"", 502), reply(b"", 503), GOOD_GROUP)
+    assert ["lag: /v3/kafka/c/consumer/g/lag answers 503"] == [str(error) for error in result.failures]
+    assert [(Endpoint.LAG, Reason.HTTP_5XX)] * 2 == heard.failures
+    assert 3 == heard.attempts.count(Endpoint.LAG)
+
+
+@pytest.mark.parametrize("step", [reply(b"", 301, Location="/"), reply(b"", 400), reply(b"", 429), reply(b"{}")])
+def test_never_tried_again(step: Step) -> None:
+    """What Burrow refuses, sends elsewhere, or answers in another shape is not asked for again."""
+    result, heard, _ = of_group(step, GOOD_GROUP)
+    assert (1, [], 1) == (len(result.failures), heard.failures, heard.attempts.count(Endpoint.LAG))
+
+
+def test_no_try_beyond_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no waiting for an attempt that the deadline would not let happen."""
+    monkeypatch.setattr(module, "pause", lambda _: 3.0)
+    begun = time.monotonic()
+    result, heard, _ = of_group(reply(b"", 500), seconds=3.0)
+    assert time.monotonic() - begun < 1
+    assert ([Reason.HTTP_5XX], []) == ([error.reason for error in result.failures], heard.failures)
+
+
+def test_pauses() -> None:
+    """Between attempts there is a moment, a longer one each time, never the same."""
+    pauses = {attempts: {pause(attempts) for _ in range(100)} for attempts in (1, 2)}
+    assert all(len(each) > 90 for each in pauses.values())
+    assert 0.2 <= min(pauses[1]) <= max(pauses[1]) <= 0.4 <= min(pauses[2]) <= max(pauses[2]) <= 0.6
+
+
+def test_a_stop_ends_it() -> None:
+    """Once told to stop, a walk asks for nothing more."""
+    stop = threading.Event()
+    stop.set()
+    with FaultServer(by_path(dict(small()))) as server:
+        result = walk_of(server, stop=stop)
+    assert ([(Endpoint.READY, Reason.DEADLINE)], []) == (reasons(result), server.asked)
+
+
+# Those that hang
+
+
+def test_those_that_hang_come_last() -> None:
+    """Groups that hang are tried again when all others have been asked, so that these have their turn in time."""
+    hanging, healthy = [f"h{number}" for number in range(4)], [f"g{number}" for number in range(20)]
+    told = {**small(groups(*hanging, *healthy)), **{GROUP(name): then_hang() for name in hanging}}
+    with FaultServer(by_path(told)) as server:
+        result = walk_of(server, seconds=1.5, timeout=0.5)
+        asked = [path for path in server.asked if path.endswith("/lag")]
+    assert result.clusters
+    assert set(healthy) == result.clusters["c"].groups.keys()
+    assert {GROUP(name) for name in hanging} == set(asked[:4]) == set(asked[24:])
+    assert {f"group {name!r} of 'c'" for name in hanging} == result.late
+
+
+def test_those_that_hung_are_asked_last_and_once() -> None:
+    """What had no answer in time in one walk costs the next one no time before all others are read."""
+    hanging, healthy = [f"h{number}" for number in range(4)], [f"g{number}" for number in range(20)]
+    told = {**small(groups(*hanging, *healthy)), **{GROUP(name): then_hang() for name in hanging}}
+    late = {f"group {name!r} of 'c'" for name in hanging}
+    with FaultServer(by_path(told)) as server:
+        begun = time.monotonic()
+        result = walk_of(server, timeout=0.5, late=late)
+        assert time.monotonic() - begun < 1.5
+        asked = [path for path in server.asked if path.endswith("/lag")]
+    assert [GROUP(name) for name in hanging] == sorted(asked[20:])
+    assert (late, [(Endpoint.LAG, Reason.TIMEOUT)] * 4) == (result.late, reasons(result))
+
+
+def test_what_was_late_may_recover() -> None:
+    """What is answered is late no more."""
+    with FaultServer(by_path(dict(small()))) as server:
+        result = walk_of(server, late={"group 'g' of 'c'", "readiness"})
+    assert result.clusters
+    assert (set(), {"g"}) == (result.late, result.clusters["c"].groups.keys())
 
 
 def test_failures_name_what_failed() -> None:
