@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks.children import ROOT
 
-LIBRARIES = ("burrow-exporter", "msgspec", "prometheus-client", "requests", "urllib3", "uvicorn", "h11")
+LIBRARIES = ("burrow-exporter", "msgspec", "prometheus-client", "httptools", "requests", "urllib3", "uvicorn", "h11")
 
 
 def describe() -> list[tuple[str, str]]:

@@ -11,12 +11,11 @@ from benchmarks.targets import judge
 
 MIB = 1024 * 1024
 NOTES = """\
-Written by `make bench`; do not edit. CPU and wall are seconds. A poll's figures are medians of several polls after the
-first, in a process that only polls, with timers around the package's functions; `fetch` and `decode` run in several
-threads, so that only the walk as a whole has a wall time. `readings` is the walk and what it makes of the answers;
-`rest` is what no timer sees, threads handing over to each other above all. The machine is noisy: trust ratios, which
-are taken within one run. Group partitions stand in groups of 100, ten groups share a topic, and a tenth of every group
-moves from poll to poll unless said otherwise."""
+Written by `make bench`; do not edit. CPU and wall are seconds. A poll's figures are medians of several polls after
+the first, in a process that only polls, with timers around the package's functions. `fetch` is the walk without what
+has a name of its own: requests, the reading of sockets, the event loop. `readings` is what is made of the answers.
+The machine is noisy: trust ratios, which are taken within one run. Group partitions stand in groups of 100, ten
+groups share a topic, and a tenth of every group moves from poll to poll unless said otherwise."""
 
 SCRAPES_NOTE = """\
 Milliseconds, p50 / p99 (number of scrapes). Each scraper waits between two scrapes, at random around 0.4 s for gzip
@@ -96,8 +95,7 @@ def cpu_rows(costs: Sequence[PollCost]) -> list[tuple[str, list[str]]]:
 
 def wall_rows(costs: Sequence[PollCost]) -> list[tuple[str, list[str]]]:
     """Return the wall time of the phases that the polling thread goes through."""
-    own = (("fetch, decode, readings", "readings"), *((phase, phase) for phase in PHASES[3:]))
-    return [(f"- {name}", [figure(cost, phase, 1) for cost in costs]) for name, phase in own]
+    return [(f"- {phase}", [figure(cost, phase, 1) for cost in costs]) for phase in PHASES]
 
 
 def figure(cost: PollCost, phase: str, place: int) -> str:

@@ -112,12 +112,6 @@ class Fault:
         """Whether only the poll's deadline ends it."""
         return any(reason == "deadline" for _, reason in self.counted)
 
-    @property
-    def disconnects(self) -> bool:
-        """Whether the connection cannot be used again."""
-        breaking = {"connection", "tls", "timeout", "too_large"}
-        return bool(self.world) or any(reason in breaking for _, reason in self.counted)
-
 
 # What stays on the page, and what goes
 
@@ -295,10 +289,10 @@ TWICE = lag_answer("c", "g", partition(), partition())
 VANISHED = Recorded(404, "application/json", '{"error":true,"message":"cluster or consumer not found"}')
 
 ANYWHERE: tuple[tuple[str, str, str, Step], ...] = (
-    ("closed before the answer", "connection", "closed connection without response", then_close()),
+    ("closed before the answer", "connection", "closed without an answer", then_close()),
     ("reset in mid-body", "connection", "Connection reset by peer", then_reset(HALF)),
-    ("closed in mid-body", "connection", "IncompleteRead", then_close(HALF)),
-    ("not HTTP", "connection", "SSH-2.0", then_close(b"SSH-2.0-OpenSSH_9.2\r\n\r\n")),
+    ("closed in mid-body", "connection", "closed in the middle of the answer", then_close(HALF)),
+    ("not HTTP", "connection", "Expected HTTP/", then_close(b"SSH-2.0-OpenSSH_9.2\r\n\r\n")),
     ("hang before the answer", "timeout", "timed out", then_hang()),
     ("hang in the body", "timeout", "timed out", then_hang(HALF)),
     ("slow drip", "timeout", "/v3/kafka", drip(head(1_000_000), b" ")),

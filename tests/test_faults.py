@@ -177,7 +177,6 @@ def test_fault(fault: Fault, world: World, watched: Watched) -> None:
     assert watched.seconds < (EARLY if fault.times_out and not fault.outlasts_the_poll else DEADLINE + 2)
     watched.poll()
     assert (before, 1, {}) == (watched.page(), watched.own("burrow_up"), watched.warned())
-    assert fault.disconnects == (len(world.server.connections) > 1)
 
 
 def test_the_process_outlasts_faults() -> None:
@@ -218,7 +217,7 @@ def document() -> str:
             str(fault.page.up),
             ", ".join(f"`{endpoint}` `{reason}`" for endpoint, reason in sorted(fault.counted)) or "-",
             f"`{fault.said}`" if fault.said else "one line each" if fault.counted else "-",
-            "next poll, by a new connection" if fault.disconnects else "next poll",
+            "next poll",
         ]
         for fault in FAULTS
     ]
