@@ -123,9 +123,10 @@ class Walk:
         """
         # An event loop and connections of its own: an address is looked up anew by each walk.
         with asyncio.Runner(loop_factory=open_loop) as runner:
-            return runner.run(self._run(give_up_at))
+            runner.run(self._run(give_up_at))
+        return self._result
 
-    async def _run(self, give_up_at: float | None) -> WalkResult:
+    async def _run(self, give_up_at: float | None) -> None:
         self._has_spare = give_up_at is not None
         self._queue: asyncio.PriorityQueue[_Request[Any]] = asyncio.PriorityQueue()
         self._ended = asyncio.Event()
@@ -144,7 +145,6 @@ class Walk:
         for request in self._pending:
             self._fail(request.endpoint, Reason.DEADLINE, f"{request.what} was not answered before the poll's end")
         self._result.late.update(request.what for request in self._pending if request.attempts)
-        return self._result
 
     async def _tick_on(self) -> None:
         while True:
