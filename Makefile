@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format check bench lock docs clean
+.PHONY: help demo test lint format check bench soak lock docs clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ check: lint test ## All of it
 
 bench: $(INSTALLED) ## Measure cost and speed (QUICK=1: half a minute, LARGE=1: 300,000 partitions too)
 	$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(if $(LARGE),--large)
+
+soak: $(INSTALLED) ## Run the exporter on a Burrow that fails at random (MINUTES=30)
+	$(BIN)/python tests/soak.py --minutes $(or $(MINUTES),30)
 
 docs: $(INSTALLED) ## Write the generated pages anew
 	$(BIN)/python docs/generate.py
