@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format check bench soak lock docs clean
+.PHONY: help demo test lint format check bench soak fuzz lock docs clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ bench: $(INSTALLED) ## Measure cost and speed (QUICK=1: half a minute, LARGE=1: 
 
 soak: $(INSTALLED) ## Run the exporter on a Burrow that fails at random (MINUTES=30)
 	$(BIN)/python tests/soak.py --minutes $(or $(MINUTES),30)
+
+fuzz: $(INSTALLED) ## Try 10,000 mutated answers of each kind (EXAMPLES=10000)
+	FUZZ_EXAMPLES=$(or $(EXAMPLES),10000) $(BIN)/python -m pytest --show-capture=no tests/test_fuzz.py
 
 docs: $(INSTALLED) ## Write the generated pages anew
 	$(BIN)/python docs/generate.py
