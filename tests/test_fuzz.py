@@ -130,6 +130,14 @@ def put(draw: Draw, document: Any) -> None:
     inside[key] = copy.deepcopy(draw(odd_values))
 
 
+def put_alike(draw: Draw, document: Any) -> None:
+    """Put there an odd one of the same type: a number or a text."""
+    kind, odd = draw(st.sampled_from([(int, st.sampled_from(NUMBERS)), (str, odd_texts)]))
+    if alike := [(inside, key) for inside, key in nodes(document) if type(inside[key]) is kind]:
+        inside, key = draw(st.sampled_from(alike))
+        inside[key] = draw(odd)
+
+
 def move(draw: Draw, document: Any) -> None:
     """Put there what stands in another place: of the right type, or nearly."""
     places = st.sampled_from(list(nodes(document)))
@@ -159,7 +167,7 @@ def rename(draw: Draw, document: Any) -> None:
         draw(st.sampled_from(lists)).append(draw(odd_texts))
 
 
-STRUCTURAL = (drop, put, put, move, duplicate, nest, rename)
+STRUCTURAL = (drop, put, put_alike, put_alike, move, duplicate, nest, rename)
 
 
 def mutate_structure(draw: Draw, body: bytes) -> bytes:
