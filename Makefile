@@ -32,6 +32,7 @@ lint: $(INSTALLED) ## Check style and types, and that generated files are curren
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive burrow_exporter
 	$(BIN)/python docs/generate.py --check
 	shellcheck .ci/run
 
