@@ -10,11 +10,12 @@ does not hold.
 from __future__ import annotations
 
 import argparse
+import socket
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -82,14 +83,13 @@ class Burrow:
 
     def kill(self) -> None:
         """Be gone until some random time."""
-        if self._run:
-            ended = self._run.process.poll()
+        if run := self._run:
+            self._run, ended = None, run.process.poll()
             self._stack.close()
             if ended is not None:
-                message = f"the simulated Burrow ended by itself: {self._run.lines}"
+                message = f"the simulated Burrow ended by itself: {run.lines}"
                 raise RuntimeError(message)
-            self.faults.update(line.strip() for line in self._run.lines)
-        self._run = None
+            self.faults.update(line.strip() for line in run.lines)
         self._turn_at = time.monotonic() + self._chance.uniform(*DOWN_SECONDS)
 
     def pass_time(self) -> None:
@@ -112,7 +112,7 @@ def lasting_port() -> int:
     """Return a free port that no outgoing connection is given (Linux: below 32768), as Burrow comes back to it."""
     while True:
         port = Random().randrange(20000, 32000)  # noqa: S311  no secret
-        if not responds(f"http://127.0.0.1:{port}"):
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
             return port
 
 
