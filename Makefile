@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format check bench lock docs clean
+.PHONY: help demo test lint format check bench soak fuzz lock docs clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,7 @@ lint: $(INSTALLED) ## Check style and types, and that generated files are curren
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive burrow_exporter
 	$(BIN)/python docs/generate.py --check
 	shellcheck .ci/run
 
@@ -43,6 +44,12 @@ check: lint test ## All of it
 
 bench: $(INSTALLED) ## Measure cost and speed (QUICK=1: half a minute, LARGE=1: 300,000 partitions too)
 	$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(if $(LARGE),--large)
+
+soak: $(INSTALLED) ## Run the exporter on a Burrow that fails at random (MINUTES=30)
+	$(BIN)/python tests/soak.py --minutes $(or $(MINUTES),30)
+
+fuzz: $(INSTALLED) ## Try 10,000 mutated answers of each kind (EXAMPLES=10000)
+	FUZZ_EXAMPLES=$(or $(EXAMPLES),10000) $(BIN)/python -m pytest --show-capture=no tests/test_fuzz.py
 
 docs: $(INSTALLED) ## Write the generated pages anew
 	$(BIN)/python docs/generate.py

@@ -96,7 +96,7 @@ class Handshake(Held, asyncio.Protocol):
 
     async def _shake_hands(self) -> None:
         contexts = self.security.current().contexts
-        assert contexts is not None  # noqa: S101  TLS cannot be turned off
+        assert contexts is not None  # nosec B101 # TLS cannot be turned off
         local = is_local(*(self._transport.get_extra_info(name) for name in ("peername", "sockname")))
         async with asyncio.timeout(self.limits.head_seconds):
             transport = await self.loop.start_tls(

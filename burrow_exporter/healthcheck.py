@@ -8,7 +8,7 @@ import ssl
 from burrow_exporter.connections import LARGEST_PORT, LISTEN_ADDRESS
 
 TIMEOUT = 5
-HERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  not bound, looked up
+HERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 def ask_healthy(listen_address: str, *, may_be_tls: bool = False) -> str:

@@ -160,7 +160,7 @@ def parse(data: bytes) -> WebFile:
 def load(data: bytes) -> dict[str, Any]:
     """Return the file's sections, those that are there; PyYAML's messages are not passed on, they quote the file."""
     try:
-        raw = yaml.load(data, Loader)  # noqa: S506  a BaseLoader makes text, lists and mappings only
+        raw = yaml.load(data, Loader)  # nosec B506 # a BaseLoader makes text, lists and mappings only
     except yaml.MarkedYAMLError as error:
         place = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
         message = f"{place}this is not YAML"

@@ -1,9 +1,10 @@
-"""The exporter as a process of its own."""
+"""The exporter, and a Prometheus, as processes of their own."""
 
 from __future__ import annotations
 
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,6 +14,8 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+
+from conftest import tool
 
 COMMAND = (sys.executable, "-W", "error", "-m", "burrow_exporter")
 
@@ -71,3 +74,15 @@ def exporter(*arguments: str) -> Iterator[tuple[Running, str]]:
     """Run the exporter on a free port until the end of the block; give its address too."""
     with running(*arguments, "--web.listen-address", "127.0.0.1:0") as run:
         yield run, run.wait_for(r'address"?[=:] ?"?(http[^\s"]+)')
+
+
+@contextmanager
+def prometheus(configuration: str, folder: Path) -> Iterator[tuple[Running, str]]:
+    """Run a Prometheus, its files in ``folder``, until the end of the block; give its address too."""
+    (folder / "prometheus.yml").write_text(configuration)
+    with socket.create_server(("127.0.0.1", 0)) as listener:  # it cannot be asked for a port of its own choice
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+    flags = ("--config.file=prometheus.yml", "--storage.tsdb.path=data", f"--web.listen-address={address}")
+    with running(*flags, "--log.level=debug", command=(tool("prometheus"),), folder=folder) as run:
+        run.wait_for("Server is ready")
+        yield run, f"http://{address}"

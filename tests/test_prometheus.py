@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,8 +11,7 @@ from typing import Any
 import pytest
 import requests
 
-from conftest import tool
-from processes import Running, exporter, running
+from processes import Running, exporter, prometheus
 
 CONFIGURATION = """
 global:
@@ -53,26 +51,16 @@ class Scraping:
         return list(requests.get(f"{self.burrow}{path}", timeout=5).json()[field])
 
 
-def free_port() -> int:
-    """Return a port that was free just now: Prometheus cannot be asked for one of its own choice."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
 def scraping(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scraping]:
     """Let a Prometheus scrape the demo for some seconds."""
-    prometheus, folder = tool("prometheus"), tmp_path_factory.mktemp("prometheus")
     with exporter("demo", "--poll.interval=1s", "--metrics.partition-info") as (demo, address):
         while requests.get(f"{address}/-/ready", timeout=5).status_code != 200:
             time.sleep(0.05)
-        (folder / "prometheus.yml").write_text(CONFIGURATION.format(target=address.removeprefix("http://")))
-        own = f"127.0.0.1:{free_port()}"
-        flags = ("--config.file=prometheus.yml", "--storage.tsdb.path=data", f"--web.listen-address={own}")
-        with running(*flags, "--log.level=debug", command=(prometheus,), folder=folder) as process:
-            process.wait_for("Server is ready")
+        configuration = CONFIGURATION.format(target=address.removeprefix("http://"))
+        with prometheus(configuration, tmp_path_factory.mktemp("prometheus")) as (process, own):
             burrow = demo.wait_for(r"A simulated Burrow answers at (\S+)")
-            result = Scraping(f"http://{own}", burrow, process)
+            result = Scraping(own, burrow, process)
             end = time.monotonic() + 30
             while result.number("count_over_time(up[1m])") < SECONDS:
                 assert time.monotonic() < end, process.lines

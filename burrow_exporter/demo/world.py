@@ -20,7 +20,7 @@ def build(groups: int, partitions: int, seed: int, now: float, settings: Setting
     ``partitions`` is how many each of the others reads; ``now`` (Unix seconds) is when the simulation starts.
     """
     others = max(0, groups - cast.NAMED)
-    stage = Stage(now, settings, Random(seed))  # noqa: S311 - made-up traffic, no secrets
+    stage = Stage(now, settings, Random(seed))  # nosec B311 # made-up traffic, no secrets
     east = [*cast.us_east(stage), *crowd(stage, others // 3, partitions)]
     west = [*cast.eu_west(stage), *crowd(stage, others - others // 3, partitions)]
     return MappingProxyType({"eu-west": _cluster(stage, "eu-west", west), "us-east": _cluster(stage, "us-east", east)})
