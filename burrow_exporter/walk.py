@@ -309,4 +309,4 @@ def groups_to_ask(names: list[str], filters: Filters) -> list[str]:
 
 def pause(attempts: int) -> float:
     """Return the seconds to wait after so many attempts."""
-    return 0.1 * (1 << attempts) + random.uniform(0, 0.2)  # noqa: S311  to spread them, no secret
+    return 0.1 * (1 << attempts) + random.uniform(0, 0.2)  # nosec B311 # to spread them, no secret
