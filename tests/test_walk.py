@@ -550,7 +550,11 @@ def test_those_that_hang_come_last() -> None:
         asked = [path for path in server.asked if path.endswith("/lag")]
     assert result.clusters
     assert set(healthy) == result.clusters["c"].groups.keys()
-    assert {GROUP(name) for name in hanging} == set(asked[:4]) == set(asked[24:])
+    again = {GROUP(name) for name in hanging}
+    assert again == set(asked[:4])
+    # The last of the others may be under way while the first of them is asked again.
+    assert again <= set(asked[21:])
+    assert not again & set(asked[4:21])
     assert {f"group {name!r} of 'c'" for name in hanging} == result.late
 
 
@@ -565,7 +569,10 @@ def test_those_that_hung_are_asked_last_and_once() -> None:
         result = walk_of(server, timeout=0.5, late=late)
         assert time.monotonic() - begun < 1.5
         asked = [path for path in server.asked if path.endswith("/lag")]
-    assert [GROUP(name) for name in hanging] == sorted(asked[20:])
+    last = [GROUP(name) for name in hanging]
+    # The last of the others may be under way while the first of them is asked.
+    assert last == sorted(path for path in asked[17:] if path in last)
+    assert 24 == len(set(asked)) == len(asked)
     assert (late, [(Endpoint.LAG, Reason.TIMEOUT)] * 4) == (result.late, reasons(result))
 
 
