@@ -78,7 +78,7 @@ def is_topic(parts: Sequence[str]) -> bool:
     return len(parts) == 6 and parts[4] == "topic"
 
 
-NAMES = ["mixed", *(f"restart {moment}" for moment in range(0, 25, 4)), *(f"time-lag {moment}" for moment in (0, 20))]
+NAMES = ["mixed", "restart 0", "restart 12", "restart 15", "restart 24", "time-lag 0", "time-lag 6", "time-lag 30"]
 RECORDED = {name: whole(name) for name in NAMES}
 
 
@@ -94,20 +94,17 @@ odd_values: st.SearchStrategy[Any] = st.one_of(
     st.integers(-(10**4), 10**12),
     odd_texts,
 )
-TOKENS = [b"null", b"[" * 5000, b'{"a":' * 2000, b'"error":true,', b'"offset":1,', b'"partitions":[],', b"NaN"]
-TOKENS += [
-    b"\xff",
-    b"\x00",
-    b"\\ud800",
-    b"\\",
-    b'"',
-    b",",
-    b"-",
+TOKENS = [
+    b"null",
+    b"[" * 5000,
+    b'{"a":' * 2000,
+    b'"error":true,',
+    b'"offset":1,',
+    b'"partitions":[],',
+    b"NaN",
     b"1e999",
-    b"9" * 500,
-    b"\xed\xa0\x80",
-    b"\xef\xbb\xbf",
 ]
+TOKENS += [b"\xff", b"\x00", b"\\ud800", b"\\", b'"', b",", b"-", b"9" * 500, b"\xed\xa0\x80", b"\xef\xbb\xbf"]
 
 
 def nodes(document: Any) -> Iterator[Node]:
@@ -147,8 +144,7 @@ def move(draw: Draw, document: Any) -> None:
 
 def duplicate(draw: Draw, document: Any) -> None:
     """Have an element of a list twice."""
-    lists = [inside[key] for inside, key in nodes(document) if isinstance(inside[key], list) and inside[key]]
-    if lists:
+    if lists := [inside[key] for inside, key in nodes(document) if isinstance(inside[key], list) and inside[key]]:
         found = draw(st.sampled_from(lists))
         found.append(copy.deepcopy(draw(st.sampled_from(found))))
 
@@ -160,14 +156,13 @@ def nest(draw: Draw, document: Any) -> None:
         inside[key] = draw(st.sampled_from([[inside[key]], {"a": inside[key]}]))
 
 
-def rename(draw: Draw, document: Any) -> None:
+def add_name(draw: Draw, document: Any) -> None:
     """Add to a list of names."""
-    lists = [inside[key] for inside, key in nodes(document) if isinstance(inside[key], list)]
-    if lists:
+    if lists := [inside[key] for inside, key in nodes(document) if isinstance(inside[key], list)]:
         draw(st.sampled_from(lists)).append(draw(odd_texts))
 
 
-STRUCTURAL = (drop, put, put_alike, put_alike, move, duplicate, nest, rename)
+STRUCTURAL = (drop, put, put_alike, put_alike, move, duplicate, nest, add_name)
 
 
 def mutate_structure(draw: Draw, body: bytes) -> bytes:
