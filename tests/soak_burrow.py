@@ -75,7 +75,7 @@ class Burrow:
         if self._calm or self._chance.random() >= FAULTY:
             return reply(body, status)
         kind = self._chance.choice(list(FAULTS))
-        print(kind, flush=True)  # noqa: T201  to the parent
+        print(f"{kind}\n", end="", flush=True)  # noqa: T201  to the parent; at once, as there are many threads
         return FAULTS[kind](body)
 
     def _answer(self, path: str) -> tuple[int, bytes]:
