@@ -37,8 +37,12 @@ SETTLE_SECONDS = 15.0
 """How long after the faults the page may take to be right: many polls, and longer than old readings are published."""
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 MOST_GROWTH = 1.05
-MOST_THREADS, MOST_FILES = 2, 8
-"""How many more there may be at any moment than at the start: scrapes and retries under way."""
+MOST_THREADS, MOST_FILES = 2, 12
+"""How many more there may be at any moment than at the start, where no poll is under way. A poll opens an event loop
+(3 files), a connection for each of four requests, and up to four anew while those that failed are closed; a scrape
+is one more."""
+MOST_LEFT = 2
+"""How many more there may be at the end than at the start: the fewest of a tenth of the time, so between polls."""
 BY_HISTORY = ("burrow_kafka_consumer_lag_seconds", "burrow_kafka_consumer_partition_lag_seconds")
 Samples = dict[Sample, float]
 
@@ -164,6 +168,10 @@ class Soak:
         after, end = self.usages[2 * tenth : 3 * tenth], self.usages[-tenth:]
         return median(use.memory for use in after), median(use.memory for use in end)
 
+    def fewest_left(self, what: str) -> int:
+        """Return the fewest threads or files in the last tenth of the time."""
+        return min(getattr(use, what) for use in self.usages[-max(1, len(self.usages) // 10) :])
+
     def judge(self) -> None:
         """Note what is out of bounds."""
         before, after = self.memory()
@@ -173,6 +181,8 @@ class Soak:
             counts = [getattr(use, what) for use in self.usages]
             if max(counts) > counts[0] + bound:
                 self.problems.append(f"{what}: {max(counts)}, at the start {counts[0]}")
+            if self.fewest_left(what) > counts[0] + MOST_LEFT:
+                self.problems.append(f"{what}: {self.fewest_left(what)} left at the end, at the start {counts[0]}")
         if not (self.faults and self.polls > self.failed_polls > 0):
             self.problems.append("nothing was tried: there were no faults, or no good polls, or none that failed")
 
