@@ -168,10 +168,6 @@ class Soak:
         after, end = self.usages[2 * tenth : 3 * tenth], self.usages[-tenth:]
         return median(use.memory for use in after), median(use.memory for use in end)
 
-    def fewest_left(self, what: str) -> int:
-        """Return the fewest threads or files in the last tenth of the time."""
-        return min(getattr(use, what) for use in self.usages[-max(1, len(self.usages) // 10) :])
-
     def judge(self) -> None:
         """Note what is out of bounds."""
         before, after = self.memory()
@@ -179,10 +175,11 @@ class Soak:
             self.problems.append(f"memory has grown from {before:.1f} to {after:.1f} MiB")
         for what, bound in (("threads", MOST_THREADS), ("files", MOST_FILES)):
             counts = [getattr(use, what) for use in self.usages]
+            left = min(counts[-max(1, len(counts) // 10) :])
             if max(counts) > counts[0] + bound:
                 self.problems.append(f"{what}: {max(counts)}, at the start {counts[0]}")
-            if self.fewest_left(what) > counts[0] + MOST_LEFT:
-                self.problems.append(f"{what}: {self.fewest_left(what)} left at the end, at the start {counts[0]}")
+            if left > counts[0] + MOST_LEFT:
+                self.problems.append(f"{what}: {left} left at the end, at the start {counts[0]}")
         if not (self.faults and self.polls > self.failed_polls > 0):
             self.problems.append("nothing was tried: there were no faults, or no good polls, or none that failed")
 

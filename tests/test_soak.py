@@ -40,7 +40,8 @@ def test_use_that_grows() -> None:
     assert [] == judged([Usage(30.0, 9, 12)] * 20 + STEADY)
     assert ["memory has grown from 40.0 to 42.1 MiB"] == judged([*STEADY, *[Usage(42.1, 9, 12)] * 20])
     assert ["threads: 12, at the start 9"] == judged([*STEADY, Usage(40.0, 12, 12)])
-    assert ["files: 21, at the start 12"] == judged([*STEADY, Usage(40.0, 9, 21)])
+    assert ["files: 25, at the start 12"] == judged([*STEADY, Usage(40.0, 9, 25)])
+    assert ["files: 15 left at the end, at the start 12"] == judged([*STEADY, *[Usage(40.0, 9, 15)] * 20])
 
 
 def test_a_soak_that_tries_nothing() -> None:
