@@ -87,6 +87,7 @@ $(GENERATED): $(wildcard .env compose/*.py compose/rules/*) $(shell find compose
 	docker run --rm --network none --read-only --cap-drop ALL --user "$$(id -u):$$(id -g)" \
 		--volume "$(CURDIR):/stack:ro" --volume "$(CURDIR)/$(@D):/stack/$(@D)" --workdir /stack \
 		--env PYTHONDONTWRITEBYTECODE=1 --entrypoint python $(IMAGE) -m compose.render
+	@touch $@
 
 up: $(GENERATED) ## Start the stack and wait until it is healthy; by default the demo (docs/stack.md)
 	$(COMPOSE) up --detach --remove-orphans --wait --wait-timeout 300

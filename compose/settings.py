@@ -123,6 +123,7 @@ def read_settings(path: Path) -> Settings:
         if not line.strip() or line.startswith("#"):
             continue
         if not equals or name not in known:
-            raise SettingsError(f"{path.name}, line {number}: not a NAME=value with a name that is known")
+            message = f"{path.name}, line {number}: not a NAME=value with a name that is known"
+            raise SettingsError(message)
         found[known[name]] = value
     return Settings(**found)
