@@ -100,8 +100,8 @@ down: ## End the stack; its data stays
 logs: ## Follow the stack's logs
 	$(COMPOSE) logs --follow --tail 100
 
-e2e: ## Try the whole stack, demo included, and end it (needs docker and a registry)
-	bash compose/e2e.sh
+e2e: $(INSTALLED) ## Try the whole stack, demo included, and end it (needs docker and a registry)
+	$(BIN)/python tests/e2e.py
 
 lock: $(INSTALLED) ## Pin the newest dependencies, with hashes
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

@@ -31,7 +31,7 @@ TEMPLATES = Environment(
 
 
 def render(settings: Settings, target: Path, bucket: Path = BUCKET) -> None:
-    """Write everything for ``settings`` into the folder ``target``, with the object store of ``bucket`` if it exists."""
+    """Write everything for ``settings`` into the folder ``target``; ``bucket`` may describe an object store."""
     own_bucket = bucket.read_text(encoding="utf-8") if bucket.exists() else ""
     files = {f"secrets/{name}": text for name, text in secret_files(settings, target / "secrets", own_bucket)}
     files |= dict(public_files(settings))
