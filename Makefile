@@ -6,7 +6,8 @@ INSTALLED := $(VENV)/installed
 TOOLS := .tools
 GENERATED := compose/generated/compose.env
 COMPOSE := docker compose --file compose/compose.yaml --env-file $(GENERATED)
-IMAGE ?= burrow-exporter
+EXPORTER_IMAGE ?= burrow-exporter
+export EXPORTER_IMAGE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint format check bench soak fuzz lock docs clean tools image render up down logs e2e
@@ -74,19 +75,19 @@ $(TOOLS)/amtool: compose/compose.yaml
 # $(call release,IMAGE,PREFIX,MODULE'S PREFIX): the version of a Go module, from the image's tag in compose.yaml.
 release = $(shell sed -n 's|^ *image: $(1):$(2)|$(3)|p' compose/compose.yaml)
 
-image: ## Build the container image (IMAGE=burrow-exporter)
-	docker build --tag $(IMAGE) .
+image: ## Build the container image (EXPORTER_IMAGE=burrow-exporter)
+	docker build --tag $(EXPORTER_IMAGE) .
 
 render: $(INSTALLED) ## Render compose/generated from .env, without docker
 	$(BIN)/python -m compose.render
 
 # The same in the exporter's own image, so that a host needs nothing but docker.
 $(GENERATED): $(wildcard .env compose/*.py compose/rules/*) $(shell find compose/templates -type f)
-	@docker image inspect $(IMAGE) >/dev/null 2>&1 || $(MAKE) image
+	@docker image inspect $(EXPORTER_IMAGE) >/dev/null 2>&1 || $(MAKE) image
 	@mkdir -p $(@D)
 	docker run --rm --network none --read-only --cap-drop ALL --user "$$(id -u):$$(id -g)" \
 		--volume "$(CURDIR):/stack:ro" --volume "$(CURDIR)/$(@D):/stack/$(@D)" --workdir /stack \
-		--env PYTHONDONTWRITEBYTECODE=1 --entrypoint python $(IMAGE) -m compose.render
+		--env PYTHONDONTWRITEBYTECODE=1 --entrypoint python $(EXPORTER_IMAGE) -m compose.render
 	@touch $@
 
 up: $(GENERATED) ## Start the stack and wait until it is healthy; by default the demo (docs/stack.md)
