@@ -39,6 +39,7 @@ lint: $(INSTALLED) ## Check style and types, and that generated files are curren
 	$(BIN)/mypy
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive burrow_exporter
 	$(BIN)/python docs/generate.py --check
+	$(BIN)/hadolint Dockerfile compose/*/Dockerfile
 	shellcheck .ci/run compose/*.sh compose/kafka/*.sh
 
 format: $(INSTALLED) ## Format the code
