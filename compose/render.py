@@ -1,4 +1,4 @@
-"""Render ``generated`` from ``templates``, ``rules`` and the settings: ``python -m compose.render``.
+"""Render ``generated`` from ``templates``, ``rules``, the dashboards and the settings: ``python -m compose.render``.
 
 What is made up (a password, a key) stays as it was. Files that have not changed are left alone, with the owner that
 ``init.sh`` gave them; what the settings no longer call for is removed.
@@ -55,6 +55,8 @@ def public_files(settings: Settings) -> Iterator[tuple[str, str]]:
         yield name, fill(name, settings)
     for replica in settings.replicas:
         yield f"prometheus/prometheus-{replica}.yml", fill("prometheus/prometheus.yml", settings, replica=replica)
+    for path in sorted((HERE.parent / "grafana" / "dashboards").glob("*.json")):
+        yield f"grafana/dashboards/{path.name}", path.read_text(encoding="utf-8")
     for name in settings.rules:
         yield f"prometheus/rules/{name}.yaml", rules(name, settings.alert_for)
 

@@ -152,7 +152,8 @@ def a_block_comes_back() -> None:
     lines = [f'stack_e2e{{way="object store"}} 42 {now - 8 * HOUR + second}' for second in range(0, HOUR, 15)]
     page = "\n".join(["# TYPE stack_e2e gauge", *lines, "# EOF", ""])
     make = ("tsdb", "create-blocks-from", "openmetrics", "/dev/stdin", "/prometheus")
-    say(compose("exec", "-T", "prometheus-a", "promtool", *make, text=page).stdout.strip())
+    inside = ("exec", "-T", "--env", "TMPDIR=/prometheus", "prometheus-a")  # its /tmp cannot be written
+    say(compose(*inside, "promtool", *make, text=page).stdout.strip())
     store: dict[str, str | int] = {
         "storeMatch[]": '{__address__="thanos-store:10901"}',
         "time": now - 8 * HOUR + 1800,

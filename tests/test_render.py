@@ -15,7 +15,7 @@ from burrow_exporter.families import FAMILIES
 from burrow_exporter.selfmetrics import SelfMetrics
 from compose.render import render
 from compose.settings import Settings, SettingsError, read_settings
-from stack import COMPOSE
+from stack import COMPOSE, ROOT
 
 BOTH = pytest.mark.parametrize("profile", ["small", "full"])
 OWN_BUCKET = "type: GCS\nconfig:\n  bucket: ours\n"
@@ -56,6 +56,7 @@ def test_every_template_and_rule_is_used(tmp_path: Path, nowhere: Path) -> None:
     files = set(made(Settings(), tmp_path, nowhere))
     expected = set(rendered(COMPOSE / "templates")) - {"prometheus/prometheus.yml"}
     expected |= {f"prometheus/rules/{path.name}" for path in (COMPOSE / "rules").glob("*.yaml")}
+    expected |= {f"grafana/dashboards/{path.name}" for path in (ROOT / "grafana" / "dashboards").glob("*.json")}
     expected |= {"prometheus/prometheus-a.yml", "prometheus/prometheus-b.yml"}
     texts = {f"secrets/{name}" for name in ("grafana-admin-password", "object-store-key")}
     texts |= {f"secrets/{name}" for name in ("slack-webhook-url", "smtp-password", "webhook-url")}
