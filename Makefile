@@ -97,7 +97,7 @@ up: $(GENERATED) ## Start the stack and wait until it is healthy; by default the
 	@echo "Grafana's password of admin: compose/generated/secrets/grafana-admin-password"
 
 down: ## End the stack; its data stays
-	$(COMPOSE) down --remove-orphans
+	$(COMPOSE) --profile '*' down --remove-orphans
 
 logs: ## Follow the stack's logs
 	$(COMPOSE) logs --follow --tail 100

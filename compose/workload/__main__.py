@@ -1,102 +1,29 @@
-"""What a small company does with Kafka, for the demo: producers of uneven rates, and consumer groups in every state.
+"""Produce and consume as the company does, for the demo.
 
-``workload.py BOOTSTRAP_SERVERS`` runs until it is told to stop; ``workload.py healthcheck`` tells if it still works.
-Every group is one member in a thread of its own. Each cycle of trouble is minutes long, so that a quarter of an hour
-shows all of it.
+``python -m workload BOOTSTRAP_SERVERS`` runs until it is told to stop; with ``healthcheck`` it tells if that one still
+works. Every group is one member in a thread of its own.
 """
 
 from __future__ import annotations
 
-import math
 import random
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Thread
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from .company import GROUPS, TOPICS, Group
+
 BEAT = Path("/tmp/workload-beat")  # noqa: S108  a file system of the container's own
 BEAT_EVERY, BEAT_LATE = 5.0, 30.0
-MINUTE = 60.0
 
 stop = Event()
-
-
-@dataclass(frozen=True)
-class Topic:
-    """A topic: its partitions, and messages a second at a moment (seconds since the start)."""
-
-    name: str
-    partitions: int
-    rate: Callable[[float], float]
-
-
-def steady(rate: float) -> Callable[[float], float]:
-    """Return a rate that stays."""
-    return lambda _: rate
-
-
-def waves(rate: float, period: float) -> Callable[[float], float]:
-    """Return a rate between a tenth and nearly twice ``rate``, up and down within ``period``."""
-    return lambda moment: rate * (1 + 0.9 * math.sin(2 * math.pi * moment / period))
-
-
-def bursts(rate: float, period: float, share: float) -> Callable[[float], float]:
-    """Return a rate that is nothing but for a share of each period."""
-    return lambda moment: rate if moment % period < period * share else 0.0
-
-
-ORDERS = Topic("orders", 6, waves(40, 10 * MINUTE))
-PAYMENTS = Topic("payments", 3, steady(15))
-CLICKS = Topic("clicks", 6, waves(90, 6 * MINUTE))
-MAILS = Topic("mails", 2, bursts(60, 4 * MINUTE, 0.1))
-TOPICS = (ORDERS, PAYMENTS, CLICKS, MAILS)
-Pace = Callable[[float], float | None]
-"""Messages a second that a group reads at a moment; 0: it commits and reads nothing; None: its process is down."""
-
-
-@dataclass(frozen=True)
-class Group:
-    """A consumer group of one member, which goes back every now and then, or never."""
-
-    name: str
-    topic: Topic
-    pace: Pace
-    rewinds_every: float = math.inf
-
-
-def prompt(_: float) -> float | None:
-    """Read all that there is."""
-    return math.inf
-
-
-def by_turns(well: float, trouble: float, pace_in_trouble: float | None) -> Pace:
-    """Read all for a time, then be in trouble for a time, and so on."""
-    return lambda moment: math.inf if moment % (well + trouble) < well else pace_in_trouble
-
-
-def later(start: float) -> Pace:
-    """Read all, but not before ``start``."""
-    return lambda moment: math.inf if moment >= start else None
-
-
-GROUPS = (
-    Group("billing", ORDERS, prompt),
-    Group("mailer", MAILS, prompt),
-    Group("fraud-check", PAYMENTS, by_turns(4 * MINUTE, 8 * MINUTE, 10)),  # falls behind: WARN
-    Group("invoices", PAYMENTS, by_turns(3 * MINUTE, 12 * MINUTE, 0)),  # commits in place: STALL
-    Group("warehouse", ORDERS, by_turns(3 * MINUTE, 12 * MINUTE, None)),  # is down: STOP
-    Group("loyalty", ORDERS, later(5 * MINUTE)),
-    Group("analytics-clicks", CLICKS, prompt),
-    Group("analytics-reports", ORDERS, prompt, rewinds_every=6 * MINUTE),  # reads again: REWIND
-    Group("analytics-training", CLICKS, by_turns(5 * MINUTE, 5 * MINUTE, 50)),
-)
 
 
 class Workload:
