@@ -83,7 +83,7 @@ render: $(INSTALLED) ## Render compose/generated from .env, without docker
 	$(BIN)/python -m compose.render
 
 # The same in the exporter's own image, so that a host needs nothing but docker.
-$(GENERATED): $(wildcard .env compose/*.py compose/rules/*) $(shell find compose/templates -type f)
+$(GENERATED): $(wildcard .env compose/bucket.yaml compose/*.py compose/rules/*.yaml grafana/dashboards/*) $(shell find compose/templates -type f)
 	@docker image inspect $(EXPORTER_IMAGE) >/dev/null 2>&1 || $(MAKE) image
 	@mkdir -p $(@D)
 	docker run --rm --network none --read-only --cap-drop ALL --user "$$(id -u):$$(id -g)" \

@@ -70,6 +70,11 @@ class Settings:
             found.append("PROFILE: neither small nor full")
         if not re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", self.cluster):
             found.append("CLUSTER: only a-z, 0-9 and -: Burrow lower-cases names of sections")
+        found += [
+            f"{name.upper()}: not a duration such as 15s or 2d"
+            for name in ("scrape_interval", "alert_for", "retention", "retention_raw", "retention_5m", "retention_1h")
+            if not re.fullmatch(r"(\d+(ms|[smhdwy]))+", getattr(self, name) or "0s")
+        ]
         if self.email_to and not (self.email_from and self.smtp_server):
             found.append("EMAIL_TO: needs EMAIL_FROM and SMTP_SERVER")
         return found

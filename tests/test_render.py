@@ -202,5 +202,7 @@ def test_unknown_names(line: str, tmp_path: Path) -> None:
 def test_all_faults_at_once() -> None:
     """Everything that cannot work is told in one go."""
     with pytest.raises(SettingsError) as refused:
-        Settings(profile="huge", cluster="Prod", email_to="x@example.org")
-    assert ["PROFILE", "CLUSTER", "EMAIL_TO"] == [line.partition(":")[0] for line in str(refused.value).splitlines()]
+        Settings(profile="huge", cluster="Prod", retention="2 days", email_to="x@example.org")
+    assert ["PROFILE", "CLUSTER", "RETENTION", "EMAIL_TO"] == [
+        line.partition(":")[0] for line in str(refused.value).splitlines()
+    ]
