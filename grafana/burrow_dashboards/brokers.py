@@ -1,0 +1,269 @@
+"""Brokers: disk, CPU and network by the node exporter, the broker's own figures by the JMX exporter (as on MSK)."""
+
+from __future__ import annotations
+
+from grafana.burrow_dashboards import variables
+from grafana.burrow_dashboards.dashboards import Section, dashboard
+from grafana.burrow_dashboards.links import BROKERS
+from grafana.burrow_dashboards.panels import Look, Query, bars, figure, over_time
+from grafana.burrow_dashboards.statuses import GREEN, NONE_IS_GOOD, RED, USED, YELLOW, Step
+
+HOST = 'job=~"$job", instance=~"$broker(:[0-9]+)?"'
+"""The broker's name without a port: on MSK the two exporters of a broker have the same name and ports of their own."""
+DISK = f'{HOST}, mountpoint=~"$mountpoint", fstype!~"tmpfs|ramfs|squashfs|nsfs"'
+DEVICE = f'{HOST}, device!~"lo|veth.*|br-.*|docker.*|cali.*"'
+REPLICAS, TOPICS, REQUESTS = (
+    f"kafka_{each}" for each in ("server_ReplicaManager", "server_BrokerTopicMetrics", "network_RequestMetrics")
+)
+CONTROLLER, HANDLERS = "kafka_controller_KafkaController_Value", "kafka_server_KafkaRequestHandlerPool_OneMinuteRate"
+NO_NODE = "No node exporter is scraped, or other brokers are chosen."
+NO_JMX = "No JMX exporter is scraped, or other brokers are chosen."
+NO_CONTROLLER = "not told by these brokers"
+IDLE: tuple[Step, ...] = ((None, RED), (0.2, YELLOW), (0.4, GREEN))
+
+
+def gauge(family: str, name: str) -> str:
+    """Return one of a broker's gauges, by its bean's name, for each broker."""
+    return f'max by (instance) ({family}{{{HOST}, name="{name}"}})'
+
+
+def rate(name: str) -> str:
+    """Return how fast one of a broker's meters counts, all topics together (that series has no label ``topic``)."""
+    return f'sum by (instance) (rate({TOPICS}_Count{{{HOST}, name="{name}", topic=""}}[$__rate_interval]))'
+
+
+def health() -> Section:
+    """Return what must be 0, or 1."""
+    one: tuple[Step, ...] = ((None, RED), (1, GREEN), (2, RED))
+    return Section(
+        "",
+        [
+            figure(
+                Look("Brokers", "Brokers whose JMX exporter answers.", "none", 4, 4, "none"),
+                Query(f"count({gauge(f'{REPLICAS}_Value', 'PartitionCount')})", "brokers"),
+                spark=True,
+            ),
+            figure(
+                Look(
+                    "Under-replicated partitions",
+                    "Partitions with fewer replicas in sync than they should have.",
+                    "none",
+                    5,
+                    4,
+                    "unknown",
+                    steps=NONE_IS_GOOD,
+                ),
+                Query(f"sum({gauge(f'{REPLICAS}_Value', 'UnderReplicatedPartitions')})", "partitions"),
+                spark=True,
+            ),
+            figure(
+                Look(
+                    "Offline replicas", "Replicas on a disk that failed.", "none", 5, 4, "unknown", steps=NONE_IS_GOOD
+                ),
+                Query(f"sum({gauge(f'{REPLICAS}_Value', 'OfflineReplicaCount')})", "replicas"),
+                spark=True,
+            ),
+            figure(
+                Look(
+                    "Offline partitions",
+                    "Partitions without a leader: nobody can read or write them. Told by the active "
+                    "controller; MSK shows none of its own with KRaft (there CloudWatch has OfflinePartitionsCount).",
+                    "none",
+                    5,
+                    4,
+                    NO_CONTROLLER,
+                    steps=NONE_IS_GOOD,
+                ),
+                Query(f"max({gauge(CONTROLLER, 'OfflinePartitionsCount')})", "partitions"),
+                spark=True,
+            ),
+            figure(
+                Look(
+                    "Active controllers",
+                    "There must be exactly one. With KRaft only controllers tell.",
+                    "none",
+                    5,
+                    4,
+                    NO_CONTROLLER,
+                    steps=one,
+                ),
+                Query(f"sum({gauge(CONTROLLER, 'ActiveControllerCount')})", "controllers"),
+            ),
+        ],
+    )
+
+
+def disk() -> Section:
+    """Return how full disks are, and when they will be."""
+    avail, size = f"node_filesystem_avail_bytes{{{DISK}}}", f"node_filesystem_size_bytes{{{DISK}}}"
+    by = "instance, mountpoint"
+    used = f"1 - max by ({by}) ({avail}) / max by ({by}) ({size})"
+    full = f"max by ({by}) ({avail}) / (-max by ({by}) (deriv({avail}[1h])) > 0)"
+    legend = "{{instance}} {{mountpoint}}"
+    return Section(
+        "Disk",
+        [
+            bars(
+                Look(
+                    "Disk used now",
+                    "Share of each file system that is not available. MSK keeps its logs on /kafka/datalogs.",
+                    "percentunit",
+                    8,
+                    8,
+                    NO_NODE,
+                    steps=USED,
+                    decimals=0,
+                ),
+                Query(used, legend),
+                largest=1,
+            ),
+            over_time(
+                Look(
+                    "Disk used",
+                    "Share of each file system that is not available.",
+                    "percentunit",
+                    8,
+                    8,
+                    NO_NODE,
+                    steps=USED,
+                ),
+                Query(used, legend),
+            ),
+            over_time(
+                Look(
+                    "Disk full in",
+                    "How long it takes until nothing is available, if it goes on as in the last hour. A "
+                    "gap: what is used does not grow.",
+                    "s",
+                    8,
+                    8,
+                    "No disk gets fuller.",
+                ),
+                Query(full, legend),
+            ),
+        ],
+    )
+
+
+def machine() -> Section:
+    """Return CPU and network."""
+    busy = f'1 - avg by (instance) (rate(node_cpu_seconds_total{{{HOST}, mode="idle"}}[$__rate_interval]))'
+    spent = f"rate(node_cpu_seconds_total{{{HOST}}}[$__rate_interval])"
+    of_mode = f'rate(node_cpu_seconds_total{{{HOST}, mode=~"user|system|iowait"}}[$__rate_interval])'
+    mode = f"sum by (mode) ({of_mode}) / ignoring (mode) group_left () sum({spent})"
+    received, sent = (
+        f"sum by (instance) (rate(node_network_{way}_bytes_total{{{DEVICE}}}[$__rate_interval]))"
+        for way in ("receive", "transmit")
+    )
+    return Section(
+        "CPU and network",
+        [
+            over_time(
+                Look(
+                    "CPU used",
+                    "Share of the time in which the cores were not idle.",
+                    "percentunit",
+                    8,
+                    8,
+                    NO_NODE,
+                    steps=USED,
+                ),
+                Query(busy, "{{instance}}"),
+            ),
+            over_time(
+                Look(
+                    "CPU by mode",
+                    "What the cores of all chosen brokers spend their time on. 'iowait' is waiting for the disk.",
+                    "percentunit",
+                    8,
+                    8,
+                    NO_NODE,
+                ),
+                Query(mode, "{{mode}}"),
+                stacked=True,
+            ),
+            over_time(
+                Look(
+                    "Network", "Bytes a second received and sent, without loopback and bridges.", "Bps", 8, 8, NO_NODE
+                ),
+                Query(received, "{{instance}} in"),
+                Query(sent, "{{instance}} out"),
+            ),
+        ],
+    )
+
+
+def traffic() -> Section:
+    """Return what goes through the brokers."""
+    return Section(
+        "Kafka",
+        [
+            over_time(
+                Look("Bytes in", "Bytes a second that producers send, without replication.", "Bps", 8, 8, NO_JMX),
+                Query(rate("BytesInPerSec"), "{{instance}}"),
+            ),
+            over_time(
+                Look("Bytes out", "Bytes a second that consumers fetch, without replication.", "Bps", 8, 8, NO_JMX),
+                Query(rate("BytesOutPerSec"), "{{instance}}"),
+            ),
+            over_time(
+                Look("Messages in", "Messages a second that producers send.", "cps", 8, 8, NO_JMX),
+                Query(rate("MessagesInPerSec"), "{{instance}}"),
+            ),
+            over_time(
+                Look(
+                    "Under-replicated and offline",
+                    "Per broker. More than 0 for long: a broker is down or cannot keep up.",
+                    "none",
+                    8,
+                    8,
+                    NO_JMX,
+                    steps=NONE_IS_GOOD,
+                ),
+                Query(gauge(f"{REPLICAS}_Value", "UnderReplicatedPartitions"), "{{instance}} under-replicated"),
+                Query(gauge(f"{REPLICAS}_Value", "OfflineReplicaCount"), "{{instance}} offline"),
+            ),
+            over_time(
+                Look(
+                    "Request time, 99th percentile",
+                    "From request to answer, as the broker sees it, by kind of "
+                    "request. Fetches wait for messages, by fetch.max.wait.ms: some 500 ms are idle time.",
+                    "ms",
+                    8,
+                    8,
+                    NO_JMX,
+                ),
+                *(
+                    Query(f'max({REQUESTS}_99thPercentile{{{HOST}, name="TotalTimeMs", request="{kind}"}})', kind)
+                    for kind in ("Produce", "FetchConsumer", "FetchFollower")
+                ),
+            ),
+            over_time(
+                Look(
+                    "Request handlers idle",
+                    "Share of the time in which the request handlers had nothing to do; below "
+                    "0.3 a broker is at its limit.",
+                    "percentunit",
+                    8,
+                    8,
+                    NO_JMX,
+                    steps=IDLE,
+                ),
+                Query(f'min by (instance) ({HANDLERS}{{{HOST}, name="RequestHandlerAvgIdlePercent"}})', "{{instance}}"),
+            ),
+        ],
+    )
+
+
+def build() -> str:
+    """Return the dashboard as JSON."""
+    either = '{__name__=~"node_boot_time_seconds|kafka_server_ReplicaManager_Value"}'
+    broker = variables.choices("broker", "Broker", either, "instance").regex("/^(.*?)(?::[0-9]+)?$/")
+    chosen = 'node_filesystem_size_bytes{job=~"$job", instance=~"$broker(:[0-9]+)?"}'
+    return dashboard(
+        BROKERS,
+        "Burrow / Brokers",
+        "Disk, CPU and network of the brokers, and what they say of themselves over JMX.",
+        [variables.choices("job", "Job", either), broker, variables.choices("mountpoint", "Mount point", chosen)],
+        [health(), disk(), machine(), traffic()],
+    )

@@ -1,0 +1,259 @@
+"""Consumer group: one group, its topics and partitions."""
+
+from __future__ import annotations
+
+from grafana.burrow_dashboards import signals, variables
+from grafana.burrow_dashboards.dashboards import Section, dashboard
+from grafana.burrow_dashboards.links import GROUP, TOPICS, from_row, from_series
+from grafana.burrow_dashboards.panels import Look, Query, figure, over_time, states
+from grafana.burrow_dashboards.statuses import CATCH_UP, GROUP_STATUS, LAG_SECONDS, NONE_IS_GOOD, PARTITION_STATUS
+from grafana.burrow_dashboards.tables import Cell, Column, Label, rows
+
+ONE, TOPIC_OF = signals.ONE_GROUP, signals.GROUP_TOPICS
+INFO = "burrow_kafka_consumer_partition_info"
+COMMITTED_AT = "burrow_kafka_consumer_partition_commit_timestamp_seconds"
+FILLED = "burrow_kafka_consumer_partition_complete_ratio"
+TO_TOPIC = from_series("Show this topic", TOPICS, "topic")
+GONE = "Burrow does not list this group: it is gone, or another one was chosen."
+NO_OWNERS = "not published"
+
+
+def summary() -> Section:
+    """Return the state of the group in eight figures."""
+    status = signals.status(ONE, "cluster")
+    lag, growth = signals.lag(ONE, "cluster"), signals.growth(ONE, "cluster")
+    bad = f"sum({signals.partition_status(ONE)} > bool 1)"
+    members = f'count(count by (owner, client_id) ({INFO}{{{ONE}, client_id!=""}}))'
+    return Section(
+        "",
+        [
+            figure(
+                Look(
+                    "Status",
+                    "Burrow's judgement of the group: the worst of its partitions.",
+                    "none",
+                    3,
+                    4,
+                    GONE,
+                    GROUP_STATUS,
+                ),
+                Query(status, "status"),
+            ),
+            figure(
+                Look(
+                    "Not OK for",
+                    "Since when the group is not OK; 0 while it is. Known for 6 hours back.",
+                    "s",
+                    3,
+                    4,
+                    "over 6 h",
+                ),
+                Query(signals.not_ok_for(ONE, "cluster", "6h", "1m"), "not OK for"),
+            ),
+            figure(
+                Look(
+                    "Lag in seconds",
+                    "Age of the oldest message that the group has not read.",
+                    "s",
+                    3,
+                    4,
+                    "unknown",
+                    steps=LAG_SECONDS,
+                ),
+                Query(signals.lag_seconds(ONE, "cluster"), "seconds"),
+                spark=True,
+            ),
+            figure(
+                Look("Lag", "Messages that the group has not read, on all partitions.", "short", 3, 4, "unknown"),
+                Query(lag, "messages"),
+                spark=True,
+            ),
+            figure(
+                Look(
+                    "Caught up in",
+                    "How long it takes until nothing is left to read, if it goes on as in the last 10 minutes.",
+                    "s",
+                    3,
+                    4,
+                    "unknown",
+                    CATCH_UP,
+                ),
+                Query(signals.catch_up(lag, growth), "caught up in"),
+            ),
+            figure(
+                Look(
+                    "Partitions not OK",
+                    "Partitions that Burrow judges WARN, STOP, STALL or REWIND.",
+                    "none",
+                    3,
+                    4,
+                    "unknown",
+                    steps=NONE_IS_GOOD,
+                ),
+                Query(bad, "not OK"),
+                spark=True,
+            ),
+            figure(
+                Look("Partitions", "Partitions of the group, those without a commit included.", "none", 3, 4, GONE),
+                Query(signals.merged("burrow_kafka_consumer_partitions", "cluster", ONE), "partitions"),
+            ),
+            figure(
+                Look(
+                    "Members",
+                    "Members that own a partition. Needs --metrics.partition-info of the exporter; members "
+                    "without a client id (KIP-848, admin clients) are not counted.",
+                    "none",
+                    3,
+                    4,
+                    NO_OWNERS,
+                ),
+                Query(members, "members"),
+            ),
+        ],
+    )
+
+
+def status_over_time() -> Section:
+    """Return how the group and its partitions were judged."""
+    worst = f"topk(40, max_over_time({signals.partition_status()}[$__range:1m] @ end()))"
+    return Section(
+        "Status",
+        [
+            states(
+                Look(
+                    "Status of the group",
+                    "Burrow's judgement of the group over time.",
+                    "none",
+                    24,
+                    4,
+                    GONE,
+                    GROUP_STATUS,
+                ),
+                Query(signals.status(ONE, "cluster"), "group"),
+            ),
+            states(
+                Look(
+                    "Status of each topic partition",
+                    "Burrow's judgement of each partition: OK, WARN (lag grows), STOP (no commits), STALL (commits "
+                    "without reading on), REWIND (offsets went back). At most 40, those that were worst in the range.",
+                    "none",
+                    24,
+                    11,
+                    GONE,
+                    PARTITION_STATUS,
+                ),
+                Query(signals.among(signals.partition_status(), worst, signals.PARTITION), "{{topic}} / {{partition}}"),
+            ),
+        ],
+    )
+
+
+def lag_over_time() -> Section:
+    """Return how far behind the group is on each topic."""
+    seconds = Look(
+        "Lag in seconds per topic",
+        "Age of the oldest unread message of each topic.",
+        "s",
+        12,
+        8,
+        steps=LAG_SECONDS,
+        links=[TO_TOPIC],
+    )
+    messages = Look("Lag per topic", "Unread messages of each topic.", "short", 12, 8, links=[TO_TOPIC])
+    return Section(
+        "Lag",
+        [
+            over_time(seconds, Query(signals.partition_lag_seconds(by="topic"), "{{topic}}")),
+            over_time(messages, Query(signals.partition_lag(by="topic"), "{{topic}}")),
+        ],
+    )
+
+
+def partitions() -> Section:
+    """Return the table of partitions."""
+    look = Look(
+        "Partitions",
+        "Every partition of the group, the furthest behind first. 'Window' is how much of what Burrow judges by is "
+        "filled: at 0 the group has never committed on the partition, and its lag is unknown. Owner and client need "
+        "--metrics.partition-info of the exporter.",
+        "short",
+        24,
+        12,
+        empty=GONE,
+    )
+    read = signals.consumed(TOPIC_OF, signals.PARTITION, "5m")
+    cells: list[Cell] = [
+        Column("Status", signals.partition_status(), "none", 90, words=PARTITION_STATUS),
+        Label("topic", "Topic", None, from_row(TOPICS, topic="Topic") + "&${cluster:queryparam}"),
+        Label("partition", "Partition", 80, number=True),
+        Column("Lag", signals.partition_lag(), "short", 90),
+        Column("Lag in seconds", signals.partition_lag_seconds(), "s", 120, steps=LAG_SECONDS),
+        Column("Current offset", signals.committed(), "none", 120),
+        Column("Log end", signals.log_end(), "none", 120),
+        Column("Reads", read, "cps", 100, decimals=1),
+        Column("Last commit", signals.age(COMMITTED_AT, signals.PARTITION, TOPIC_OF), "s", 105),
+        Column("Window", signals.merged(FILLED, signals.PARTITION, TOPIC_OF), "percentunit", 80, empty="full"),
+        Label("owner", "Owner", 150),
+        Label("client_id", "Client", 180),
+        Column("Known", f"max by ({signals.PARTITION}, owner, client_id) ({INFO}{{{TOPIC_OF}}})", "none"),
+    ]
+    return Section("Lag per partition", [rows(look, cells, sort_by="Lag")])
+
+
+def pace() -> Section:
+    """Return what is written, what is read, and when the two meet."""
+    of_cluster = 'cluster="$cluster", topic=~"$topic"'
+    speed = Look(
+        "Production against consumption",
+        "Messages a second written to the topics, and read by the group. Where the second stays below the first, it "
+        "falls behind. Both come from offsets: transactions count their markers as messages.",
+        "cps",
+        12,
+        8,
+    )
+    until = Look(
+        "Time to catch up per topic",
+        "How long it takes until nothing is left to read, if it goes on as in the last 10 minutes. A gap: the lag of "
+        "the topic does not shrink.",
+        "s",
+        12,
+        8,
+        empty="No lag shrinks: all is read, or falls behind.",
+    )
+    each = f"burrow_kafka_consumer_partition_lag{{{TOPIC_OF}}}"
+    shrinking = f"(-sum by (topic) (max by ({signals.PARTITION}) (deriv({each}[{signals.TREND}]))) > 0)"
+    offsets = Look(
+        "Current offset and log end per topic",
+        "Sum of the offsets that the group has committed, and of the log ends, over the partitions of each topic. A "
+        "line that goes flat has stopped; one that drops is read again.",
+        "locale",
+        24,
+        8,
+    )
+    return Section(
+        "Production, consumption and offsets",
+        [
+            over_time(
+                speed,
+                Query(signals.produced(of_cluster), "{{topic}}: written"),
+                Query(signals.consumed(), "{{topic}}: read"),
+            ),
+            over_time(until, Query(f"{signals.partition_lag(by='topic')} / {shrinking}", "{{topic}}")),
+            over_time(
+                offsets,
+                Query(signals.committed(by="topic"), "{{topic}}: current offset"),
+                Query(signals.log_end("topic"), "{{topic}}: log end"),
+            ),
+        ],
+    )
+
+
+def build() -> str:
+    """Return the dashboard as JSON."""
+    return dashboard(
+        GROUP,
+        "Burrow / Consumer group",
+        "One consumer group: status of its partitions, lag, who owns what, and whether it catches up.",
+        [variables.cluster(), variables.consumer_group(), variables.topics_of_group()],
+        [summary(), status_over_time(), lag_over_time(), partitions(), pace()],
+    )

@@ -1,0 +1,332 @@
+"""Monitoring itself: whether what the other dashboards show can be trusted."""
+
+from __future__ import annotations
+
+from grafana.burrow_dashboards import signals, variables
+from grafana.burrow_dashboards.dashboards import Section, dashboard
+from grafana.burrow_dashboards.links import MONITORING
+from grafana.burrow_dashboards.panels import Look, Query, figure, over_time, states
+from grafana.burrow_dashboards.statuses import DATA_AGE, GREEN, NONE_IS_GOOD, RED, UP, YELLOW, Step
+
+NO_EXPORTER = "No exporter is scraped."
+NO_PROMETHEUS = "No Prometheus is scraped."
+NO_THANOS = "No Thanos is scraped: the small stack has none."
+FRESH = "burrow_exporter_last_poll_success_timestamp_seconds"
+OWN: tuple[Step, ...] = ((None, GREEN), (1000, YELLOW), (100000, RED))
+"""Burrow's own lag: beyond the exporter's default of --burrow.catch-up-lag it is late."""
+
+
+def of_job(counter: str, by: str) -> str:
+    """Return how fast a counter of the chosen jobs counts."""
+    return f'sum by ({by}) (rate({counter}{{job=~"$job"}}[$__rate_interval]))'
+
+
+def summary() -> Section:
+    """Return the state of the chain in six figures."""
+    unreadable = "burrow_exporter_unreadable_groups"
+    down = 'sum(up{job=~"$job"} == bool 0)'
+    return Section(
+        "",
+        [
+            figure(
+                Look(
+                    "Targets down",
+                    "Scraped programs of the chain that do not answer.",
+                    "none",
+                    4,
+                    4,
+                    "unknown",
+                    steps=NONE_IS_GOOD,
+                ),
+                Query(down, "down"),
+                spark=True,
+            ),
+            figure(
+                Look("Burrows", "Whether the last poll of each Burrow was good.", "none", 4, 4, NO_EXPORTER, UP),
+                Query("min by (burrow) (burrow_exporter_burrow_up)", "{{burrow}}"),
+            ),
+            figure(
+                Look(
+                    "Age of the data",
+                    "How long ago the last good poll ended, of the Burrow where that is longest.",
+                    "s",
+                    4,
+                    4,
+                    NO_EXPORTER,
+                    steps=DATA_AGE,
+                ),
+                Query(f"max({signals.age(FRESH, 'burrow')})", "old"),
+            ),
+            figure(
+                Look(
+                    "Groups not readable",
+                    "Groups that Burrow lists but gave no answer of use for in the last poll.",
+                    "none",
+                    4,
+                    4,
+                    NO_EXPORTER,
+                    steps=NONE_IS_GOOD,
+                ),
+                Query(f"sum(max by (burrow, cluster) ({unreadable}))", "groups"),
+                spark=True,
+            ),
+            figure(
+                Look(
+                    "Burrow is behind",
+                    "Messages of __consumer_offsets that Burrow has not read yet, in the cluster where that is most.",
+                    "short",
+                    4,
+                    4,
+                    "unknown",
+                    steps=OWN,
+                ),
+                Query("max(burrow_kafka_cluster_burrow_lag)", "messages"),
+                spark=True,
+            ),
+            figure(
+                Look("Series", "Samples on the exporter's page that come from Burrow.", "short", 4, 4, NO_EXPORTER),
+                Query("max(burrow_exporter_series)", "series"),
+                spark=True,
+            ),
+        ],
+    )
+
+
+def targets() -> Section:
+    """Return which of the programs answer."""
+    return Section(
+        "",
+        [
+            states(
+                Look(
+                    "Targets",
+                    "Whether Prometheus could scrape each program of the chain.",
+                    "none",
+                    24,
+                    8,
+                    "No job of the chain is scraped.",
+                    UP,
+                ),
+                Query('max by (job, instance) (up{job=~"$job"})', "{{job}} {{instance}}"),
+            ),
+        ],
+    )
+
+
+def exporter() -> Section:
+    """Return how polls go."""
+    failed = "burrow_exporter_request_failures_total"
+    return Section(
+        "Exporter",
+        [
+            over_time(
+                Look(
+                    "Poll duration",
+                    "How long a poll takes. Beyond its interval, polls are left out.",
+                    "s",
+                    8,
+                    7,
+                    NO_EXPORTER,
+                ),
+                Query("max by (burrow) (burrow_exporter_poll_duration_seconds)", "{{burrow}}"),
+            ),
+            over_time(
+                Look("Polls", "Polls a minute, and those that were not good.", "none", 8, 7, NO_EXPORTER, decimals=1),
+                Query(f"60 * {of_job('burrow_exporter_polls_total', 'burrow')}", "{{burrow}}: all"),
+                Query(f"60 * {of_job('burrow_exporter_poll_failures_total', 'burrow')}", "{{burrow}}: failed"),
+            ),
+            over_time(
+                Look(
+                    "Failed requests by reason",
+                    "Requests to Burrow a second without an answer of use.",
+                    "reqps",
+                    8,
+                    7,
+                    "No request has failed since the exporter's start.",
+                ),
+                Query(of_job(failed, "burrow, endpoint, reason"), "{{burrow}} {{endpoint}}: {{reason}}"),
+            ),
+            over_time(
+                Look(
+                    "Age of the data",
+                    "How long ago the last good poll of each Burrow ended.",
+                    "s",
+                    8,
+                    7,
+                    NO_EXPORTER,
+                    steps=DATA_AGE,
+                ),
+                Query(signals.age(FRESH, "burrow"), "{{burrow}}"),
+            ),
+            over_time(
+                Look("Page size", "Bytes of the page that is ready to be scraped.", "bytes", 8, 7, NO_EXPORTER),
+                Query("max by (encoding) (burrow_exporter_page_bytes)", "{{encoding}}"),
+            ),
+            over_time(
+                Look(
+                    "Memory of the exporter",
+                    "Resident memory of each exporter.",
+                    "bytes",
+                    8,
+                    7,
+                    NO_EXPORTER,
+                ),
+                Query(
+                    "max by (instance) (process_resident_memory_bytes * on (job, instance) group_left () "
+                    "burrow_exporter_build_info)",
+                    "{{instance}}",
+                ),
+            ),
+        ],
+    )
+
+
+def burrow() -> Section:
+    """Return whether Burrow keeps up with Kafka."""
+    heard = signals.age("burrow_kafka_cluster_last_commit_timestamp_seconds", "cluster")
+    listed = "burrow_kafka_cluster_consumer_groups", "burrow_kafka_cluster_topics"
+    groups, topics = (f"max by (cluster) ({each})" for each in listed)
+    return Section(
+        "Burrow",
+        [
+            over_time(
+                Look(
+                    "Last commit heard of",
+                    "How long ago Burrow last saw a commit of any group, its own included. It "
+                    "grows when Burrow lost its Kafka: it then goes on answering, with frozen data.",
+                    "s",
+                    8,
+                    7,
+                    NO_EXPORTER,
+                    steps=DATA_AGE,
+                ),
+                Query(heard, "{{cluster}}"),
+            ),
+            over_time(
+                Look(
+                    "Burrow's own lag",
+                    "Messages of __consumer_offsets that Burrow has not read yet.",
+                    "short",
+                    8,
+                    7,
+                    "Burrow does not show its own group.",
+                ),
+                Query("max by (cluster) (burrow_kafka_cluster_burrow_lag)", "{{cluster}}"),
+            ),
+            over_time(
+                Look("Groups and topics", "How many Burrow lists.", "none", 8, 7, NO_EXPORTER),
+                Query(groups, "{{cluster}}: groups"),
+                Query(topics, "{{cluster}}: topics"),
+            ),
+        ],
+    )
+
+
+def prometheus() -> Section:
+    """Return how the Prometheus servers do."""
+    bad = " + ".join(
+        of_job(f"prometheus_{each}_total", "instance")
+        for each in (
+            "rule_evaluation_failures",
+            "notifications_dropped",
+            "tsdb_compactions_failed",
+            "tsdb_wal_writes_failed",
+        )
+    )
+    return Section(
+        "Prometheus",
+        [
+            over_time(
+                Look("Scrapes take", "How long a scrape takes, the slowest of each job.", "s", 8, 7, NO_PROMETHEUS),
+                Query('max by (job) (scrape_duration_seconds{job=~"$job"})', "{{job}}"),
+            ),
+            over_time(
+                Look(
+                    "Series in memory",
+                    "Series that each server holds in memory. Both of a pair hold the same.",
+                    "short",
+                    8,
+                    7,
+                    NO_PROMETHEUS,
+                ),
+                Query('max by (instance) (prometheus_tsdb_head_series{job=~"$job"})', "{{instance}}"),
+            ),
+            over_time(
+                Look(
+                    "Faults",
+                    "Failures a second to evaluate a rule, send an alert, compact or write.",
+                    "none",
+                    8,
+                    7,
+                    NO_PROMETHEUS,
+                ),
+                Query(bad, "{{instance}}"),
+            ),
+        ],
+    )
+
+
+def thanos() -> Section:
+    """Return whether blocks reach the object store and are kept in order there."""
+    uploads = 'sum by (instance) (increase(thanos_shipper_uploads_total{job=~"$job"}[3h]))'
+    failed = of_job("thanos_shipper_upload_failures_total", "instance")
+    bucket = of_job("thanos_objstore_bucket_operation_failures_total", "instance, operation")
+    halted = 'max(thanos_compact_halted{job=~"$job"})'
+    ready = 'max by (component, instance) (thanos_status{job=~"$job", check="ready"})'
+    return Section(
+        "Thanos",
+        [
+            states(
+                Look("Ready", "Whether each component says it is ready.", "none", 8, 7, NO_THANOS, UP),
+                Query(ready, "{{component}} {{instance}}"),
+            ),
+            over_time(
+                Look(
+                    "Blocks uploaded within 3 hours",
+                    "Each sidecar uploads one block every two hours; 0 for longer, and "
+                    "blocks do not reach the object store.",
+                    "none",
+                    6,
+                    7,
+                    NO_THANOS,
+                ),
+                Query(uploads, "{{instance}}"),
+            ),
+            over_time(
+                Look(
+                    "Failures",
+                    "Failed uploads, and other failed operations on the object store, a second.",
+                    "none",
+                    6,
+                    7,
+                    NO_THANOS,
+                ),
+                Query(failed, "{{instance}} uploads"),
+                Query(f"{bucket} > 0", "{{instance}} {{operation}}"),
+            ),
+            figure(
+                Look(
+                    "Compactor",
+                    "A halted compactor does nothing until someone looks at its log.",
+                    "none",
+                    4,
+                    7,
+                    NO_THANOS,
+                    steps=NONE_IS_GOOD,
+                ),
+                Query(halted, "halted"),
+            ),
+        ],
+    )
+
+
+def build() -> str:
+    """Return the dashboard as JSON."""
+    chain = '{__name__=~"(burrow_exporter|prometheus|thanos|alertmanager)_build_info"}'
+    return dashboard(
+        MONITORING,
+        "Burrow / Monitoring itself",
+        "The exporter, Burrow, Prometheus and Thanos: whether what the other dashboards show can be trusted.",
+        [variables.choices("job", "Job", chain)],
+        [summary(), targets(), exporter(), burrow(), prometheus(), thanos()],
+    )

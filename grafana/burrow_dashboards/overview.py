@@ -1,0 +1,236 @@
+"""Consumers, overview: which groups are in trouble, since when, and how far behind they are."""
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.cog.builder import Builder
+from grafana_foundation_sdk.models.dashboard import Panel
+
+from grafana.burrow_dashboards import signals, variables
+from grafana.burrow_dashboards.dashboards import Section, dashboard
+from grafana.burrow_dashboards.links import GROUP, OVERVIEW, from_row, from_series
+from grafana.burrow_dashboards.panels import Look, Query, figure, over_time
+from grafana.burrow_dashboards.statuses import (
+    CATCH_UP,
+    DATA_AGE,
+    GREEN,
+    GROUP_STATUS,
+    LAG_SECONDS,
+    NONE_IS_BEST,
+    NONE_IS_GOOD,
+    RED,
+    YELLOW,
+    Step,
+)
+from grafana.burrow_dashboards.tables import Cell, Column, Label, rows
+
+COUNTS = (("OK", 1, ((None, GREEN),)), ("WARN", 2, NONE_IS_BEST), ("ERR", 3, NONE_IS_GOOD))
+GROUP_LABELS = (
+    Label(
+        "consumer_group", "Consumer group", None, from_row(GROUP, cluster="Cluster", consumer_group="Consumer group")
+    ),
+    Label("cluster", "Cluster", 120),
+)
+TO_GROUP = from_series("Show this group", GROUP, "cluster", "consumer_group")
+LEGEND = "{{consumer_group}} ({{cluster}})"
+SECONDS, MESSAGES = "burrow_kafka_consumer_lag_seconds", "burrow_kafka_consumer_lag_total"
+
+
+def how_many(code: int, by: str = "") -> str:
+    """Return how many groups have a status; 0 where none has it, nothing where there are no groups."""
+    return f"sum {by}({signals.status()} == bool {code})"
+
+
+def counts() -> Section:
+    """Return the state of all in six figures."""
+    panels = [
+        figure(
+            Look(
+                f"Groups {word}",
+                f"Consumer groups that Burrow judges {word}, by their last commits.",
+                "none",
+                4,
+                4,
+                steps=steps,
+            ),
+            Query(how_many(code), word),
+            spark=True,
+        )
+        for word, code, steps in COUNTS
+    ]
+    worst = Look(
+        "Worst lag in seconds", "The oldest message that some group has not read yet.", "s", 4, 4, steps=LAG_SECONDS
+    )
+    total = Look("Messages behind", "Lag of all groups together, in messages.", "short", 4, 4)
+    heard = Look(
+        "Burrow heard of a commit",
+        "How long ago Burrow last saw a commit, in the cluster where that is longest. A Burrow that lost its Kafka "
+        "goes on answering, with frozen data: then all else here is that old.",
+        "s",
+        4,
+        4,
+        steps=DATA_AGE,
+    )
+    age = signals.age("burrow_kafka_cluster_last_commit_timestamp_seconds", "cluster", signals.CLUSTERS)
+    panels += [
+        figure(worst, Query(f"max({signals.lag_seconds()})", "seconds"), spark=True),
+        figure(total, Query(f"sum({signals.lag()})", "messages"), spark=True),
+        figure(heard, Query(f"max({age})", "ago")),
+    ]
+    return Section("", panels)
+
+
+def trouble() -> Section:
+    """Return who is in trouble, since when, and who just got into it."""
+    over = Look("Groups by status", "How many groups are OK, WARN and ERR.", "none", 12, 8)
+    newly = Look(
+        "Newly broken",
+        "Groups that are not OK but were within the last 30 minutes, the newest first. 'Not OK for' counts from when "
+        "they were last OK.",
+        "short",
+        12,
+        8,
+        empty="No group broke within the last 30 minutes.",
+    )
+    all_of_them = Look(
+        "Groups that are not OK",
+        "At most 50, the worst first. 'Lag grows' is in messages a second over 10 minutes. Click a group to see its "
+        "partitions.",
+        "short",
+        24,
+        9,
+        empty="Every group is OK.",
+    )
+    bad = f"topk(50, {signals.status()} > 1)"
+    return Section(
+        "",
+        [
+            over_time(
+                over,
+                *(Query(how_many(code), word) for word, code, _ in COUNTS),
+                stacked=True,
+                colors={"OK": GREEN, "WARN": YELLOW, "ERR": RED},
+            ),
+            rows(newly, newly_broken(), sort_by="Not OK for", descending=False),
+            rows(all_of_them, [*described(bad), *more_of(bad)], sort_by="Status"),
+        ],
+    )
+
+
+def newly_broken() -> list[Cell]:
+    """Return the columns for the groups that were OK within half an hour and are not now."""
+    since = signals.last_ok(signals.GROUPS, signals.GROUP, "30m", "30s")
+    chosen = f"{signals.status()} > 1 and on ({signals.GROUP}) {since}"
+    return [
+        Column("Status", chosen, "none", 80, words=GROUP_STATUS),
+        *GROUP_LABELS,
+        Column("Not OK for", f"time() - ({signals.among(since, chosen)})", "s"),
+        Column("Lag in seconds", signals.among(signals.lag_seconds(), chosen), "s", 120, steps=LAG_SECONDS),
+    ]
+
+
+def described(chosen: str) -> list[Cell]:
+    """Return the columns that say how it is with the groups that an expression chooses."""
+    return [
+        Column("Status", signals.among(signals.status(), chosen), "none", 80, words=GROUP_STATUS),
+        *GROUP_LABELS,
+        Column("Lag in seconds", signals.among(signals.lag_seconds(), chosen), "s", 120, steps=LAG_SECONDS),
+        Column("Lag", signals.among(signals.lag(), chosen), "short", 90),
+    ]
+
+
+def more_of(chosen: str) -> list[Cell]:
+    """Return the columns that say where it is going with the groups that an expression chooses."""
+    lag, growth = signals.lag(), signals.growth()
+    since = f"time() - {signals.last_ok(signals.GROUPS, signals.GROUP, '6h', '1m')}"
+    return [
+        Column("Not OK for", signals.among(f"({since})", chosen), "s", 120, empty="over 6 h, or as long as known"),
+        Column("Lag grows", signals.among(growth, chosen), "cps", 110, decimals=1),
+        Column("Caught up in", signals.among(f"({signals.catch_up(lag, growth)})", chosen), "s", 150, words=CATCH_UP),
+    ]
+
+
+def per_cluster() -> Section:
+    """Return the state of each cluster."""
+    look = Look("Clusters", "The state of each cluster. Click one to see nothing but it.", "short", 24, 5)
+    heard = signals.age("burrow_kafka_cluster_last_commit_timestamp_seconds", "cluster", signals.CLUSTERS)
+    behind = signals.merged("burrow_kafka_cluster_burrow_lag", "cluster", signals.CLUSTERS)
+    one: tuple[Step, ...] = ((None, GREEN), (1, YELLOW))
+    cells: list[Cell] = [
+        Label("cluster", "Cluster", None, from_row(OVERVIEW, cluster="Cluster")),
+        Column("Groups", f"count by (cluster) ({signals.status()})", "none"),
+        Column("OK", how_many(1, "by (cluster) "), "none"),
+        Column("WARN", how_many(2, "by (cluster) "), "none", steps=one),
+        Column("ERR", how_many(3, "by (cluster) "), "none", steps=NONE_IS_GOOD),
+        Column("Not OK", f"avg by (cluster) ({signals.status()} > bool 1)", "percentunit"),
+        Column("Worst lag in seconds", f"max by (cluster) ({signals.lag_seconds()})", "s", 160, steps=LAG_SECONDS),
+        Column("Messages behind", f"sum by (cluster) ({signals.lag()})", "short", 140),
+        Column("Burrow heard of a commit", heard, "s", 190, steps=DATA_AGE),
+        Column("Burrow is behind", behind, "short", 150),
+    ]
+    return Section("Per cluster", [rows(look, cells, sort_by="ERR")])
+
+
+def worst() -> Section:
+    """Return the groups furthest behind, by seconds and by messages."""
+    panels: list[Builder[Panel]] = []
+    for unit, metric, grafana, steps in (("seconds", SECONDS, "s", LAG_SECONDS), ("messages", MESSAGES, "short", ())):
+        value = signals.merged(metric, signals.GROUP, signals.GROUPS)
+        look = Look(
+            f"Furthest behind in {unit}",
+            f"The ten groups with the most lag in {unit} at the end of the range, OK or not.",
+            grafana,
+            12,
+            8,
+            steps=steps,
+            links=[TO_GROUP],
+        )
+        panels.append(over_time(look, Query(signals.worst_groups_now(value, metric), LEGEND), beside=True))
+    top = f"topk(10, {signals.lag_seconds()})", f"topk(10, {signals.lag()})"
+    for unit, chosen, column in zip(("seconds", "messages"), top, ("Lag in seconds", "Lag"), strict=True):
+        look = Look(f"Ten worst by {unit}", f"The ten groups with the most lag in {unit} now.", "short", 12, 8)
+        panels.append(rows(look, described(chosen), sort_by=column))
+    return Section("Furthest behind", panels)
+
+
+def moving() -> Section:
+    """Return the groups whose lag grows and shrinks fastest."""
+    now = signals.growth(at=" @ end()")
+    falling = Look(
+        "Falling behind",
+        "The ten groups whose lag grows fastest at the end of the range, in messages a second over 10 minutes. What "
+        "comes and goes with bursts is not a fault; what stays above 0 is.",
+        "cps",
+        12,
+        8,
+        empty="The lag of no group grows.",
+        links=[TO_GROUP],
+    )
+    catching = Look(
+        "Catching up",
+        "The ten groups whose lag shrinks fastest at the end of the range, in messages a second over 10 minutes.",
+        "cps",
+        12,
+        8,
+        empty="The lag of no group shrinks.",
+        links=[TO_GROUP],
+    )
+    grows = signals.worst_now(f"({signals.growth()} > 0)", f"{now} > 0")
+    shrinks = signals.worst_now(f"(-{signals.growth()} > 0)", f"-{now} > 0")
+    return Section(
+        "Falling behind or catching up",
+        [
+            over_time(falling, Query(grows, LEGEND), beside=True),
+            over_time(catching, Query(shrinks, LEGEND), beside=True),
+        ],
+    )
+
+
+def build() -> str:
+    """Return the dashboard as JSON."""
+    return dashboard(
+        OVERVIEW,
+        "Burrow / Consumers, overview",
+        "Which consumer groups are in trouble, since when, and how far behind they are.",
+        [variables.clusters(), variables.group_filter()],
+        [counts(), trouble(), per_cluster(), worst(), moving()],
+    )

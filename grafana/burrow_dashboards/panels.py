@@ -1,0 +1,154 @@
+"""How a signal looks: series over time, single figures, bars, states over time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from grafana_foundation_sdk.builders import bargauge, common, stat, statetimeline, table, timeseries
+from grafana_foundation_sdk.builders.dashboard import DashboardLink, FieldColor
+from grafana_foundation_sdk.builders.prometheus import Dataquery
+from grafana_foundation_sdk.models.common import (
+    BarGaugeDisplayMode,
+    BigValueColorMode,
+    BigValueGraphMode,
+    BigValueTextMode,
+    DataSourceRef,
+    GraphThresholdsStyleMode,
+    LegendDisplayMode,
+    LegendPlacement,
+    SortOrder,
+    StackingMode,
+    TooltipDisplayMode,
+    VisibilityMode,
+    VizOrientation,
+)
+from grafana_foundation_sdk.models.dashboard import DynamicConfigValue, FieldColorModeId, ValueMap
+from grafana_foundation_sdk.models.prometheus import PromQueryFormat
+
+from grafana.burrow_dashboards.statuses import Step, thresholds
+
+DATA_SOURCE = DataSourceRef("prometheus", "${datasource}")
+AnyPanel = TypeVar("AnyPanel", bargauge.Panel, stat.Panel, statetimeline.Panel, table.Panel, timeseries.Panel)
+BESIDE = 320.0
+"""Width in pixels of a legend beside its graph: a consumer group's name and a figure."""
+
+
+@dataclass(frozen=True)
+class Query:
+    """An expression and the name of its series: text with ``{{label}}`` in it."""
+
+    expression: str
+    legend: str
+
+
+@dataclass(frozen=True)
+class Look:
+    """What every panel has: what it shows, in which unit (Grafana's name for it), and how much of the grid it takes.
+
+    ``empty`` is what it says where it has no data; ``words`` maps values to words; ``steps`` are thresholds; ``links``
+    lead from a value to where there is more of it.
+    """
+
+    title: str
+    description: str
+    unit: str
+    width: int
+    height: int
+    empty: str = "No data: is the exporter scraped?"
+    words: ValueMap | None = None
+    steps: Sequence[Step] = ()
+    links: Sequence[DashboardLink] = ()
+    decimals: int | None = None
+
+
+def dress(panel: AnyPanel, look: Look) -> AnyPanel:
+    """Give a panel its looks."""
+    panel.title(look.title).description(look.description).datasource(DATA_SOURCE)
+    panel.unit(look.unit).no_value(look.empty).span(look.width).height(look.height).data_links(list(look.links))
+    if look.decimals is not None:
+        panel.decimals(look.decimals)
+    if look.words:
+        panel.mappings([look.words])
+    return panel.thresholds(thresholds(*(look.steps or ((None, "blue"),))))
+
+
+def query(number: int, expression: str) -> Dataquery:
+    """Return a query of a panel, its letter by its number."""
+    return Dataquery().expr(expression).ref_id("ABCDEFGHIJKLMNOPQRSTUVWXYZ"[number]).datasource(DATA_SOURCE)
+
+
+def color(mode: FieldColorModeId, fixed: str | None = None) -> FieldColor:
+    """Return how values are coloured."""
+    return FieldColor().mode(mode).fixed_color(fixed) if fixed else FieldColor().mode(mode)
+
+
+def over_time(
+    look: Look, *queries: Query, stacked: bool = False, beside: bool = False, colors: dict[str, str] | None = None
+) -> timeseries.Panel:
+    """Return lines over time; thresholds become dashed lines; ``colors`` are those of series by name."""
+    panel = dress(timeseries.Panel(), look).line_width(1).show_points(VisibilityMode.NEVER)
+    panel.color_scheme(color(FieldColorModeId.PALETTE_CLASSIC_BY_NAME)).axis_soft_min(0)
+    panel.tooltip(common.VizTooltipOptions().mode(TooltipDisplayMode.MULTI).sort(SortOrder.DESCENDING))
+    panel.legend(legend(beside=beside)).fill_opacity(60 if stacked else 5)
+    if stacked:
+        panel.stacking(common.StackingConfig().mode(StackingMode.NORMAL).group("A")).line_width(0)
+    if look.steps:
+        panel.thresholds_style(common.GraphThresholdsStyleConfig().mode(GraphThresholdsStyleMode.DASHED))
+    for name, fixed in (colors or {}).items():
+        value = {"mode": FieldColorModeId.FIXED, "fixedColor": fixed}
+        panel.override_by_name(name, [DynamicConfigValue("color", value)])
+    for number, each in enumerate(queries):
+        panel.with_target(query(number, each.expression).range().legend_format(each.legend))
+    return panel
+
+
+def legend(*, beside: bool) -> common.VizLegendOptions:
+    """Return a legend with last and largest values: ``beside`` the graph, largest first, or below in one line."""
+    made = common.VizLegendOptions().show_legend(show_legend=True)
+    if not beside:
+        return made.display_mode(LegendDisplayMode.LIST).placement(LegendPlacement.BOTTOM)
+    made.display_mode(LegendDisplayMode.TABLE).placement(LegendPlacement.RIGHT).width(BESIDE)
+    return made.calcs(["lastNotNull"]).sort_by("Last *").sort_desc(sort_desc=True)
+
+
+def figure(look: Look, *queries: Query, spark: bool = False) -> stat.Panel:
+    """Return single figures, coloured by thresholds or words; ``spark`` adds how they went."""
+    panel = dress(stat.Panel(), look).graph_mode(BigValueGraphMode.AREA if spark else BigValueGraphMode.NONE)
+    coloured = look.words and not look.steps
+    panel.color_mode(BigValueColorMode.BACKGROUND if coloured else BigValueColorMode.VALUE)
+    panel.text_mode(BigValueTextMode.AUTO).reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
+    panel.color_scheme(color(FieldColorModeId.THRESHOLDS))
+    for number, each in enumerate(queries):
+        target = query(number, each.expression).legend_format(each.legend)
+        panel.with_target(target.range() if spark else target.instant())
+    return panel
+
+
+def bars(look: Look, *queries: Query, largest: float | None = None) -> bargauge.Panel:
+    """Return a horizontal bar for each series; ``largest`` is what fills one."""
+    panel = dress(bargauge.Panel(), look).orientation(VizOrientation.HORIZONTAL).min(0)
+    panel.display_mode(BarGaugeDisplayMode.BASIC).show_unfilled(show_unfilled=True)
+    panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
+    panel.color_scheme(color(FieldColorModeId.THRESHOLDS))
+    if largest is not None:
+        panel.max(largest)
+    for number, each in enumerate(queries):
+        panel.with_target(query(number, each.expression).instant().legend_format(each.legend))
+    return panel
+
+
+def states(look: Look, *queries: Query) -> statetimeline.Panel:
+    """Return a band for each series that shows its state over time in words and colours."""
+    panel = dress(statetimeline.Panel(), look).merge_values(merge_values=True).row_height(0.9).fill_opacity(80)
+    panel.show_value(VisibilityMode.AUTO).line_width(0).color_scheme(color(FieldColorModeId.THRESHOLDS))
+    panel.legend(legend(beside=False)).tooltip(common.VizTooltipOptions().mode(TooltipDisplayMode.SINGLE))
+    for number, each in enumerate(queries):
+        panel.with_target(query(number, each.expression).range().legend_format(each.legend))
+    return panel
+
+
+def instant_table(number: int, expression: str) -> Dataquery:
+    """Return a query for rows of a table: the labels, and the value now."""
+    return query(number, expression).instant().format(PromQueryFormat.TABLE)

@@ -1,0 +1,41 @@
+"""Burrow's codes as words with colours. The words tell them apart, whoever looks: colours only help."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from grafana_foundation_sdk.builders.dashboard import ThresholdsConfig
+from grafana_foundation_sdk.models.dashboard import Threshold, ThresholdsMode, ValueMap, ValueMappingResult
+
+GREEN, YELLOW, ORANGE, RED, PURPLE, BLUE = "green", "yellow", "orange", "red", "purple", "blue"
+Step = tuple[float | None, str]
+
+
+def words(meanings: Mapping[float, tuple[str, str]]) -> ValueMap:
+    """Return a mapping from values to a word and its colour."""
+    return ValueMap(
+        {
+            f"{value:g}": ValueMappingResult(text=word, color=color, index=index)
+            for index, (value, (word, color)) in enumerate(meanings.items())
+        }
+    )
+
+
+def thresholds(*steps: Step) -> ThresholdsConfig:
+    """Return thresholds: pairs of where a colour begins (``None`` for the lowest) and the colour."""
+    return ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps([Threshold(value, color) for value, color in steps])
+
+
+GROUP_STATUS = words({1: ("OK", GREEN), 2: ("WARN", YELLOW), 3: ("ERR", RED)})
+PARTITION_STATUS = words(
+    {1: ("OK", GREEN), 2: ("WARN", YELLOW), 4: ("STOP", RED), 5: ("STALL", ORANGE), 6: ("REWIND", PURPLE)}
+)
+UP = words({1: ("UP", GREEN), 0: ("DOWN", RED)})
+CATCH_UP = words({0: ("caught up", GREEN), -1: ("lag not shrinking", ORANGE)})
+"""What ``signals.catch_up`` says beside a number of seconds."""
+NONE_IS_GOOD: tuple[Step, ...] = ((None, GREEN), (1, RED))
+NONE_IS_BEST: tuple[Step, ...] = ((None, GREEN), (1, YELLOW))
+LAG_SECONDS: tuple[Step, ...] = ((None, GREEN), (60, YELLOW), (600, RED))
+"""Nobody waits for a minute; ten are felt. A team's own limit is a matter of alerts."""
+DATA_AGE: tuple[Step, ...] = ((None, GREEN), (60, YELLOW), (300, RED))
+USED: tuple[Step, ...] = ((None, GREEN), (0.7, YELLOW), (0.85, RED))

@@ -1,0 +1,236 @@
+"""Topics: what is produced, who reads it, and whether a partition gets more than its share."""
+
+from __future__ import annotations
+
+from grafana.burrow_dashboards import signals, variables
+from grafana.burrow_dashboards.dashboards import Section, dashboard
+from grafana.burrow_dashboards.links import GROUP, TOPICS, from_row, from_series
+from grafana.burrow_dashboards.panels import Look, Query, bars, figure, over_time
+from grafana.burrow_dashboards.statuses import GREEN, LAG_SECONDS, PARTITION_STATUS, RED, YELLOW, Step
+from grafana.burrow_dashboards.tables import Cell, Column, Label, rows
+
+CLUSTER, TOPIC = signals.ONE_CLUSTER, signals.ONE_TOPIC
+READER = "consumer_group"
+HOT = 2
+"""How many times its topic's mean makes a partition hot."""
+HEAT: tuple[Step, ...] = ((None, GREEN), (1.5, YELLOW), (HOT, RED))
+TO_TOPIC = from_series("Show this topic", TOPICS, "topic")
+TO_GROUP = from_series("Show this group", GROUP, "consumer_group")
+NO_READER = "No group that Burrow knows reads this topic."
+
+
+def all_topics() -> Section:
+    """Return the topics of the cluster: the busiest, and hot partitions wherever they are."""
+    written = signals.produced(CLUSTER)
+    busiest = Look(
+        "Production, the ten busiest topics",
+        "Messages a second written, by the log ends.",
+        "cps",
+        12,
+        8,
+        links=[TO_TOPIC],
+    )
+    table = Look(
+        "Topics",
+        "The 50 busiest topics of the cluster. 'Readers' counts groups that have committed on partition 0.",
+        "short",
+        12,
+        8,
+    )
+    chosen = f"topk(50, {signals.produced(CLUSTER, window='5m')})"
+    first = f'burrow_kafka_topic_partition_status{{{CLUSTER}, partition="0"}}'
+    cells: list[Cell] = [
+        Label("topic", "Topic", None, from_row(TOPICS, topic="Topic") + "&${cluster:queryparam}"),
+        Column("Written", chosen, "cps", 110, decimals=1),
+        Column("Partitions", among_topics(f"count by (topic) ({each_partition()})", chosen), "none", 100),
+        Column(
+            "Readers", among_topics(f"count by (topic) (count by (topic, {READER}) ({first}))", chosen), "none", 100
+        ),
+    ]
+    return Section(
+        "Topics of the cluster",
+        [
+            over_time(
+                busiest,
+                Query(signals.worst_now(written, signals.produced(CLUSTER, at=" @ end()"), "topic"), "{{topic}}"),
+                beside=True,
+            ),
+            rows(table, cells, sort_by="Written"),
+        ],
+    )
+
+
+def each_partition() -> str:
+    """Return the log end of each partition of the cluster."""
+    return signals.merged("burrow_kafka_topic_partition_offset", signals.PARTITION, CLUSTER)
+
+
+def among_topics(expression: str, chosen: str) -> str:
+    """Return an expression for the topics that another one has chosen."""
+    return signals.among(expression, chosen, "topic")
+
+
+def summary() -> Section:
+    """Return the chosen topic in four figures."""
+    readers = f"count(count by ({READER}) (burrow_kafka_topic_partition_status{{{TOPIC}}}))"
+    return Section(
+        "Topic $topic",
+        [
+            figure(
+                Look("Production", "Messages a second written to the topic.", "cps", 6, 4),
+                Query(signals.produced(TOPIC), "written"),
+                spark=True,
+            ),
+            figure(
+                Look("Partitions", "Partitions of the topic.", "none", 6, 4),
+                Query(
+                    f"count({signals.merged('burrow_kafka_topic_partition_offset', signals.PARTITION, TOPIC)})",
+                    "partitions",
+                ),
+            ),
+            figure(
+                Look("Groups that read it", "Consumer groups that have committed on the topic.", "none", 6, 4, "none"),
+                Query(readers, "groups"),
+            ),
+            figure(
+                Look(
+                    "Worst lag in seconds",
+                    "Age of the oldest message that one of the groups has not read.",
+                    "s",
+                    6,
+                    4,
+                    "no reader",
+                    steps=LAG_SECONDS,
+                ),
+                Query(f"max({signals.partition_lag_seconds(TOPIC, READER)})", "seconds"),
+                spark=True,
+            ),
+        ],
+    )
+
+
+def readers() -> Section:
+    """Return who reads the topic, and how far behind each is."""
+    table = Look(
+        "Who reads it",
+        "Every group that has committed on the topic, with the worst status and the lag of its partitions.",
+        "short",
+        24,
+        8,
+        empty=NO_READER,
+    )
+    seconds, lag = signals.partition_lag_seconds(TOPIC, READER), signals.partition_lag(TOPIC, READER)
+    url = from_row(GROUP, consumer_group="Consumer group") + "&${cluster:queryparam}"
+    cells: list[Cell] = [
+        Column(
+            "Worst status",
+            signals.merged("burrow_kafka_topic_partition_status", READER, TOPIC),
+            "none",
+            120,
+            words=PARTITION_STATUS,
+        ),
+        Label(READER, "Consumer group", None, url),
+        Column("Lag in seconds", seconds, "s", 130, steps=LAG_SECONDS),
+        Column("Lag", lag, "short"),
+        Column("Reads", signals.consumed(TOPIC, READER, "5m"), "cps", decimals=1),
+        Column(
+            "Partitions",
+            f"count by ({READER}) (max by ({READER}, partition) (burrow_kafka_topic_partition_status{{{TOPIC}}}))",
+            "none",
+        ),
+    ]
+    speed = Look(
+        "Production against consumption",
+        "Messages a second written to the topic, and read by each group (the ten furthest behind).",
+        "cps",
+        8,
+        8,
+        links=[TO_GROUP],
+    )
+    behind = Look(
+        "Lag in seconds per group",
+        "The ten groups furthest behind at the end of the range.",
+        "s",
+        8,
+        8,
+        empty=NO_READER,
+        steps=LAG_SECONDS,
+        links=[TO_GROUP],
+    )
+    left = Look(
+        "Lag per group",
+        "The ten groups with the most unread messages at the end of the range.",
+        "short",
+        8,
+        8,
+        empty=NO_READER,
+        links=[TO_GROUP],
+    )
+    furthest = f"max by ({READER}) (burrow_kafka_consumer_partition_lag_seconds{{{TOPIC}}} @ end())"
+    most = f"sum by ({READER}) (burrow_kafka_consumer_partition_lag{{{TOPIC}}} @ end())"
+    return Section(
+        "",
+        [
+            rows(table, cells, sort_by="Lag in seconds"),
+            over_time(
+                speed,
+                Query(signals.produced(TOPIC), "written"),
+                Query(signals.worst_now(signals.consumed(TOPIC, READER), furthest, READER), "{{consumer_group}}"),
+            ),
+            over_time(behind, Query(signals.worst_now(seconds, furthest, READER), "{{consumer_group}}")),
+            over_time(left, Query(signals.worst_now(lag, most, READER), "{{consumer_group}}")),
+        ],
+    )
+
+
+def hot() -> Section:
+    """Return partitions that get more than the others of their topic."""
+    share = Look(
+        "Production per partition, against the topic's mean",
+        "How many times the mean of the topic's partitions each gets, over 10 minutes; the 20 that get the most. Far "
+        "above 1: a key with much traffic, or a partitioner that does not spread.",
+        "none",
+        12,
+        9,
+        empty="Next to nothing is written to this topic.",
+        steps=HEAT,
+        decimals=2,
+    )
+    table = Look(
+        "Hot partitions of the cluster",
+        f"Partitions of any topic that get more than {HOT} times the mean of their topic, over 10 minutes.",
+        "short",
+        12,
+        9,
+        empty=f"No partition of the cluster gets more than {HOT} times the mean of its topic.",
+    )
+    chosen = f"topk(50, ({signals.heat(CLUSTER)}) > {HOT})"
+    cells: list[Cell] = [
+        Label("topic", "Topic", None, from_row(TOPICS, topic="Topic") + "&${cluster:queryparam}"),
+        Label("partition", "Partition", 90, number=True),
+        Column("Times the mean", chosen, "none", 130, steps=HEAT, decimals=1),
+        Column(
+            "Written",
+            signals.among(signals.produced(CLUSTER, signals.PARTITION, signals.TREND), chosen, signals.PARTITION),
+            "cps",
+            decimals=1,
+        ),
+    ]
+    return Section(
+        "Hot partitions",
+        [
+            bars(share, Query(f"sort_desc(topk(20, {signals.heat(TOPIC)}))", "partition {{partition}}")),
+            rows(table, cells, sort_by="Times the mean"),
+        ],
+    )
+
+
+def build() -> str:
+    """Return the dashboard as JSON."""
+    return dashboard(
+        TOPICS,
+        "Burrow / Topics",
+        "What is written to topics, which groups read them and how far behind each is, and hot partitions.",
+        [variables.cluster(), variables.topic()],
+        [all_topics(), summary(), readers(), hot()],
+    )

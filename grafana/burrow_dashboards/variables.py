@@ -1,0 +1,64 @@
+"""What can be chosen at the top of a dashboard.
+
+Options come from families with few series: groups from their status, topics from their first partition. So they are
+there at once with thousands of groups.
+"""
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.builders.dashboard import DatasourceVariable, QueryVariable, TextBoxVariable
+from grafana_foundation_sdk.models.dashboard import VariableOption, VariableRefresh, VariableSort
+
+from grafana.burrow_dashboards.panels import DATA_SOURCE
+
+STATUS = "burrow_kafka_consumer_status"
+
+
+def data_source() -> DatasourceVariable:
+    """Return the choice of the Prometheus, or Thanos, to ask."""
+    return DatasourceVariable("datasource").label("Data source").type("prometheus")
+
+
+def choice(name: str, label: str, metric: str, of: str = "") -> QueryVariable:
+    """Return the choice of one value of a label, as they are within the time shown."""
+    question = f"label_values({metric}, {of or name})"
+    made = QueryVariable(name).label(label).datasource(DATA_SOURCE)
+    made.query({"query": question, "refId": f"variable-{name}"}).definition(question)
+    return made.refresh(VariableRefresh.ON_TIME_RANGE_CHANGED).sort(VariableSort.ALPHABETICAL_CASE_INSENSITIVE_ASC)
+
+
+def choices(name: str, label: str, metric: str, of: str = "") -> QueryVariable:
+    """Return the choice of several values of a label, all at first."""
+    made = choice(name, label, metric, of).multi(multi=True).include_all(include_all=True)
+    return made.current(VariableOption(text="All", value="$__all", selected=True))
+
+
+def clusters() -> QueryVariable:
+    """Return the choice of several clusters."""
+    return choices("cluster", "Cluster", STATUS)
+
+
+def cluster() -> QueryVariable:
+    """Return the choice of one cluster."""
+    return choice("cluster", "Cluster", STATUS)
+
+
+def consumer_group() -> QueryVariable:
+    """Return the choice of one group of the cluster."""
+    return choice("consumer_group", "Consumer group", f'{STATUS}{{cluster="$cluster"}}')
+
+
+def topics_of_group() -> QueryVariable:
+    """Return the choice of topics that the group has committed on."""
+    of = 'cluster="$cluster", consumer_group="$consumer_group"'
+    return choices("topic", "Topic", f"burrow_kafka_topic_partition_status{{{of}}}")
+
+
+def topic() -> QueryVariable:
+    """Return the choice of one topic of the cluster."""
+    return choice("topic", "Topic", 'burrow_kafka_topic_partition_offset{cluster="$cluster", partition="0"}')
+
+
+def group_filter() -> TextBoxVariable:
+    """Return a field for a regular expression that the names of groups have to match as a whole."""
+    return TextBoxVariable("filter").label("Groups (regular expression)").default_value(".*")
