@@ -10,7 +10,7 @@ EXPORTER_IMAGE ?= burrow-exporter
 export EXPORTER_IMAGE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format check bench soak fuzz lock docs clean tools image render up down logs e2e
+.PHONY: help demo test lint format check bench soak fuzz lock docs dashboards clean tools image render up down logs e2e
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,7 @@ lint: $(INSTALLED) ## Check style and types, and that generated files are curren
 	$(BIN)/mypy
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive burrow_exporter
 	$(BIN)/python docs/generate.py --check
+	$(BIN)/python -m grafana.burrow_dashboards --check
 	$(BIN)/hadolint Dockerfile compose/*/Dockerfile
 	shellcheck .ci/run compose/*.sh compose/kafka/*.sh
 
@@ -59,6 +60,9 @@ fuzz: $(INSTALLED) ## Try 10,000 mutated answers of each kind (EXAMPLES=10000)
 
 docs: $(INSTALLED) ## Write the generated pages anew
 	$(BIN)/python docs/generate.py
+
+dashboards: $(INSTALLED) ## Write Grafana's dashboards anew
+	$(BIN)/python -m grafana.burrow_dashboards
 
 tools: $(TOOLS)/promtool $(TOOLS)/amtool ## Build promtool and amtool of the stack's releases, for its tests (needs Go)
 

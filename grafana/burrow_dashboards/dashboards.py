@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
 from grafana_foundation_sdk.cog.builder import Builder
@@ -16,6 +17,18 @@ from grafana.burrow_dashboards.variables import data_source
 
 SCHEMA = 39
 """The schema of Grafana 11, which later releases bring up to theirs when they load it."""
+
+LEFT_OUT = {
+    "link": {"placement"},
+    "variable": {"allowCustomValue", "auto", "auto_count", "auto_min", "skipUrlSync"},
+    "panel": {"repeatDirection", "transparent"},
+    "bargauge": {"legend", "maxVizHeight", "namePlacement", "sizing", "valueMode"},
+    "stat": {"percentChangeColorMode", "showPercentChange", "wideLayout"},
+    "state-timeline": {"perPage"},
+    "table": {"cellHeight", "footer", "frameIndex", "showTypeIcons"},
+    "timeseries": set[str](),
+}
+"""What the SDK always writes, but Grafana 9.4 does not know, or nobody asked for: of panels by type, options."""
 
 
 @dataclass(frozen=True)
@@ -47,4 +60,22 @@ def dashboard(
     model.schema_version = SCHEMA
     for number, placed in enumerate(model.panels or [], 1):
         placed.id_val = number
-    return json.dumps(model, cls=JSONEncoder, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    plain = json.loads(json.dumps(model, cls=JSONEncoder))
+    return json.dumps(trimmed(plain), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def trimmed(made: dict[str, Any]) -> dict[str, Any]:
+    """Return a dashboard as plain objects, without what is to be left out."""
+    made["links"] = [without(link, "link") for link in made["links"]]
+    made["templating"]["list"] = [without(variable, "variable") for variable in made["templating"]["list"]]
+    made["panels"] = [without(panel, "panel") for panel in made["panels"]]
+    for panel in made["panels"]:
+        if "options" in panel:
+            panel["options"] = without(panel["options"], panel["type"])
+    made["annotations"] = {"list": []}
+    return made
+
+
+def without(fields: dict[str, Any], kind: str) -> dict[str, Any]:
+    """Return the fields but for those that a kind of thing is to do without."""
+    return {name: value for name, value in fields.items() if name not in LEFT_OUT[kind]}

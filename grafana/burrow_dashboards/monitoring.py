@@ -322,11 +322,11 @@ def thanos() -> Section:
 
 def build() -> str:
     """Return the dashboard as JSON."""
-    chain = '{__name__=~"(burrow_exporter|prometheus|thanos|alertmanager)_build_info"}'
+    chain = "|".join(f"{each}_build_info" for each in ("burrow_exporter", "prometheus", "thanos", "alertmanager"))
     return dashboard(
         MONITORING,
         "Burrow / Monitoring itself",
         "The exporter, Burrow, Prometheus and Thanos: whether what the other dashboards show can be trusted.",
-        [variables.choices("job", "Job", chain)],
+        [variables.choices("job", "Job", f'{{__name__=~"{chain}"}}')],
         [summary(), targets(), exporter(), burrow(), prometheus(), thanos()],
     )
