@@ -77,11 +77,15 @@ def exporter(*arguments: str) -> Iterator[tuple[Running, str]]:
 
 
 @contextmanager
-def prometheus(configuration: str, folder: Path) -> Iterator[tuple[Running, str]]:
-    """Run a Prometheus, its files in ``folder``, until the end of the block; give its address too."""
-    (folder / "prometheus.yml").write_text(configuration)
+def prometheus(configuration: str, folder: Path, **addresses: str) -> Iterator[tuple[Running, str]]:
+    """Run a Prometheus, its files in ``folder``, until the end of the block; give its address too.
+
+    Where there are ``addresses`` they are filled into the configuration by their names, and ``own`` with them.
+    """
     with socket.create_server(("127.0.0.1", 0)) as listener:  # it cannot be asked for a port of its own choice
         address = f"127.0.0.1:{listener.getsockname()[1]}"
+    filled = configuration.format(own=address, **addresses) if addresses else configuration
+    (folder / "prometheus.yml").write_text(filled)
     flags = ("--config.file=prometheus.yml", "--storage.tsdb.path=data", f"--web.listen-address={address}")
     with running(*flags, "--log.level=debug", command=(tool("prometheus"),), folder=folder) as run:
         run.wait_for("Server is ready")

@@ -13,7 +13,7 @@ ONE, TOPIC_OF = signals.ONE_GROUP, signals.GROUP_TOPICS
 INFO = "burrow_kafka_consumer_partition_info"
 COMMITTED_AT = "burrow_kafka_consumer_partition_commit_timestamp_seconds"
 FILLED = "burrow_kafka_consumer_partition_complete_ratio"
-TO_TOPIC = from_series("Show this topic", TOPICS, "topic")
+TO_TOPIC = from_series("Show this topic", TOPICS, "cluster", labels=["topic"])
 GONE = "Burrow does not list this group: it is gone, or another one was chosen."
 NO_OWNERS = "not published"
 
@@ -94,7 +94,14 @@ def summary() -> Section:
                 spark=True,
             ),
             figure(
-                Look("Partitions", "Partitions of the group, those without a commit included.", "none", 3, 4, GONE),
+                Look(
+                    "Number of partitions",
+                    "Partitions of the group, those without a commit included.",
+                    "none",
+                    3,
+                    4,
+                    GONE,
+                ),
                 Query(signals.merged("burrow_kafka_consumer_partitions", "cluster", ONE), "partitions"),
             ),
             figure(
@@ -115,7 +122,8 @@ def summary() -> Section:
 
 def status_over_time() -> Section:
     """Return how the group and its partitions were judged."""
-    worst = f"topk(40, max_over_time({signals.partition_status()}[$__range:1m] @ end()))"
+    ever = f"max_over_time(burrow_kafka_topic_partition_status{{{TOPIC_OF}}}[$__range] @ end())"
+    worst = f"topk(40, max by ({signals.PARTITION}) ({ever}))"
     return Section(
         "Status",
         [
@@ -181,10 +189,11 @@ def partitions() -> Section:
         12,
         empty=GONE,
     )
+    filled = signals.merged(FILLED, signals.PARTITION, TOPIC_OF)
     read = signals.consumed(TOPIC_OF, signals.PARTITION, "5m")
     cells: list[Cell] = [
         Column("Status", signals.partition_status(), "none", 90, words=PARTITION_STATUS),
-        Label("topic", "Topic", None, from_row(TOPICS, topic="Topic") + "&${cluster:queryparam}"),
+        Label("topic", "Topic", None, from_row(TOPICS, "cluster", topic="Topic")),
         Label("partition", "Partition", 80, number=True),
         Column("Lag", signals.partition_lag(), "short", 90),
         Column("Lag in seconds", signals.partition_lag_seconds(), "s", 120, steps=LAG_SECONDS),
@@ -192,7 +201,7 @@ def partitions() -> Section:
         Column("Log end", signals.log_end(), "none", 120),
         Column("Reads", read, "cps", 100, decimals=1),
         Column("Last commit", signals.age(COMMITTED_AT, signals.PARTITION, TOPIC_OF), "s", 105),
-        Column("Window", signals.merged(FILLED, signals.PARTITION, TOPIC_OF), "percentunit", 80, empty="full"),
+        Column("Window", f"{filled} or ({signals.partition_status()} > bool 0)", "percentunit", 80),
         Label("owner", "Owner", 150),
         Label("client_id", "Client", 180),
         Column("Known", f"max by ({signals.PARTITION}, owner, client_id) ({INFO}{{{TOPIC_OF}}})", "none"),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from grafana_foundation_sdk.builders.dashboard import DashboardLink
 from grafana_foundation_sdk.models.dashboard import DashboardLinkType
 
 TAG = "burrow"
-KEPT = "${datasource:queryparam}&${__url_time_range}"
 OVERVIEW, GROUP, TOPICS, BROKERS, MONITORING = (
     f"burrow-{each}" for each in ("overview", "group", "topics", "brokers", "monitoring")
 )
@@ -18,18 +19,21 @@ def neighbours() -> DashboardLink:
     return made.keep_time(keep_time=True).include_vars(include_vars=True)
 
 
-def from_row(uid: str, **variables: str) -> str:
-    """Return an address for the cells of a table; variables take the value of a column, by its title."""
-    chosen = "&".join(f'var-{name}=${{__data.fields["{title}"]:percentencode}}' for name, title in variables.items())
-    return f"/d/{uid}?{chosen}&{KEPT}"
+def from_row(uid: str, *kept: str, **columns: str) -> str:
+    """Return an address for the cells of a table.
+
+    Variables take the value of a column, by its title; those ``kept`` are what they are here.
+    """
+    return address(uid, kept, {name: f'__data.fields["{title}"]' for name, title in columns.items()})
 
 
-def from_series(title: str, uid: str, *labels: str) -> DashboardLink:
-    """Return a link from a series; variables take the value of the label of their name."""
-    chosen = "&".join(f"var-{name}=${{__field.labels.{name}:percentencode}}" for name in labels)
-    return DashboardLink(title).url(f"/d/{uid}?{chosen}&{KEPT}")
+def from_series(title: str, uid: str, *kept: str, labels: Sequence[str]) -> DashboardLink:
+    """Return a link from a series; variables take the value of the label of their name, or are ``kept``."""
+    return DashboardLink(title).url(address(uid, kept, {name: f"__field.labels.{name}" for name in labels}))
 
 
-def here(uid: str, *variables: str) -> str:
-    """Return an address with what is chosen here."""
-    return f"/d/{uid}?" + "".join(f"${{{name}:queryparam}}&" for name in variables) + KEPT
+def address(uid: str, kept: Sequence[str], values: Mapping[str, str]) -> str:
+    """Return the address of a dashboard with variables set, or kept, and the data source and the time as they are."""
+    chosen = [f"var-{name}=${{{value}:percentencode}}" for name, value in values.items()]
+    chosen += [f"${{{name}:queryparam}}" for name in (*kept, "datasource")]
+    return f"/d/{uid}?{'&'.join(chosen)}&${{__url_time_range}}"

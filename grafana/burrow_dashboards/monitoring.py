@@ -14,6 +14,13 @@ NO_THANOS = "No Thanos is scraped: the small stack has none."
 FRESH = "burrow_exporter_last_poll_success_timestamp_seconds"
 OWN: tuple[Step, ...] = ((None, GREEN), (1000, YELLOW), (100000, RED))
 """Burrow's own lag: beyond the exporter's default of --burrow.catch-up-lag it is late."""
+FAULTS = (
+    ("rule_evaluation_failures", "rules"),
+    ("notifications_dropped", "alerts"),
+    ("tsdb_compactions_failed", "compactions"),
+    ("tsdb_wal_writes_failed", "writes"),
+)
+"""Counters of a Prometheus that should stand still, and of what they are the failures."""
 
 
 def of_job(counter: str, by: str) -> str:
@@ -148,7 +155,7 @@ def exporter() -> Section:
             ),
             over_time(
                 Look(
-                    "Age of the data",
+                    "Age of the data over time",
                     "How long ago the last good poll of each Burrow ended.",
                     "s",
                     8,
@@ -224,15 +231,6 @@ def burrow() -> Section:
 
 def prometheus() -> Section:
     """Return how the Prometheus servers do."""
-    bad = " + ".join(
-        of_job(f"prometheus_{each}_total", "instance")
-        for each in (
-            "rule_evaluation_failures",
-            "notifications_dropped",
-            "tsdb_compactions_failed",
-            "tsdb_wal_writes_failed",
-        )
-    )
     return Section(
         "Prometheus",
         [
@@ -260,7 +258,10 @@ def prometheus() -> Section:
                     7,
                     NO_PROMETHEUS,
                 ),
-                Query(bad, "{{instance}}"),
+                *(
+                    Query(of_job(f"prometheus_{counter}_total", "instance"), f"{{{{instance}}}} {what}")
+                    for counter, what in FAULTS
+                ),
             ),
         ],
     )

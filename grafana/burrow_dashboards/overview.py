@@ -30,7 +30,7 @@ GROUP_LABELS = (
     ),
     Label("cluster", "Cluster", 120),
 )
-TO_GROUP = from_series("Show this group", GROUP, "cluster", "consumer_group")
+TO_GROUP = from_series("Show this group", GROUP, labels=["cluster", "consumer_group"])
 LEGEND = "{{consumer_group}} ({{cluster}})"
 SECONDS, MESSAGES = "burrow_kafka_consumer_lag_seconds", "burrow_kafka_consumer_lag_total"
 

@@ -14,8 +14,8 @@ READER = "consumer_group"
 HOT = 2
 """How many times its topic's mean makes a partition hot."""
 HEAT: tuple[Step, ...] = ((None, GREEN), (1.5, YELLOW), (HOT, RED))
-TO_TOPIC = from_series("Show this topic", TOPICS, "topic")
-TO_GROUP = from_series("Show this group", GROUP, "consumer_group")
+TO_TOPIC = from_series("Show this topic", TOPICS, "cluster", labels=["topic"])
+TO_GROUP = from_series("Show this group", GROUP, "cluster", labels=["consumer_group"])
 NO_READER = "No group that Burrow knows reads this topic."
 
 
@@ -40,7 +40,7 @@ def all_topics() -> Section:
     chosen = f"topk(50, {signals.produced(CLUSTER, window='5m')})"
     first = f'burrow_kafka_topic_partition_status{{{CLUSTER}, partition="0"}}'
     cells: list[Cell] = [
-        Label("topic", "Topic", None, from_row(TOPICS, topic="Topic") + "&${cluster:queryparam}"),
+        Label("topic", "Topic", None, from_row(TOPICS, "cluster", topic="Topic")),
         Column("Written", chosen, "cps", 110, decimals=1),
         Column("Partitions", among_topics(f"count by (topic) ({each_partition()})", chosen), "none", 100),
         Column(
@@ -120,7 +120,7 @@ def readers() -> Section:
         empty=NO_READER,
     )
     seconds, lag = signals.partition_lag_seconds(TOPIC, READER), signals.partition_lag(TOPIC, READER)
-    url = from_row(GROUP, consumer_group="Consumer group") + "&${cluster:queryparam}"
+    url = from_row(GROUP, "cluster", consumer_group="Consumer group")
     cells: list[Cell] = [
         Column(
             "Worst status",
@@ -206,7 +206,7 @@ def hot() -> Section:
     )
     chosen = f"topk(50, ({signals.heat(CLUSTER)}) > {HOT})"
     cells: list[Cell] = [
-        Label("topic", "Topic", None, from_row(TOPICS, topic="Topic") + "&${cluster:queryparam}"),
+        Label("topic", "Topic", None, from_row(TOPICS, "cluster", topic="Topic")),
         Label("partition", "Partition", 90, number=True),
         Column("Times the mean", chosen, "none", 130, steps=HEAT, decimals=1),
         Column(
