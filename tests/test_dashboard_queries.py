@@ -37,7 +37,7 @@ scrape_configs:
       - {{targets: ["{replay}"], labels: {{__metrics_path__: /thanos-query, instance: query}}}}
 """
 SCRAPES = 12
-CHOSEN = {"cluster": "eu-west", "consumer_group": "invoice-printer", "topic": "orders.placed.v1", "filter": ".*"}
+CHOSEN = {"cluster": "eu-west", "consumer_group": "invoice-printer", "topic": "orders.placed.v1", "filter": ""}
 """What is chosen where a dashboard lets one choose one; what lets one choose several has all."""
 GRAFANAS = {"$__rate_interval": "8s", "$__range": "30s"}
 EMPTY = {

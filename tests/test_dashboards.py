@@ -68,9 +68,12 @@ KNOWN_TO_9_4 = {
     "state-timeline": "alignValue legend mergeValues rowHeight showValue tooltip",
     "table": "showHeader sortBy",
     "timeseries": "legend tooltip",
-    "custom": "align axisSoftMin displayMode fillOpacity inspect lineWidth showPoints stacking thresholdsStyle width",
+    "custom": "align axisSoftMax axisSoftMin displayMode fillOpacity inspect lineWidth showPoints stacking "
+    "thresholdsStyle width",
 }
 """By panel type its options, and the ones of fields, that Grafana 9.4 knows."""
+COLOR_MODES = {"fixed", "palette-classic", "thresholds"}
+"""Of those that Grafana 9.4 knows; with another one it shows no panel at all."""
 UNSEEN_BY_9_4 = {"cellOptions"}
 """Of fields, from later releases: named ``displayMode`` in 9.4, which is written beside it."""
 
@@ -131,6 +134,7 @@ def test_core(uid: str, panel: Panel) -> None:
     fields = {name.removeprefix("custom.") for name in of_fields if name.startswith("custom.")}
     fields |= set(config["defaults"].get("custom", {}))
     assert fields <= set(KNOWN_TO_9_4["custom"].split()) | UNSEEN_BY_9_4
+    assert config["defaults"].get("color", {"mode": "fixed"})["mode"] in COLOR_MODES
     assert ("cellOptions" in fields) == ("displayMode" in fields)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from grafana.burrow_dashboards import variables
 from grafana.burrow_dashboards.dashboards import Section, dashboard
 from grafana.burrow_dashboards.links import BROKERS
-from grafana.burrow_dashboards.panels import Look, Query, bars, figure, over_time
-from grafana.burrow_dashboards.statuses import GREEN, NONE_IS_GOOD, RED, USED, YELLOW, Step
+from grafana.burrow_dashboards.panels import MESSAGES_A_SECOND, Look, Query, bars, figure, over_time
+from grafana.burrow_dashboards.statuses import GREEN, NONE_IS_GOOD, RED, USED, Step
 
 HOST = 'job=~"$job", instance=~"$broker(:[0-9]+)?"'
 """The broker's name without a port: on MSK the two exporters of a broker have the same name and ports of their own."""
@@ -19,7 +19,14 @@ CONTROLLER, HANDLERS = "kafka_controller_KafkaController_Value", "kafka_server_K
 NO_NODE = "No node exporter is scraped, or other brokers are chosen."
 NO_JMX = "No JMX exporter is scraped, or other brokers are chosen."
 NO_CONTROLLER = "not told by these brokers"
-IDLE: tuple[Step, ...] = ((None, RED), (0.2, YELLOW), (0.4, GREEN))
+IDLE: tuple[Step, ...] = ((None, RED), (0.3, GREEN))
+SHORT = "[0-9]+(?:[.][0-9]+){3}|[^.:]+(?:[.][^.:]+)?"
+"""Of a broker's name: an address, or the first two parts of a name, as MSK's are long."""
+
+
+def named(expression: str) -> str:
+    """Return an expression whose series have a label ``broker`` too, short enough for a legend."""
+    return f'label_replace({expression}, "broker", "$1", "instance", "({SHORT}).*")'
 
 
 def gauge(family: str, name: str) -> str:
@@ -99,7 +106,7 @@ def disk() -> Section:
     by = "instance, mountpoint"
     used = f"1 - max by ({by}) ({avail}) / max by ({by}) ({size})"
     full = f"max by ({by}) ({avail}) / (-max by ({by}) (deriv({avail}[1h])) > 0)"
-    legend = "{{instance}} {{mountpoint}}"
+    legend = "{{broker}} {{mountpoint}}"
     return Section(
         "Disk",
         [
@@ -108,13 +115,13 @@ def disk() -> Section:
                     "Disk used now",
                     "Share of each file system that is not available. MSK keeps its logs on /kafka/datalogs.",
                     "percentunit",
-                    8,
+                    10,
                     8,
                     NO_NODE,
                     steps=USED,
                     decimals=0,
                 ),
-                Query(used, legend),
+                Query(named(used), legend),
                 largest=1,
             ),
             over_time(
@@ -122,24 +129,24 @@ def disk() -> Section:
                     "Disk used",
                     "Share of each file system that is not available.",
                     "percentunit",
-                    8,
+                    7,
                     8,
                     NO_NODE,
                     steps=USED,
                 ),
-                Query(used, legend),
+                Query(named(used), legend),
             ),
             over_time(
                 Look(
                     "Disk full in",
                     "How long it takes until nothing is available, if it goes on as in the last hour. A "
-                    "gap: what is used does not grow.",
+                    "gap: what is used does not grow, or it would take more than 30 days.",
                     "s",
+                    7,
                     8,
-                    8,
-                    "No disk gets fuller.",
+                    "No disk will be full within 30 days.",
                 ),
-                Query(full, legend),
+                Query(named(f"({full}) < {30 * 86400}"), legend),
             ),
         ],
     )
@@ -168,7 +175,7 @@ def machine() -> Section:
                     NO_NODE,
                     steps=USED,
                 ),
-                Query(busy, "{{instance}}"),
+                Query(named(busy), "{{broker}}"),
             ),
             over_time(
                 Look(
@@ -186,8 +193,8 @@ def machine() -> Section:
                 Look(
                     "Network", "Bytes a second received and sent, without loopback and bridges.", "Bps", 8, 8, NO_NODE
                 ),
-                Query(received, "{{instance}} in"),
-                Query(sent, "{{instance}} out"),
+                Query(named(received), "{{broker}} in"),
+                Query(named(sent), "{{broker}} out"),
             ),
         ],
     )
@@ -200,15 +207,15 @@ def traffic() -> Section:
         [
             over_time(
                 Look("Bytes in", "Bytes a second that producers send, without replication.", "Bps", 8, 8, NO_JMX),
-                Query(rate("BytesInPerSec"), "{{instance}}"),
+                Query(named(rate("BytesInPerSec")), "{{broker}}"),
             ),
             over_time(
                 Look("Bytes out", "Bytes a second that consumers fetch, without replication.", "Bps", 8, 8, NO_JMX),
-                Query(rate("BytesOutPerSec"), "{{instance}}"),
+                Query(named(rate("BytesOutPerSec")), "{{broker}}"),
             ),
             over_time(
-                Look("Messages in", "Messages a second that producers send.", "cps", 8, 8, NO_JMX),
-                Query(rate("MessagesInPerSec"), "{{instance}}"),
+                Look("Messages in", "Messages a second that producers send.", MESSAGES_A_SECOND, 8, 8, NO_JMX),
+                Query(named(rate("MessagesInPerSec")), "{{broker}}"),
             ),
             over_time(
                 Look(
@@ -220,8 +227,8 @@ def traffic() -> Section:
                     NO_JMX,
                     steps=NONE_IS_GOOD,
                 ),
-                Query(gauge(f"{REPLICAS}_Value", "UnderReplicatedPartitions"), "{{instance}} under-replicated"),
-                Query(gauge(f"{REPLICAS}_Value", "OfflineReplicaCount"), "{{instance}} offline"),
+                Query(named(gauge(f"{REPLICAS}_Value", "UnderReplicatedPartitions")), "{{broker}} under-replicated"),
+                Query(named(gauge(f"{REPLICAS}_Value", "OfflineReplicaCount")), "{{broker}} offline"),
             ),
             over_time(
                 Look(
@@ -249,7 +256,7 @@ def traffic() -> Section:
                     NO_JMX,
                     steps=IDLE,
                 ),
-                Query(f'min by (instance) ({HANDLERS}{{{HOST}, name="RequestHandlerAvgIdlePercent"}})', "{{instance}}"),
+                Query(named(f"clamp_max({gauge(HANDLERS, 'RequestHandlerAvgIdlePercent')}, 1)"), "{{broker}}"),
             ),
         ],
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from grafana.burrow_dashboards import signals, variables
 from grafana.burrow_dashboards.dashboards import Section, dashboard
 from grafana.burrow_dashboards.links import GROUP, TOPICS, from_row, from_series
-from grafana.burrow_dashboards.panels import Look, Query, figure, over_time, states
+from grafana.burrow_dashboards.panels import MESSAGES_A_SECOND, Look, Query, figure, over_time, states
 from grafana.burrow_dashboards.statuses import CATCH_UP, GROUP_STATUS, LAG_SECONDS, NONE_IS_GOOD, PARTITION_STATUS
 from grafana.burrow_dashboards.tables import Cell, Column, Label, rows
 
@@ -15,6 +15,7 @@ COMMITTED_AT = "burrow_kafka_consumer_partition_commit_timestamp_seconds"
 FILLED = "burrow_kafka_consumer_partition_complete_ratio"
 TO_TOPIC = from_series("Show this topic", TOPICS, "cluster", labels=["topic"])
 GONE = "Burrow does not list this group: it is gone, or another one was chosen."
+NOT_LISTED = "not listed by Burrow"
 NO_OWNERS = "not published"
 
 
@@ -36,6 +37,7 @@ def summary() -> Section:
                     4,
                     GONE,
                     GROUP_STATUS,
+                    filled=True,
                 ),
                 Query(status, "status"),
             ),
@@ -46,13 +48,13 @@ def summary() -> Section:
                     "s",
                     3,
                     4,
-                    "over 6 h",
+                    "as long as seen",
                 ),
                 Query(signals.not_ok_for(ONE, "cluster", "6h", "1m"), "not OK for"),
             ),
             figure(
                 Look(
-                    "Lag in seconds",
+                    "Time lag",
                     "Age of the oldest message that the group has not read.",
                     "s",
                     3,
@@ -123,7 +125,7 @@ def summary() -> Section:
 def status_over_time() -> Section:
     """Return how the group and its partitions were judged."""
     ever = f"max_over_time(burrow_kafka_topic_partition_status{{{TOPIC_OF}}}[$__range] @ end())"
-    worst = f"topk(40, max by ({signals.PARTITION}) ({ever}))"
+    worst = f"topk(20, max by ({signals.PARTITION}) ({ever}))"
     return Section(
         "Status",
         [
@@ -134,7 +136,7 @@ def status_over_time() -> Section:
                     "none",
                     24,
                     4,
-                    GONE,
+                    NOT_LISTED,
                     GROUP_STATUS,
                 ),
                 Query(signals.status(ONE, "cluster"), "group"),
@@ -143,11 +145,11 @@ def status_over_time() -> Section:
                 Look(
                     "Status of each topic partition",
                     "Burrow's judgement of each partition: OK, WARN (lag grows), STOP (no commits), STALL (commits "
-                    "without reading on), REWIND (offsets went back). At most 40, those that were worst in the range.",
+                    "without reading on), REWIND (offsets went back). At most 20, those that were worst in the range.",
                     "none",
                     24,
                     11,
-                    GONE,
+                    NOT_LISTED,
                     PARTITION_STATUS,
                 ),
                 Query(signals.among(signals.partition_status(), worst, signals.PARTITION), "{{topic}} / {{partition}}"),
@@ -159,7 +161,7 @@ def status_over_time() -> Section:
 def lag_over_time() -> Section:
     """Return how far behind the group is on each topic."""
     seconds = Look(
-        "Lag in seconds per topic",
+        "Time lag per topic",
         "Age of the oldest unread message of each topic.",
         "s",
         12,
@@ -186,27 +188,27 @@ def partitions() -> Section:
         "--metrics.partition-info of the exporter.",
         "short",
         24,
-        12,
+        11,
         empty=GONE,
     )
     filled = signals.merged(FILLED, signals.PARTITION, TOPIC_OF)
-    read = signals.consumed(TOPIC_OF, signals.PARTITION, "5m")
+    read = signals.among(signals.consumed(TOPIC_OF, signals.PARTITION, "5m"), signals.committed(), signals.PARTITION)
     cells: list[Cell] = [
-        Column("Status", signals.partition_status(), "none", 90, words=PARTITION_STATUS),
+        Column("Status", signals.partition_status(), "none", 90, words=PARTITION_STATUS, filled=True),
         Label("topic", "Topic", None, from_row(TOPICS, "cluster", topic="Topic")),
         Label("partition", "Partition", 80, number=True),
         Column("Lag", signals.partition_lag(), "short", 90),
-        Column("Lag in seconds", signals.partition_lag_seconds(), "s", 120, steps=LAG_SECONDS),
+        Column("Time lag", signals.partition_lag_seconds(), "s", 120, steps=LAG_SECONDS),
         Column("Current offset", signals.committed(), "none", 120),
         Column("Log end", signals.log_end(), "none", 120),
-        Column("Reads", read, "cps", 100, decimals=1),
+        Column("Reads", read, MESSAGES_A_SECOND, 100, decimals=1),
         Column("Last commit", signals.age(COMMITTED_AT, signals.PARTITION, TOPIC_OF), "s", 105),
         Column("Window", f"{filled} or ({signals.partition_status()} > bool 0)", "percentunit", 80),
         Label("owner", "Owner", 150),
         Label("client_id", "Client", 180),
-        Column("Known", f"max by ({signals.PARTITION}, owner, client_id) ({INFO}{{{TOPIC_OF}}})", "none"),
+        Column("Known", f"max by ({signals.PARTITION}, owner, client_id) ({INFO}{{{TOPIC_OF}}})", "none", hidden=True),
     ]
-    return Section("Lag per partition", [rows(look, cells, sort_by="Lag")])
+    return Section("Lag per partition", [rows(look, cells, sort_by=["Lag"])])
 
 
 def pace() -> Section:
@@ -216,18 +218,20 @@ def pace() -> Section:
         "Production against consumption",
         "Messages a second written to the topics, and read by the group. Where the second stays below the first, it "
         "falls behind. Both come from offsets: transactions count their markers as messages.",
-        "cps",
-        12,
+        MESSAGES_A_SECOND,
         8,
+        9,
+        step="1m",
     )
     until = Look(
         "Time to catch up per topic",
         "How long it takes until nothing is left to read, if it goes on as in the last 10 minutes. A gap: the lag of "
-        "the topic does not shrink.",
+        "the topic does not shrink, or would take more than a day.",
         "s",
-        12,
         8,
+        9,
         empty="No lag shrinks: all is read, or falls behind.",
+        step="1m",
     )
     each = f"burrow_kafka_consumer_partition_lag{{{TOPIC_OF}}}"
     shrinking = f"(-sum by (topic) (max by ({signals.PARTITION}) (deriv({each}[{signals.TREND}]))) > 0)"
@@ -236,8 +240,8 @@ def pace() -> Section:
         "Sum of the offsets that the group has committed, and of the log ends, over the partitions of each topic. A "
         "line that goes flat has stopped; one that drops is read again.",
         "locale",
-        24,
         8,
+        9,
     )
     return Section(
         "Production, consumption and offsets",
@@ -247,11 +251,12 @@ def pace() -> Section:
                 Query(signals.produced(of_cluster), "{{topic}}: written"),
                 Query(signals.consumed(), "{{topic}}: read"),
             ),
-            over_time(until, Query(f"{signals.partition_lag(by='topic')} / {shrinking}", "{{topic}}")),
+            over_time(until, Query(f"({signals.partition_lag(by='topic')} / {shrinking}) < 86400", "{{topic}}")),
             over_time(
                 offsets,
                 Query(signals.committed(by="topic"), "{{topic}}: current offset"),
                 Query(signals.log_end("topic"), "{{topic}}: log end"),
+                from_zero=False,
             ),
         ],
     )

@@ -6,13 +6,13 @@ from grafana.burrow_dashboards import signals, variables
 from grafana.burrow_dashboards.dashboards import Section, dashboard
 from grafana.burrow_dashboards.links import MONITORING
 from grafana.burrow_dashboards.panels import Look, Query, figure, over_time, states
-from grafana.burrow_dashboards.statuses import DATA_AGE, GREEN, NONE_IS_GOOD, RED, UP, YELLOW, Step
+from grafana.burrow_dashboards.statuses import DATA_AGE, GREEN, HALTED, NONE_IS_GOOD, ORANGE, RED, UP, Step
 
 NO_EXPORTER = "No exporter is scraped."
 NO_PROMETHEUS = "No Prometheus is scraped."
 NO_THANOS = "No Thanos is scraped: the small stack has none."
 FRESH = "burrow_exporter_last_poll_success_timestamp_seconds"
-OWN: tuple[Step, ...] = ((None, GREEN), (1000, YELLOW), (100000, RED))
+OWN: tuple[Step, ...] = ((None, GREEN), (1000, ORANGE), (100000, RED))
 """Burrow's own lag: beyond the exporter's default of --burrow.catch-up-lag it is late."""
 FAULTS = (
     ("rule_evaluation_failures", "rules"),
@@ -49,7 +49,16 @@ def summary() -> Section:
                 spark=True,
             ),
             figure(
-                Look("Burrows", "Whether the last poll of each Burrow was good.", "none", 4, 4, NO_EXPORTER, UP),
+                Look(
+                    "Burrows",
+                    "Whether the last poll of each Burrow was good.",
+                    "none",
+                    4,
+                    4,
+                    NO_EXPORTER,
+                    UP,
+                    filled=True,
+                ),
                 Query("min by (burrow) (burrow_exporter_burrow_up)", "{{burrow}}"),
             ),
             figure(
@@ -111,7 +120,7 @@ def targets() -> Section:
                     "none",
                     24,
                     8,
-                    "No job of the chain is scraped.",
+                    "not scraped",
                     UP,
                 ),
                 Query('max by (job, instance) (up{job=~"$job"})', "{{job}} {{instance}}"),
@@ -278,7 +287,15 @@ def thanos() -> Section:
         "Thanos",
         [
             states(
-                Look("Ready", "Whether each component says it is ready.", "none", 8, 7, NO_THANOS, UP),
+                Look(
+                    "Ready",
+                    "Whether each component says it is ready; empty without Thanos, as in the small stack.",
+                    "none",
+                    8,
+                    7,
+                    "not scraped",
+                    UP,
+                ),
                 Query(ready, "{{component}} {{instance}}"),
             ),
             over_time(
@@ -313,7 +330,8 @@ def thanos() -> Section:
                     4,
                     7,
                     NO_THANOS,
-                    steps=NONE_IS_GOOD,
+                    words=HALTED,
+                    filled=True,
                 ),
                 Query(halted, "halted"),
             ),

@@ -8,7 +8,7 @@ from grafana_foundation_sdk.models.dashboard import Panel
 from grafana.burrow_dashboards import signals, variables
 from grafana.burrow_dashboards.dashboards import Section, dashboard
 from grafana.burrow_dashboards.links import GROUP, OVERVIEW, from_row, from_series
-from grafana.burrow_dashboards.panels import Look, Query, figure, over_time
+from grafana.burrow_dashboards.panels import MESSAGES_A_SECOND, Look, Query, figure, over_time
 from grafana.burrow_dashboards.statuses import (
     CATCH_UP,
     DATA_AGE,
@@ -19,7 +19,6 @@ from grafana.burrow_dashboards.statuses import (
     NONE_IS_GOOD,
     RED,
     YELLOW,
-    Step,
 )
 from grafana.burrow_dashboards.tables import Cell, Column, Label, rows
 
@@ -58,7 +57,7 @@ def counts() -> Section:
         for word, code, steps in COUNTS
     ]
     worst = Look(
-        "Worst lag in seconds", "The oldest message that some group has not read yet.", "s", 4, 4, steps=LAG_SECONDS
+        "Worst time lag", "Age of the oldest message that some group has not read yet.", "s", 4, 4, steps=LAG_SECONDS
     )
     total = Look("Messages behind", "Lag of all groups together, in messages.", "short", 4, 4)
     heard = Look(
@@ -98,7 +97,7 @@ def trouble() -> Section:
         "short",
         24,
         9,
-        empty="Every group is OK.",
+        empty="No group is WARN or ERR.",
     )
     bad = f"topk(50, {signals.status()} > 1)"
     return Section(
@@ -110,8 +109,8 @@ def trouble() -> Section:
                 stacked=True,
                 colors={"OK": GREEN, "WARN": YELLOW, "ERR": RED},
             ),
-            rows(newly, newly_broken(), sort_by="Not OK for", descending=False),
-            rows(all_of_them, [*described(bad), *more_of(bad)], sort_by="Status"),
+            rows(newly, newly_broken(), sort_by=["Not OK for"], descending=False),
+            rows(all_of_them, [*described(bad), *more_of(bad)], sort_by=["Status", "Time lag"]),
         ],
     )
 
@@ -121,19 +120,19 @@ def newly_broken() -> list[Cell]:
     since = signals.last_ok(signals.GROUPS, signals.GROUP, "30m", "30s")
     chosen = f"{signals.status()} > 1 and on ({signals.GROUP}) {since}"
     return [
-        Column("Status", chosen, "none", 80, words=GROUP_STATUS),
+        Column("Status", chosen, "none", 80, words=GROUP_STATUS, filled=True),
         *GROUP_LABELS,
         Column("Not OK for", f"time() - ({signals.among(since, chosen)})", "s"),
-        Column("Lag in seconds", signals.among(signals.lag_seconds(), chosen), "s", 120, steps=LAG_SECONDS),
+        Column("Time lag", signals.among(signals.lag_seconds(), chosen), "s", 120, steps=LAG_SECONDS),
     ]
 
 
 def described(chosen: str) -> list[Cell]:
     """Return the columns that say how it is with the groups that an expression chooses."""
     return [
-        Column("Status", signals.among(signals.status(), chosen), "none", 80, words=GROUP_STATUS),
+        Column("Status", signals.among(signals.status(), chosen), "none", 80, words=GROUP_STATUS, filled=True),
         *GROUP_LABELS,
-        Column("Lag in seconds", signals.among(signals.lag_seconds(), chosen), "s", 120, steps=LAG_SECONDS),
+        Column("Time lag", signals.among(signals.lag_seconds(), chosen), "s", 120, steps=LAG_SECONDS),
         Column("Lag", signals.among(signals.lag(), chosen), "short", 90),
     ]
 
@@ -143,8 +142,8 @@ def more_of(chosen: str) -> list[Cell]:
     lag, growth = signals.lag(), signals.growth()
     since = f"time() - {signals.last_ok(signals.GROUPS, signals.GROUP, '6h', '1m')}"
     return [
-        Column("Not OK for", signals.among(f"({since})", chosen), "s", 120, empty="over 6 h, or as long as known"),
-        Column("Lag grows", signals.among(growth, chosen), "cps", 110, decimals=1),
+        Column("Not OK for", signals.among(f"({since})", chosen), "s", 120, empty="as long as seen"),
+        Column("Lag grows", signals.among(growth, chosen), MESSAGES_A_SECOND, 110, decimals=1),
         Column("Caught up in", signals.among(f"({signals.catch_up(lag, growth)})", chosen), "s", 150, words=CATCH_UP),
     ]
 
@@ -154,42 +153,46 @@ def per_cluster() -> Section:
     look = Look("Clusters", "The state of each cluster. Click one to see nothing but it.", "short", 24, 5)
     heard = signals.age("burrow_kafka_cluster_last_commit_timestamp_seconds", "cluster", signals.CLUSTERS)
     behind = signals.merged("burrow_kafka_cluster_burrow_lag", "cluster", signals.CLUSTERS)
-    one: tuple[Step, ...] = ((None, GREEN), (1, YELLOW))
     cells: list[Cell] = [
         Label("cluster", "Cluster", None, from_row(OVERVIEW, cluster="Cluster")),
         Column("Groups", f"count by (cluster) ({signals.status()})", "none"),
         Column("OK", how_many(1, "by (cluster) "), "none"),
-        Column("WARN", how_many(2, "by (cluster) "), "none", steps=one),
+        Column("WARN", how_many(2, "by (cluster) "), "none", steps=NONE_IS_BEST),
         Column("ERR", how_many(3, "by (cluster) "), "none", steps=NONE_IS_GOOD),
         Column("Not OK", f"avg by (cluster) ({signals.status()} > bool 1)", "percentunit"),
-        Column("Worst lag in seconds", f"max by (cluster) ({signals.lag_seconds()})", "s", 160, steps=LAG_SECONDS),
+        Column("Worst time lag", f"max by (cluster) ({signals.lag_seconds()})", "s", 130, steps=LAG_SECONDS),
         Column("Messages behind", f"sum by (cluster) ({signals.lag()})", "short", 140),
         Column("Burrow heard of a commit", heard, "s", 190, steps=DATA_AGE),
         Column("Burrow is behind", behind, "short", 150),
     ]
-    return Section("Per cluster", [rows(look, cells, sort_by="ERR")])
+    return Section("Per cluster", [rows(look, cells, sort_by=["ERR"])])
 
 
 def worst() -> Section:
-    """Return the groups furthest behind, by seconds and by messages."""
+    """Return the groups furthest behind, in time and in messages."""
     panels: list[Builder[Panel]] = []
-    for unit, metric, grafana, steps in (("seconds", SECONDS, "s", LAG_SECONDS), ("messages", MESSAGES, "short", ())):
-        value = signals.merged(metric, signals.GROUP, signals.GROUPS)
+    for kind, metric, unit, steps in (("time", SECONDS, "s", LAG_SECONDS), ("messages", MESSAGES, "short", ())):
         look = Look(
-            f"Furthest behind in {unit}",
-            f"The ten groups with the most lag in {unit} at the end of the range, OK or not.",
-            grafana,
+            f"Furthest behind in {kind}",
+            f"The ten groups with the most lag in {kind} at the end of the range, OK or not.",
+            unit,
             12,
-            8,
+            9,
             steps=steps,
             links=[TO_GROUP],
         )
+        value = signals.merged(metric, signals.GROUP, signals.GROUPS)
         panels.append(over_time(look, Query(signals.worst_groups_now(value, metric), LEGEND), beside=True))
-    top = f"topk(10, {signals.lag_seconds()})", f"topk(10, {signals.lag()})"
-    for unit, chosen, column in zip(("seconds", "messages"), top, ("Lag in seconds", "Lag"), strict=True):
-        look = Look(f"Ten worst by {unit}", f"The ten groups with the most lag in {unit} now.", "short", 12, 8)
-        panels.append(rows(look, described(chosen), sort_by=column))
     return Section("Furthest behind", panels)
+
+
+def worst_in_detail() -> Section:
+    """Return the same with their status."""
+    panels: list[Builder[Panel]] = []
+    for kind, value, column in (("time", signals.lag_seconds(), "Time lag"), ("messages", signals.lag(), "Lag")):
+        look = Look(f"Ten worst in {kind}", f"The ten groups with the most lag in {kind} now.", "short", 12, 12)
+        panels.append(rows(look, described(f"topk(10, {value})"), sort_by=[column]))
+    return Section("Ten worst", panels)
 
 
 def moving() -> Section:
@@ -199,20 +202,22 @@ def moving() -> Section:
         "Falling behind",
         "The ten groups whose lag grows fastest at the end of the range, in messages a second over 10 minutes. What "
         "comes and goes with bursts is not a fault; what stays above 0 is.",
-        "cps",
+        MESSAGES_A_SECOND,
         12,
-        8,
+        9,
         empty="The lag of no group grows.",
         links=[TO_GROUP],
+        decimals=1,
     )
     catching = Look(
         "Catching up",
         "The ten groups whose lag shrinks fastest at the end of the range, in messages a second over 10 minutes.",
-        "cps",
+        MESSAGES_A_SECOND,
         12,
-        8,
+        9,
         empty="The lag of no group shrinks.",
         links=[TO_GROUP],
+        decimals=1,
     )
     grows = signals.worst_now(f"({signals.growth()} > 0)", f"{now} > 0")
     shrinks = signals.worst_now(f"(-{signals.growth()} > 0)", f"-{now} > 0")
@@ -232,5 +237,5 @@ def build() -> str:
         "Burrow / Consumers, overview",
         "Which consumer groups are in trouble, since when, and how far behind they are.",
         [variables.clusters(), variables.group_filter()],
-        [counts(), trouble(), per_cluster(), worst(), moving()],
+        [counts(), trouble(), per_cluster(), worst(), moving(), worst_in_detail()],
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -31,7 +31,8 @@ from grafana.burrow_dashboards.statuses import Step, thresholds
 
 DATA_SOURCE = DataSourceRef("prometheus", "${datasource}")
 AnyPanel = TypeVar("AnyPanel", bargauge.Panel, stat.Panel, statetimeline.Panel, table.Panel, timeseries.Panel)
-BESIDE = 320.0
+MESSAGES_A_SECOND = "count:msg/s"
+BESIDE = 340.0
 """Width in pixels of a legend beside its graph: a consumer group's name and a figure."""
 
 
@@ -48,7 +49,8 @@ class Look:
     """What every panel has: what it shows, in which unit (Grafana's name for it), and how much of the grid it takes.
 
     ``empty`` is what it says where it has no data; ``words`` maps values to words; ``steps`` are thresholds; ``links``
-    lead from a value to where there is more of it.
+    lead from a value to where there is more of it; ``filled`` colours the panel instead of the figure; ``step`` is the
+    least time between points, and so the least that ``$__rate_interval`` spans.
     """
 
     title: str
@@ -61,6 +63,8 @@ class Look:
     steps: Sequence[Step] = ()
     links: Sequence[DashboardLink] = ()
     decimals: int | None = None
+    filled: bool = False
+    step: str = ""
 
 
 def dress(panel: AnyPanel, look: Look) -> AnyPanel:
@@ -69,6 +73,8 @@ def dress(panel: AnyPanel, look: Look) -> AnyPanel:
     panel.unit(look.unit).no_value(look.empty).span(look.width).height(look.height).data_links(list(look.links))
     if look.decimals is not None:
         panel.decimals(look.decimals)
+    if look.step:
+        panel.interval(look.step)
     if look.words:
         panel.mappings([look.words])
     return panel.thresholds(thresholds(*(look.steps or ((None, "blue"),))))
@@ -85,13 +91,26 @@ def color(mode: FieldColorModeId, fixed: str | None = None) -> FieldColor:
 
 
 def over_time(
-    look: Look, *queries: Query, stacked: bool = False, beside: bool = False, colors: dict[str, str] | None = None
+    look: Look,
+    *queries: Query,
+    stacked: bool = False,
+    beside: bool = False,
+    from_zero: bool = True,
+    colors: Mapping[str, str] | None = None,
 ) -> timeseries.Panel:
-    """Return lines over time; thresholds become dashed lines; ``colors`` are those of series by name."""
+    """Return lines over time; thresholds become dashed lines.
+
+    ``stacked`` sets one upon the other, ``beside`` has the legend at the right, without ``from_zero`` the axis need not
+    show 0; ``colors`` are those of series by name.
+    """
     panel = dress(timeseries.Panel(), look).line_width(1).show_points(VisibilityMode.NEVER)
-    panel.color_scheme(color(FieldColorModeId.PALETTE_CLASSIC_BY_NAME)).axis_soft_min(0)
+    panel.color_scheme(color(FieldColorModeId.PALETTE_CLASSIC)).fill_opacity(60 if stacked else 0)
     panel.tooltip(common.VizTooltipOptions().mode(TooltipDisplayMode.MULTI).sort(SortOrder.DESCENDING))
-    panel.legend(legend(beside=beside)).fill_opacity(60 if stacked else 5)
+    panel.legend(legend(beside=beside))
+    if from_zero:
+        panel.axis_soft_min(0)
+    if look.unit in {"none", "percentunit"}:
+        panel.axis_soft_max(1)  # else a line of zeros stands under an axis up to 100
     if stacked:
         panel.stacking(common.StackingConfig().mode(StackingMode.NORMAL).group("A")).line_width(0)
     if look.steps:
@@ -116,8 +135,7 @@ def legend(*, beside: bool) -> common.VizLegendOptions:
 def figure(look: Look, *queries: Query, spark: bool = False) -> stat.Panel:
     """Return single figures, coloured by thresholds or words; ``spark`` adds how they went."""
     panel = dress(stat.Panel(), look).graph_mode(BigValueGraphMode.AREA if spark else BigValueGraphMode.NONE)
-    coloured = look.words and not look.steps
-    panel.color_mode(BigValueColorMode.BACKGROUND if coloured else BigValueColorMode.VALUE)
+    panel.color_mode(BigValueColorMode.BACKGROUND if look.filled else BigValueColorMode.VALUE)
     panel.text_mode(BigValueTextMode.AUTO).reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
     panel.color_scheme(color(FieldColorModeId.THRESHOLDS))
     for number, each in enumerate(queries):
@@ -142,8 +160,9 @@ def bars(look: Look, *queries: Query, largest: float | None = None) -> bargauge.
 def states(look: Look, *queries: Query) -> statetimeline.Panel:
     """Return a band for each series that shows its state over time in words and colours."""
     panel = dress(statetimeline.Panel(), look).merge_values(merge_values=True).row_height(0.9).fill_opacity(80)
-    panel.show_value(VisibilityMode.AUTO).line_width(0).color_scheme(color(FieldColorModeId.THRESHOLDS))
+    panel.show_value(VisibilityMode.AUTO).line_width(0)
     panel.legend(legend(beside=False)).tooltip(common.VizTooltipOptions().mode(TooltipDisplayMode.SINGLE))
+    panel.color_scheme(color(FieldColorModeId.PALETTE_CLASSIC))  # by thresholds, 9.4 shows these in place of the words
     for number, each in enumerate(queries):
         panel.with_target(query(number, each.expression).range().legend_format(each.legend))
     return panel

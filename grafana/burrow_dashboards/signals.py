@@ -15,7 +15,7 @@ TREND = "10m"
 """Over how long growth is measured: longer than commits and polls make lag swing."""
 
 CLUSTERS = 'cluster=~"$cluster"'
-GROUPS = f'{CLUSTERS}, consumer_group=~"$filter"'
+GROUPS = f'{CLUSTERS}, consumer_group=~".*($filter).*"'
 ONE_GROUP = 'cluster="$cluster", consumer_group="$consumer_group"'
 GROUP_TOPICS = f'{ONE_GROUP}, topic=~"$topic"'
 ONE_CLUSTER = 'cluster="$cluster"'

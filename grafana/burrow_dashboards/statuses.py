@@ -30,12 +30,13 @@ GROUP_STATUS = words({1: ("OK", GREEN), 2: ("WARN", YELLOW), 3: ("ERR", RED)})
 PARTITION_STATUS = words(
     {1: ("OK", GREEN), 2: ("WARN", YELLOW), 4: ("STOP", RED), 5: ("STALL", ORANGE), 6: ("REWIND", PURPLE)}
 )
+HALTED = words({0: ("running", GREEN), 1: ("HALTED", RED)})
 UP = words({1: ("UP", GREEN), 0: ("DOWN", RED)})
 CATCH_UP = words({0: ("caught up", GREEN), -1: ("lag not shrinking", ORANGE)})
 """What ``signals.catch_up`` says beside a number of seconds."""
 NONE_IS_GOOD: tuple[Step, ...] = ((None, GREEN), (1, RED))
-NONE_IS_BEST: tuple[Step, ...] = ((None, GREEN), (1, YELLOW))
-LAG_SECONDS: tuple[Step, ...] = ((None, GREEN), (60, YELLOW), (600, RED))
+NONE_IS_BEST: tuple[Step, ...] = ((None, GREEN), (1, ORANGE))
+LAG_SECONDS: tuple[Step, ...] = ((None, GREEN), (60, ORANGE), (600, RED))
 """Nobody waits for a minute; ten are felt. A team's own limit is a matter of alerts."""
-DATA_AGE: tuple[Step, ...] = ((None, GREEN), (60, YELLOW), (300, RED))
-USED: tuple[Step, ...] = ((None, GREEN), (0.7, YELLOW), (0.85, RED))
+DATA_AGE: tuple[Step, ...] = ((None, GREEN), (60, ORANGE), (300, RED))
+USED: tuple[Step, ...] = ((None, GREEN), (0.7, ORANGE), (0.85, RED))

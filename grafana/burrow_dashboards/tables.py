@@ -29,12 +29,15 @@ class Label:
     width: int | None = None
     url: str = ""
     number: bool = False
-    hidden: bool = False
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column that shows an expression's value; ``empty`` is what stands where a row has none."""
+    """A column that shows an expression's value.
+
+    ``empty`` is what stands where a row has none; ``filled`` colours the cell instead of its text;
+    ``hidden`` is for an expression that is there for its labels alone.
+    """
 
     title: str
     expression: str
@@ -44,12 +47,14 @@ class Column:
     words: ValueMap | None = None
     steps: Sequence[Step] = ()
     decimals: int | None = None
+    filled: bool = False
+    hidden: bool = False
 
 
 Cell = Label | Column
 
 
-def rows(look: Look, cells: Sequence[Cell], *, sort_by: str, descending: bool = True) -> table.Panel:
+def rows(look: Look, cells: Sequence[Cell], *, sort_by: Sequence[str], descending: bool = True) -> table.Panel:
     """Return a table with the cells from left to right; what has no cell is left out."""
     panel = dress(table.Panel(), look).align(FieldTextAlignment.LEFT)
     columns = [cell for cell in cells if isinstance(cell, Column)]
@@ -65,8 +70,7 @@ def rows(look: Look, cells: Sequence[Cell], *, sort_by: str, descending: bool = 
     panel.with_transformation(arranged(cells))
     for cell in cells:
         panel.override_by_name(cell.title, list(properties(cell)))
-    by = common.TableSortByFieldState().display_name(sort_by).desc(desc=descending)
-    return panel.sort_by([by])
+    return panel.sort_by([common.TableSortByFieldState().display_name(by).desc(desc=descending) for by in sort_by])
 
 
 def arranged(cells: Sequence[Cell]) -> DataTransformerConfig:
@@ -74,7 +78,7 @@ def arranged(cells: Sequence[Cell]) -> DataTransformerConfig:
     letters = iter("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
     names = [cell.name if isinstance(cell, Label) else f"Value #{next(letters)}" for cell in cells]
     titled = zip(names, cells, strict=True)
-    hidden = [name for name, cell in zip(names, cells, strict=True) if isinstance(cell, Label) and cell.hidden]
+    hidden = [name for name, cell in zip(names, cells, strict=True) if isinstance(cell, Column) and cell.hidden]
     return DataTransformerConfig(
         id_val="organize",
         options={
@@ -101,10 +105,10 @@ def properties(cell: Cell) -> Iterator[DynamicConfigValue]:
         yield DynamicConfigValue("decimals", cell.decimals)
     if cell.words:
         yield DynamicConfigValue("mappings", [cell.words])
-    if cell.steps:
-        yield DynamicConfigValue("thresholds", thresholds(*cell.steps).build())
+    plain = "transparent" if cell.filled else "text"
+    yield DynamicConfigValue("thresholds", thresholds(*(cell.steps or ((None, plain),))).build())
     if cell.words or cell.steps:
-        yield from coloured("color-background" if cell.words and not cell.steps else "color-text")
+        yield from coloured("color-background" if cell.filled else "color-text")
 
 
 def coloured(mode: str) -> Iterator[DynamicConfigValue]:

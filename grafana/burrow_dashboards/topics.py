@@ -5,15 +5,15 @@ from __future__ import annotations
 from grafana.burrow_dashboards import signals, variables
 from grafana.burrow_dashboards.dashboards import Section, dashboard
 from grafana.burrow_dashboards.links import GROUP, TOPICS, from_row, from_series
-from grafana.burrow_dashboards.panels import Look, Query, bars, figure, over_time
-from grafana.burrow_dashboards.statuses import GREEN, LAG_SECONDS, PARTITION_STATUS, RED, YELLOW, Step
+from grafana.burrow_dashboards.panels import MESSAGES_A_SECOND, Look, Query, bars, figure, over_time
+from grafana.burrow_dashboards.statuses import GREEN, LAG_SECONDS, ORANGE, PARTITION_STATUS, RED, Step
 from grafana.burrow_dashboards.tables import Cell, Column, Label, rows
 
 CLUSTER, TOPIC = signals.ONE_CLUSTER, signals.ONE_TOPIC
 READER = "consumer_group"
 HOT = 2
 """How many times its topic's mean makes a partition hot."""
-HEAT: tuple[Step, ...] = ((None, GREEN), (1.5, YELLOW), (HOT, RED))
+HEAT: tuple[Step, ...] = ((None, GREEN), (1.5, ORANGE), (HOT, RED))
 TO_TOPIC = from_series("Show this topic", TOPICS, "cluster", labels=["topic"])
 TO_GROUP = from_series("Show this group", GROUP, "cluster", labels=["consumer_group"])
 NO_READER = "No group that Burrow knows reads this topic."
@@ -25,23 +25,24 @@ def all_topics() -> Section:
     busiest = Look(
         "Production, the ten busiest topics",
         "Messages a second written, by the log ends.",
-        "cps",
+        MESSAGES_A_SECOND,
         12,
-        8,
+        9,
         links=[TO_TOPIC],
+        step="1m",
     )
     table = Look(
         "Topics",
         "The 50 busiest topics of the cluster. 'Readers' counts groups that have committed on partition 0.",
         "short",
         12,
-        8,
+        9,
     )
     chosen = f"topk(50, {signals.produced(CLUSTER, window='5m')})"
     first = f'burrow_kafka_topic_partition_status{{{CLUSTER}, partition="0"}}'
     cells: list[Cell] = [
         Label("topic", "Topic", None, from_row(TOPICS, "cluster", topic="Topic")),
-        Column("Written", chosen, "cps", 110, decimals=1),
+        Column("Written", chosen, MESSAGES_A_SECOND, 110, decimals=1),
         Column("Partitions", among_topics(f"count by (topic) ({each_partition()})", chosen), "none", 100),
         Column(
             "Readers", among_topics(f"count by (topic) (count by (topic, {READER}) ({first}))", chosen), "none", 100
@@ -52,10 +53,13 @@ def all_topics() -> Section:
         [
             over_time(
                 busiest,
-                Query(signals.worst_now(written, signals.produced(CLUSTER, at=" @ end()"), "topic"), "{{topic}}"),
+                Query(
+                    signals.worst_now(written, signals.produced(CLUSTER, window=signals.TREND, at=" @ end()"), "topic"),
+                    "{{topic}}",
+                ),
                 beside=True,
             ),
-            rows(table, cells, sort_by="Written"),
+            rows(table, cells, sort_by=["Written"]),
         ],
     )
 
@@ -77,7 +81,7 @@ def summary() -> Section:
         "Topic $topic",
         [
             figure(
-                Look("Production", "Messages a second written to the topic.", "cps", 6, 4),
+                Look("Production", "Messages a second written to the topic.", MESSAGES_A_SECOND, 6, 4, step="1m"),
                 Query(signals.produced(TOPIC), "written"),
                 spark=True,
             ),
@@ -94,7 +98,7 @@ def summary() -> Section:
             ),
             figure(
                 Look(
-                    "Worst lag in seconds",
+                    "Worst time lag",
                     "Age of the oldest message that one of the groups has not read.",
                     "s",
                     6,
@@ -128,11 +132,14 @@ def readers() -> Section:
             "none",
             120,
             words=PARTITION_STATUS,
+            filled=True,
         ),
         Label(READER, "Consumer group", None, url),
-        Column("Lag in seconds", seconds, "s", 130, steps=LAG_SECONDS),
+        Column("Time lag", seconds, "s", 130, steps=LAG_SECONDS),
         Column("Lag", lag, "short"),
-        Column("Reads", signals.consumed(TOPIC, READER, "5m"), "cps", decimals=1),
+        Column(
+            "Reads", signals.among(signals.consumed(TOPIC, READER, "5m"), lag, READER), MESSAGES_A_SECOND, decimals=1
+        ),
         Column(
             "Partitions",
             f"count by ({READER}) (max by ({READER}, partition) (burrow_kafka_topic_partition_status{{{TOPIC}}}))",
@@ -142,17 +149,18 @@ def readers() -> Section:
     speed = Look(
         "Production against consumption",
         "Messages a second written to the topic, and read by each group (the ten furthest behind).",
-        "cps",
+        MESSAGES_A_SECOND,
         8,
-        8,
+        10,
         links=[TO_GROUP],
+        step="1m",
     )
     behind = Look(
-        "Lag in seconds per group",
+        "Time lag per group",
         "The ten groups furthest behind at the end of the range.",
         "s",
         8,
-        8,
+        10,
         empty=NO_READER,
         steps=LAG_SECONDS,
         links=[TO_GROUP],
@@ -162,7 +170,7 @@ def readers() -> Section:
         "The ten groups with the most unread messages at the end of the range.",
         "short",
         8,
-        8,
+        10,
         empty=NO_READER,
         links=[TO_GROUP],
     )
@@ -171,7 +179,7 @@ def readers() -> Section:
     return Section(
         "",
         [
-            rows(table, cells, sort_by="Lag in seconds"),
+            rows(table, cells, sort_by=["Time lag"]),
             over_time(
                 speed,
                 Query(signals.produced(TOPIC), "written"),
@@ -212,7 +220,7 @@ def hot() -> Section:
         Column(
             "Written",
             signals.among(signals.produced(CLUSTER, signals.PARTITION, signals.TREND), chosen, signals.PARTITION),
-            "cps",
+            MESSAGES_A_SECOND,
             decimals=1,
         ),
     ]
@@ -220,7 +228,7 @@ def hot() -> Section:
         "Hot partitions",
         [
             bars(share, Query(f"sort_desc(topk(20, {signals.heat(TOPIC)}))", "partition {{partition}}")),
-            rows(table, cells, sort_by="Times the mean"),
+            rows(table, cells, sort_by=["Times the mean"]),
         ],
     )
 

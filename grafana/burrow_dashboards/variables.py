@@ -60,5 +60,5 @@ def topic() -> QueryVariable:
 
 
 def group_filter() -> TextBoxVariable:
-    """Return a field for a regular expression that the names of groups have to match as a whole."""
-    return TextBoxVariable("filter").label("Groups (regular expression)").default_value(".*")
+    """Return a field for a regular expression that some part of a group's name has to match; at first any does."""
+    return TextBoxVariable("filter").label("Groups like").default_value("").current(VariableOption(text="", value=""))
