@@ -228,9 +228,14 @@ def test_levels() -> None:
 
 @by_dashboard
 def test_neighbours(uid: str) -> None:
-    """At the top of each dashboard stand all of them, which take along what is chosen."""
-    (link,) = DASHBOARDS[uid]["links"]
-    assert ("dashboards", ["burrow"], True, True) == tuple(
-        link[each] for each in ("type", "tags", "includeVars", "keepTime")
-    )
-    assert ["burrow"] == DASHBOARDS[uid]["tags"]
+    """At the top of each dashboard stand the others; they keep the time, and take along only what they understand."""
+    links = DASHBOARDS[uid]["links"]
+    found = {re.sub(r"^/d/([\w-]+)\?.*", r"\1", link["url"]) for link in links}
+    assert set(DASHBOARDS) - {uid} == found
+    for link in links:
+        assert (True, False) == (link["keepTime"], link["includeVars"])
+        kept = set(re.findall(r"\$\{(\w+):queryparam\}", link["url"]))
+        assert "datasource" in kept
+        here = {variable["name"]: variable["multi"] for variable in variables(uid)}
+        there = {each["name"] for each in variables(re.sub(r"^/d/([\w-]+)\?.*", r"\1", link["url"]))}
+        assert kept - {"datasource"} <= {name for name, several in here.items() if not several} & there

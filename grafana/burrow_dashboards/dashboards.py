@@ -47,7 +47,9 @@ def dashboard(
     sections: Sequence[Section],
 ) -> str:
     """Return a dashboard as JSON."""
-    made = Dashboard(title).uid(uid).description(description).tags([TAG]).link(neighbours())
+    made = Dashboard(title).uid(uid).description(description).tags([TAG])
+    for link in neighbours(uid):
+        made.link(link)
     made.time("now-1h", "now").refresh("30s").timezone("browser").tooltip(DashboardCursorSync.CROSSHAIR)
     for variable in (data_source(), *variables):
         made.with_variable(variable)

@@ -13,10 +13,29 @@ OVERVIEW, GROUP, TOPICS, BROKERS, MONITORING = (
 )
 
 
-def neighbours() -> DashboardLink:
-    """Return links to the other dashboards, at the top of each."""
-    made = DashboardLink("Burrow").type(DashboardLinkType.DASHBOARDS).tags([TAG])
-    return made.keep_time(keep_time=True).include_vars(include_vars=True)
+TITLES = {
+    OVERVIEW: "Overview",
+    GROUP: "Consumer group",
+    TOPICS: "Topics",
+    BROKERS: "Brokers",
+    MONITORING: "Monitoring itself",
+}
+OF_ONE_CLUSTER = {GROUP, TOPICS}
+"""Where one cluster is chosen: it can be taken along, also to the overview, but not from there, where it may be all."""
+
+
+def neighbours(uid: str) -> list[DashboardLink]:
+    """Return links from a dashboard to the others, for the top of it."""
+    return [neighbour(uid, other) for other in TITLES if other != uid]
+
+
+def neighbour(uid: str, other: str) -> DashboardLink:
+    """Return a link from a dashboard to another one that keeps data source and time, and the cluster if it is one."""
+    kept = ("cluster",) if uid in OF_ONE_CLUSTER and other in {OVERVIEW, *OF_ONE_CLUSTER} else ()
+    url = f"/d/{other}?" + "&".join(f"${{{name}:queryparam}}" for name in (*kept, "datasource"))
+    return (
+        DashboardLink(TITLES[other]).type(DashboardLinkType.LINK).icon("dashboard").url(url).keep_time(keep_time=True)
+    )
 
 
 def from_row(uid: str, *kept: str, **columns: str) -> str:

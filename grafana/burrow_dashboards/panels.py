@@ -58,7 +58,7 @@ class Look:
     unit: str
     width: int
     height: int
-    empty: str = "No data: is the exporter scraped?"
+    empty: str = "No data yet: is the exporter scraped?"
     words: ValueMap | None = None
     steps: Sequence[Step] = ()
     links: Sequence[DashboardLink] = ()

@@ -59,7 +59,8 @@ def last_ok(of: str, by: str, window: str, step: str) -> str:
 
 def not_ok_for(of: str, by: str, window: str, step: str) -> str:
     """Return for how many seconds groups have not been OK; 0 for those that are, nothing beyond ``window``."""
-    return f"(time() - {last_ok(of, by, window, step)}) * ({status(of, by)} > bool 1)"
+    now = status(of, by)
+    return f"((time() - {last_ok(of, by, window, step)}) * ({now} > bool 1)) or (({now} == 1) * 0)"
 
 
 def worst_now(expression: str, at_end: str, by: str = GROUP, count: int = 10) -> str:

@@ -32,7 +32,7 @@ PARTITION_STATUS = words(
 )
 HALTED = words({0: ("running", GREEN), 1: ("HALTED", RED)})
 UP = words({1: ("UP", GREEN), 0: ("DOWN", RED)})
-CATCH_UP = words({0: ("caught up", GREEN), -1: ("lag not shrinking", ORANGE)})
+CATCH_UP = words({0: ("caught up", GREEN), -1: ("lag not shrinking", "text")})
 """What ``signals.catch_up`` says beside a number of seconds."""
 NONE_IS_GOOD: tuple[Step, ...] = ((None, GREEN), (1, RED))
 NONE_IS_BEST: tuple[Step, ...] = ((None, GREEN), (1, ORANGE))
