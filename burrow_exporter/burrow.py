@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
-from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Any, Protocol, TypeVar
@@ -27,6 +26,7 @@ from burrow_exporter.answers import (
 )
 from burrow_exporter.config import TlsConfig
 from burrow_exporter.connection import Connection, TooLargeError, client_context
+from burrow_exporter.credentials import Credentials
 from burrow_exporter.snapshot import NOT_FOUND
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
@@ -61,6 +61,7 @@ class Reason(StrEnum):
     TIMEOUT = "timeout"
     DEADLINE = "deadline"
     NOT_READY = "not_ready"
+    HTTP_2XX = "http_2xx"
     REDIRECT = "redirect"
     HTTP_4XX = "http_4xx"
     HTTP_5XX = "http_5xx"
@@ -114,13 +115,20 @@ class BurrowClient:
     ) -> None:
         self.address = address
         url = urlsplit(address)
-        headers = HEADERS | {"Host": url.netloc} | authorization(credentials)
+        self._credentials = Credentials(*credentials) if credentials else None
+        headers = HEADERS | {"Host": url.netloc}
+        if self._credentials:
+            headers["Authorization"] = self._credentials.header
         self._path = url.path.rstrip("/")
         self._head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         self._context = client_context(address, tls or TlsConfig())
         self._timeout = timeout
         self.observer = observer
         self._idle: list[Connection] = []
+
+    def shown(self, text: str) -> str:
+        """Return words of Burrow's as they may be shown: not where they repeat the credentials."""
+        return self._credentials.shown(text) if self._credentials else text
 
     def close(self) -> None:
         """Close the connections, which belong to the event loop in which they were opened."""
@@ -167,15 +175,15 @@ class BurrowClient:
         except _StatusError as error:
             if error.status != HTTPStatus.NOT_FOUND or not is_lag_answer(error.body):
                 raise
-            status = decode(Endpoint.LAG, path, error.body, LagAnswer).status
+            status = decode(Endpoint.LAG, path, error.body, LagAnswer, self.shown).status
         # Names that HTTP software collapses (`..`), or a proxy that mixes answers up, reach another resource.
         if (status.cluster, status.group) != (cluster, group):
-            detail = f"{path} answers for group {status.group!r} of cluster {status.cluster!r}"
-            raise BurrowError(Endpoint.LAG, Reason.MISMATCH, detail)
+            other = self.shown(f"group {status.group!r} of cluster {status.cluster!r}")
+            raise BurrowError(Endpoint.LAG, Reason.MISMATCH, f"{path} answers for {other}")
         return None if status.status == NOT_FOUND else status
 
     async def _ask(self, endpoint: Endpoint, path: str, shape: type[AnswerT]) -> AnswerT:
-        return decode(endpoint, path, await self._get(endpoint, path), shape)
+        return decode(endpoint, path, await self._get(endpoint, path), shape, self.shown)
 
     async def _get(self, endpoint: Endpoint, path: str) -> bytes:
         self.observer.sent(endpoint)
@@ -185,10 +193,13 @@ class BurrowClient:
         except TooLargeError:
             detail = f"{path} answers more than {MAX_ANSWER_BYTES} bytes"
             raise BurrowError(endpoint, Reason.TOO_LARGE, detail) from None
-        except (OSError, httptools.HttpParserError) as error:
+        except (OSError, UnicodeError, httptools.HttpParserError) as error:
             raise BurrowError(endpoint, transport_reason(error), f"{path}: {describe(error)}") from error
+        if self._credentials and self._credentials.are_in(body):
+            reason = Reason.REFUSED if status == HTTPStatus.OK else status_reason(endpoint, status)
+            raise BurrowError(endpoint, reason, f"{path} answers {status} with the credentials that it was sent")
         if status != HTTPStatus.OK:
-            raise _StatusError(endpoint, path, status, body)
+            raise _StatusError(endpoint, path, status, body, self.shown)
         return body
 
     async def _exchange(self, path: str) -> tuple[int, bytes]:
@@ -212,29 +223,27 @@ class BurrowClient:
         return await Connection.open(self.address, self._context)
 
 
-def authorization(credentials: tuple[str, str] | None) -> dict[str, str]:
-    """Return the header of basic authentication (RFC 7617), none without credentials."""
-    if credentials is None:
-        return {}
-    return {"Authorization": f"Basic {b64encode(':'.join(credentials).encode()).decode()}"}
-
-
 def encode(name: str) -> str:
     """Return a name as one segment of a path."""
     return quote(name, safe="")
 
 
-def decode(endpoint: Endpoint, path: str, body: bytes, shape: type[AnswerT]) -> AnswerT:
-    """Return the answer in ``body``; ``BurrowError`` names the endpoint and the field where it is not of ``shape``."""
+def decode(
+    endpoint: Endpoint, path: str, body: bytes, shape: type[AnswerT], shown: Callable[[str], str] = str
+) -> AnswerT:
+    """Return the answer in ``body``; ``BurrowError`` names the endpoint and the field where it is not of ``shape``.
+
+    ``shown`` makes of Burrow's own words what may be shown of them.
+    """
     try:
         answer: AnswerT = DECODERS[shape].decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
         if refusal := refusal_in(body):
-            raise BurrowError(endpoint, Reason.REFUSED, f"{path} answers: {refusal}") from None
+            raise BurrowError(endpoint, Reason.REFUSED, f"{path} answers: {shown(refusal)}") from None
         reason = Reason.SHAPE if isinstance(error, msgspec.ValidationError) else Reason.NOT_JSON
         raise BurrowError(endpoint, reason, f"{path}: {error}") from None
     if answer.error:
-        raise BurrowError(endpoint, Reason.REFUSED, f"{path} answers: {answer.message}")
+        raise BurrowError(endpoint, Reason.REFUSED, f"{path} answers: {shown(answer.message)}")
     return answer
 
 
@@ -258,8 +267,8 @@ def is_lag_answer(body: bytes) -> bool:
 class _StatusError(BurrowError):
     """An answer other than 200."""
 
-    def __init__(self, endpoint: Endpoint, path: str, status: int, body: bytes) -> None:
-        refusal = refusal_in(body)
+    def __init__(self, endpoint: Endpoint, path: str, status: int, body: bytes, shown: Callable[[str], str]) -> None:
+        refusal = shown(refusal_in(body))
         super().__init__(endpoint, status_reason(endpoint, status), f"{path} answers {status} {refusal}".rstrip())
         self.status = status
         self.body = body
@@ -271,7 +280,9 @@ def status_reason(endpoint: Endpoint, status: int) -> Reason:
         return Reason.NOT_READY
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return Reason.HTTP_5XX
-    return Reason.HTTP_4XX if status >= HTTPStatus.BAD_REQUEST else Reason.REDIRECT
+    if status >= HTTPStatus.BAD_REQUEST:
+        return Reason.HTTP_4XX
+    return Reason.REDIRECT if status >= HTTPStatus.MULTIPLE_CHOICES else Reason.HTTP_2XX
 
 
 def transport_reason(error: Exception) -> Reason:

@@ -78,6 +78,9 @@ class _Answer:
         """Take what has come."""
         try:
             self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            message = "goes over to another protocol"
+            raise ConnectionError(message) from None
         except httptools.HttpParserError:
             # After the end it is no longer this answer that is wrong.
             if not self.is_whole:
@@ -140,7 +143,7 @@ class _DaemonThreads(ThreadPoolExecutor):
             if future.set_running_or_notify_cancel():
                 try:
                     future.set_result(fn(*args, **kwargs))
-                except OSError as error:
+                except Exception as error:  # noqa: BLE001  whoever waits has to know
                     future.set_exception(error)
 
         threading.Thread(target=run, name="look-up", daemon=True).start()

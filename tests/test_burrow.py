@@ -322,6 +322,10 @@ def test_starting_is_not_tried_again() -> None:
         then_close(chunked(CLUSTERS[:9], end=False)),
         then_close(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"),
         then_close(b"SSH-2.0-OpenSSH_9.2\r\n\r\n"),
+        then_close(b"HTTP/1.1 200 OK\r\nContent-Le"),
+        then_close(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n"),
+        then_hang(b"HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"),
+        then_hang(b"HTTP/1.1 101 Switching\r\n\r\n"),
         then_hang(b"HTTP/1.1 200 OK\r\nX: " + b"y" * 400_000),
         then_close(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n{}"),
     ],
@@ -334,6 +338,10 @@ def test_starting_is_not_tried_again() -> None:
         "closed between chunks",
         "no size of a chunk",
         "no HTTP",
+        "closed in a line of the head",
+        "closed in the head",
+        "another protocol",
+        "another protocol unnamed",
         "too long a header",
         "two lengths",
     ],
@@ -356,6 +364,13 @@ def test_refused() -> None:
 def test_unknown_host() -> None:
     """A host that is not known is a failure of the connection."""
     assert Asking("http://no-such-host.invalid:8000").refusal().reason is Reason.CONNECTION
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
+def test_host_that_cannot_be_looked_up() -> None:
+    """A look-up that fails in a way of its own is a failure of the connection at once, not a time-out."""
+    error = Asking("http://a..b:8000", timeout=30).refusal()
+    assert (Reason.CONNECTION, True) == (error.reason, "idna" in error.detail)
 
 
 HANGING = {
@@ -416,6 +431,9 @@ def test_after_a_time_out() -> None:
         (Reason.HTTP_4XX, 401),
         (Reason.HTTP_4XX, 404),
         (Reason.HTTP_4XX, 429),
+        (Reason.HTTP_2XX, 201),
+        (Reason.HTTP_2XX, 204),
+        (Reason.HTTP_2XX, 206),
         (Reason.REDIRECT, 301),
         (Reason.REDIRECT, 302),
         (Reason.REDIRECT, 307),
