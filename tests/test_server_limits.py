@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
+import re
 import socket
 import statistics
 import threading
@@ -391,6 +392,34 @@ def test_garbage_after_the_head(content: LargeContent, sockets: ExitStack, caplo
         assert eventually(lambda: content.ended == 1)
         assert eventually(lambda: not server._uvicorn.server_state.connections)
     assert [] == caplog.records
+
+
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("request_head", [REQUEST, HEAD + b"Accept-Encoding: gzip\r\n\r\n", READY])
+def test_half_closed_after_requests(content: LargeContent, sockets: ExitStack, request_head: bytes, count: int) -> None:
+    """A client that closes its half after its requests has each answered whole, and its connection closed then."""
+    content.chunks = 40
+    with serving(content) as server:
+        client = dial(server, sockets, request_head * count)
+        client.shutdown(socket.SHUT_WR)
+        received = read_to_end(client)
+
+        assert count == received.count(b"HTTP/1.1 200 OK\r\n")
+        answer = received[: len(received) // count]
+        head, _, body = answer.partition(b"\r\n\r\n")
+        assert re.search(rb"content-length: (\d+)", head)[1] == b"%d" % len(body)
+        assert eventually(lambda: not server._uvicorn.server_state.connections)
+
+
+def test_half_closed_without_reading(content: LargeContent, sockets: ExitStack) -> None:
+    """A client that closes its half and takes nothing is given up like any other."""
+    with serving(content, limits=Limits(unread_seconds=0.3)) as server:
+        client = dial(server, sockets, REQUEST, receive_buffer=4096)
+        client.shutdown(socket.SHUT_WR)
+
+        assert eventually(lambda: content.ended == 1)
+        assert eventually(lambda: not server._uvicorn.server_state.connections)
+        assert content.produced < content.chunks * CHUNK
 
 
 def test_half_closed_connection(content: LargeContent, sockets: ExitStack) -> None:
