@@ -49,6 +49,7 @@ class Expression(click.ParamType[str]):
 class Flag(click.Option):
     """A flag such as ``--poll.interval`` with its twin ``BURROW_EXPORTER_POLL_INTERVAL``.
 
+    One without a value has an opposite, such as ``--no-metrics.partition-info``, to turn off what the twin turns on.
     ``key`` is the path of its value in the configuration, by default the flag's own words; empty for what is not in it.
     """
 
@@ -60,7 +61,14 @@ class Flag(click.Option):
         self.key = words if key is None else key
         self.twin = PREFIX + self.parameter.upper()
         text = text or describe(self.key) + " Repeatable." * attributes.get("multiple", False)
-        super().__init__([flag, self.parameter], help=text, envvar=self.twin, **attributes)
+        self.opposite = flag.replace("--", "--no-", 1) if attributes.get("is_flag") else ""
+        declared = f"{flag}/{self.opposite}" if self.opposite else flag
+        super().__init__([declared, self.parameter], help=text, envvar=self.twin, **attributes)
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """Return how the flag is written, and what it is for; one without a value as Prometheus' own help has it."""
+        record = super().get_help_record(ctx)
+        return (self.flag.replace("--", "--[no-]", 1), record[1]) if record and self.opposite else record
 
     def resolve_envvar_value(self, ctx: click.Context) -> str | None:
         """Return the twin's value; an empty one counts where a flag may be empty, as it does on the command line."""
