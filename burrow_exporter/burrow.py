@@ -102,7 +102,8 @@ class BurrowClient:
     """Asks one Burrow, over as many connections as there are requests at once; ``close`` ends them.
 
     ``timeout`` is in seconds, for one request as a whole. Every method but that is one attempt, of which ``observer``
-    hears, and raises ``BurrowError``. ``credentials`` are user name and password.
+    hears, and raises ``BurrowError``. ``credentials`` are user name and password. No proxy is used but that of
+    ``proxy_url``.
     """
 
     def __init__(
@@ -112,16 +113,19 @@ class BurrowClient:
         observer: Observer,
         credentials: tuple[str, str] | None = None,
         tls: TlsConfig | None = None,
+        proxy_url: str = "",
     ) -> None:
         self.address = address
+        self._proxy_url = proxy_url
         url = urlsplit(address)
         self._credentials = Credentials(*credentials) if credentials else None
         headers = HEADERS | {"Host": url.netloc}
         if self._credentials:
             headers["Authorization"] = self._credentials.header
-        self._path = url.path.rstrip("/")
-        self._head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         self._context = client_context(address, tls or TlsConfig())
+        # A proxy is told the whole URL, but for TLS, which goes through it.
+        self._prefix = address.rstrip("/") if proxy_url and not self._context else url.path.rstrip("/")
+        self._head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         self._timeout = timeout
         self.observer = observer
         self._idle: list[Connection] = []
@@ -206,7 +210,7 @@ class BurrowClient:
         """Return status and body of one GET, over a connection that is free, else over a new one."""
         connection = await self._connection()
         try:
-            request = f"GET {self._path}{path} HTTP/1.1\r\n{self._head}\r\n".encode()
+            request = f"GET {self._prefix}{path} HTTP/1.1\r\n{self._head}\r\n".encode()
             answer = await connection.exchange(request, MAX_ANSWER_BYTES)
         except BaseException:
             connection.close()
@@ -220,7 +224,7 @@ class BurrowClient:
             if connection.is_reusable():
                 return connection
             connection.close()
-        return await Connection.open(self.address, self._context)
+        return await Connection.open(self.address, self._context, self._proxy_url)
 
 
 def encode(name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import ssl
 from collections.abc import Callable, Mapping
+from urllib.parse import urlsplit
 
 from burrow_exporter.families import FAMILIES
 from burrow_exporter.values import NamedFile
@@ -49,6 +50,14 @@ def check_address(key: str, address: str) -> None:
     match = ADDRESS.fullmatch(address)
     usable = match and 0 < int(match["port"] or 1) <= LARGEST_PORT and is_host(match["host"])
     require(key, usable, "must be an address such as http://burrow:8000")
+
+
+def check_proxy(key: str, address: str) -> None:
+    """Raise ``ConfigError`` unless ``address`` is a proxy's, free of credentials, and asked without TLS."""
+    check_address(key, address)
+    require(
+        key, address.startswith("http:") and not urlsplit(address).path.strip("/"), "must be like http://proxy:3128"
+    )
 
 
 def is_host(name: str) -> bool:

@@ -131,7 +131,7 @@ def demo(config: Config, load: Load, size: dict[str, Any]) -> int:
 
 def on_simulated(config: Config, burrow: SimulatedBurrow) -> Config:
     """Return the configuration with the simulated Burrow in place of those in it."""
-    return replace(config, burrows=(replace(config.burrows[0], addresses=(burrow.address,)),))
+    return replace(config, burrows=(replace(config.burrows[0], addresses=(burrow.address,), proxy_url=""),))
 
 
 def once(config: Config) -> int:

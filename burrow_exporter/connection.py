@@ -1,8 +1,12 @@
-"""A connection to Burrow: asyncio's streams and httptools, the parser of uvicorn and Node.js. No proxy, no redirect."""
+"""A connection to Burrow: asyncio's streams and httptools, the parser of uvicorn and Node.js.
+
+No redirect is followed, and no proxy used but one that is named: nothing of the environment counts.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 import threading
 from collections.abc import Callable
@@ -17,6 +21,7 @@ from burrow_exporter.config import TlsConfig
 T = TypeVar("T")
 READ_BYTES = 256 * 1024
 MAX_HEAD_BYTES = 64 * 1024
+TUNNEL_ANSWER = re.compile(rb"HTTP/1\.[01] (\d{3})[ \r]")
 
 
 class TooLargeError(Exception):
@@ -32,11 +37,24 @@ class Connection:
         self._reusable = True
 
     @classmethod
-    async def open(cls, address: str, context: ssl.SSLContext | None) -> Connection:
-        """Connect to the host of ``address``; ``context`` is what ``client_context`` made for it."""
-        url = urlsplit(address)
-        port = url.port or (443 if context else 80)
-        return cls(*await asyncio.open_connection(url.hostname, port, ssl=context, limit=READ_BYTES))
+    async def open(cls, address: str, context: ssl.SSLContext | None, proxy_url: str = "") -> Connection:
+        """Connect to the host of ``address``; ``context`` is what ``client_context`` made for it.
+
+        Through a proxy where one is named: a tunnel for TLS, else it is sent requests with the whole URL.
+        """
+        url, proxy = urlsplit(address), urlsplit(proxy_url)
+        host, port = url.hostname or "", url.port or (443 if context else 80)
+        if not proxy_url:
+            return cls(*await asyncio.open_connection(host, port, ssl=context, limit=READ_BYTES))
+        reader, writer = await asyncio.open_connection(proxy.hostname, proxy.port or 80, limit=READ_BYTES)
+        if context:
+            try:
+                await open_tunnel(reader, writer, f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+                await writer.start_tls(context, server_hostname=host)
+            except BaseException:
+                writer.transport.abort()
+                raise
+        return cls(reader, writer)
 
     def is_reusable(self) -> bool:
         """Tell whether another request can go over it."""
@@ -60,6 +78,18 @@ class Connection:
     def close(self) -> None:
         """Close it at once, whatever is under way."""
         self._writer.transport.abort()
+
+
+async def open_tunnel(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, target: str) -> None:
+    """Have a proxy pass on what is sent from now on; ``ConnectionError`` where it does not."""
+    writer.write(f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n".encode())
+    try:
+        answer = await reader.readuntil(b"\r\n\r\n")
+    except (asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+        answer = b""
+    if not (status := TUNNEL_ANSWER.match(answer)) or status[1] != b"200":
+        message = f"the proxy answers {status[1].decode()}" if status else "the proxy answers otherwise than in HTTP"
+        raise ConnectionError(message)
 
 
 class _Answer:

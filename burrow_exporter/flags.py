@@ -108,6 +108,7 @@ FLAGS = (
     burrow_flag("tls.cert-file", metavar="FILE", show_default="none"),
     burrow_flag("tls.key-file", metavar="FILE", show_default="none"),
     burrow_flag("tls.insecure-skip-verify", is_flag=True),
+    burrow_flag("proxy-url", metavar="URL", show_default="none"),
     burrow_flag("timeout", type=Duration(), default="10s", show_default=True),
     burrow_flag("concurrency", type=click.IntRange(1, 256), default=4, show_default=True),
     burrow_flag("catch-up-lag", type=click.IntRange(0), default=1000, show_default=True),

@@ -55,8 +55,10 @@ off what the environment or the file turns on. Repeatable flags are separated by
 Durations are written as in Prometheus (`15s`, `1m30s`). The exit code is 0 when all is fine, 1 when it could not run,
 and 2 when the configuration is wrong, with one line that says what.
 
-No proxy is ever used, whatever `http_proxy` and the like say: Burrow is a neighbour, and its answers are not a proxy's
-business. Neither is `.netrc` read.
+No proxy is used unless `--burrow.proxy-url` or `burrows[].proxy_url` names one, whatever `http_proxy` and the like say:
+Burrow is a neighbour, and its answers are not a proxy's business. Neither is `.netrc` read. A proxy is one of HTTP,
+asked without TLS and without credentials; for a Burrow with TLS it is asked for a tunnel (`CONNECT`), so that it can
+neither read nor change what passes.
 
 ## Flags
 
