@@ -22,6 +22,7 @@ from burrow_exporter import auth, security
 from burrow_exporter.auth import KNOWN_WRONG, WAITING, WAITING_OF_CLIENT, Bucket, BusyError, Memory, Passwords
 from secured import Web, basic, bcrypt_hash, connection_to, fetch
 from test_server import FixedContent, Reply, exchange
+from test_server_limits import eventually
 
 Check = Callable[[bytes, bytes], bool]
 WRONG = (401, 'Basic realm="burrow_exporter", charset="UTF-8"', b"Unauthorized.\n")
@@ -221,6 +222,7 @@ def test_flood_does_not_block(web: Web, counting: Counting) -> None:
         for _ in range(50):
             assert 200 == fetch(server, Authorization=basic("alice", "right")).status
         assert time.monotonic() - begin < 2
+        assert eventually(lambda: 10 - WAITING_OF_CLIENT == sum(each.done() for each in flood))
         counting.go_on.set()
         statuses = sorted(each.result().status for each in flood)
 

@@ -29,6 +29,8 @@ REQUEST = HEAD + b"\r\n"
 READY = b"GET /-/ready HTTP/1.1\r\nHost: x\r\n\r\n"
 MEGABYTE = 1_000_000
 CHUNK = 64 * 1024
+PATIENCE = 5.0
+"""How many seconds late a machine that is busy may be; well below the limits that hold by default."""
 
 
 @dataclass
@@ -117,14 +119,14 @@ def is_closed(client: socket.socket) -> bool:
         return True
 
 
-def seconds_until_closed(client: socket.socket) -> float:
-    """Measure how long the server keeps a silent client's connection."""
-    begin = time.monotonic()
+def seconds_until_closed(client: socket.socket, begun: float | None = None) -> float:
+    """Measure how long the server keeps a silent client's connection, by default from now on."""
+    begun = time.monotonic() if begun is None else begun
     read_to_end(client)
-    return time.monotonic() - begin
+    return time.monotonic() - begun
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 2) -> bool:
+def eventually(condition: Callable[[], bool], seconds: float = PATIENCE) -> bool:
     """Wait for a condition, and tell whether it came."""
     deadline = time.monotonic() + seconds
     while not condition() and time.monotonic() < deadline:
@@ -141,20 +143,21 @@ def resident_bytes() -> int:
 def test_unfinished_request_ends(content: LargeContent, sockets: ExitStack, sent: bytes) -> None:
     """A connection that never brings a whole request is dropped after head_seconds."""
     with serving(content, limits=Limits(head_seconds=0.3)) as server:
-        assert 0.2 < seconds_until_closed(dial(server, sockets, sent)) < 1
+        begun = time.monotonic()
+        assert 0.3 <= seconds_until_closed(dial(server, sockets, sent), begun) < PATIENCE
 
 
 def test_dripping_request_ends(content: LargeContent, sockets: ExitStack) -> None:
     """A request's time counts from its beginning: bytes that drip in do not prolong it."""
     with serving(content, limits=Limits(head_seconds=0.3)) as server:
-        client = dial(server, sockets)
         begin = time.monotonic()
+        client = dial(server, sockets)
         with suppress(ConnectionError):
-            for byte in HEAD * 10:
+            for byte in HEAD * 20:
                 client.sendall(bytes((byte,)))
                 time.sleep(0.02)
 
-        assert 0.2 < time.monotonic() - begin < 1
+        assert 0.3 <= time.monotonic() - begin < PATIENCE
 
 
 def test_unfinished_second_request_ends(content: LargeContent, sockets: ExitStack) -> None:
@@ -162,15 +165,17 @@ def test_unfinished_second_request_ends(content: LargeContent, sockets: ExitStac
     with serving(content, limits=Limits(head_seconds=0.3)) as server:
         client = idle(server, sockets)
         time.sleep(0.5)
+        begun = time.monotonic()
         client.sendall(HEAD)
 
-        assert 0.2 < seconds_until_closed(client) < 1
+        assert 0.3 <= seconds_until_closed(client, begun) < PATIENCE
 
 
 def test_idle_connection_ends(content: LargeContent, sockets: ExitStack) -> None:
     """An idle connection outlasts head_seconds, and is closed after idle_seconds."""
     with serving(content, limits=Limits(head_seconds=0.2, idle_seconds=1)) as server:
-        assert 0.8 < seconds_until_closed(idle(server, sockets)) < 1.5
+        begun = time.monotonic()
+        assert 1 <= seconds_until_closed(idle(server, sockets), begun) < 1 + PATIENCE
 
 
 @pytest.mark.parametrize("connection", [b"", b"Connection: close\r\n"])
@@ -178,12 +183,13 @@ def test_idle_connection_ends(content: LargeContent, sockets: ExitStack) -> None
 def test_unread_answer_ends(content: LargeContent, sockets: ExitStack, encoding: bytes, connection: bytes) -> None:
     """An answer of which nothing is taken is given up after unread_seconds, and nothing of it is kept."""
     with serving(content, limits=Limits(unread_seconds=0.3)) as server, capture_logs() as logs:
+        begun = time.monotonic()
         client = dial(server, sockets, HEAD + encoding + connection + b"\r\n", receive_buffer=4096)
-        assert eventually(lambda: bool(content.asked))
-        time.sleep(0.2)
-        assert [] == logs
+        assert eventually(lambda: bool(logs))
+        # Whatever else this machine does: a look before that time could itself come too late.
+        assert time.monotonic() - begun >= 0.3
 
-        assert eventually(lambda: not server._uvicorn.server_state.connections, 1)
+        assert eventually(lambda: not server._uvicorn.server_state.connections)
         assert ["debug"] == [log["log_level"] for log in logs]
         assert (0 if encoding else 1) == content.ended
         assert len(read_to_end(client)) < MEGABYTE
@@ -196,7 +202,10 @@ def test_any_application(content: LargeContent, sockets: ExitStack, pieces: int)
     def is_unsent() -> bool:
         return any(each.transport.get_write_buffer_size() for each in server._uvicorn.server_state.connections)
 
-    async def application(_scope: Scope, _receive: Receive, send: Send) -> None:
+    called: list[str] = []
+
+    async def application(scope: Scope, _receive: Receive, send: Send) -> None:
+        called.append(scope["path"])
         await send({"type": "http.response.start", "status": 200, "headers": []})
         for _ in range(pieces):
             if not is_unsent():
@@ -208,11 +217,12 @@ def test_any_application(content: LargeContent, sockets: ExitStack, pieces: int)
         server = Server(content, sock, "/metrics", Limits(unread_seconds=0.3))
         server._uvicorn.config.app = application
         server.start()
+        begun = time.monotonic()
         client = dial(server, sockets, REQUEST, receive_buffer=4096)
-        time.sleep(0.2)
-        assert 1 == len(server._uvicorn.server_state.connections)
+        assert eventually(lambda: bool(called))
 
-        assert eventually(lambda: not server._uvicorn.server_state.connections, 0.5)
+        assert eventually(lambda: not server._uvicorn.server_state.connections)
+        assert time.monotonic() - begun >= 0.3
         assert len(read_to_end(client)) < MEGABYTE
         server.stop()
 
@@ -220,14 +230,14 @@ def test_any_application(content: LargeContent, sockets: ExitStack, pieces: int)
 def test_slow_but_steady_reader(content: LargeContent, sockets: ExitStack) -> None:
     """A client that reads slowly gets its whole answer, however long it takes altogether."""
     content.chunks = 20
-    with serving(content, limits=Limits(unread_seconds=0.4, head_seconds=0.2)) as server:
+    with serving(content, limits=Limits(unread_seconds=1, head_seconds=0.2)) as server:
         client = dial(server, sockets, REQUEST, receive_buffer=CHUNK)
         begin, received = time.monotonic(), 0
         while received < 20 * CHUNK:
             received += len(client.recv(CHUNK))
-            time.sleep(0.03)
+            time.sleep(0.06)
 
-        assert 0.5 < time.monotonic() - begin
+        assert 1 < time.monotonic() - begin
         assert 1 == content.ended
 
 
