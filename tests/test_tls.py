@@ -191,6 +191,7 @@ def test_curve(web: Web, curve: str, name: str) -> None:
     [
         ("web.yml: tls_server_config.cert_file: cannot read ", {"cert_file": "missing.pem"}),
         ("web.yml: tls_server_config.key_file: cannot read ", {"key_file": "."}),
+        ("web.yml: tls_server_config.cert_file: cannot read ", {"cert_file": "cert\0.pem"}),
         ("web.yml: tls_server_config.cert_file: there is no certificate in PEM", {"cert_file": "key.pem"}),
         ("web.yml: tls_server_config.key_file: there is no private key in PEM", {"key_file": "cert.pem"}),
         ("web.yml: tls_server_config: the key is not the certificate's", {"key_file": "", "key": pem("other")[1]}),
@@ -350,6 +351,22 @@ def test_changed_client_ca(web: Web) -> None:
         assert 200 == fetch(server, context=newer).status
         with socket.create_connection(("127.0.0.1", port_of(server)), 5) as plain, pytest.raises(REFUSED):
             former.wrap_socket(plain, server_hostname="127.0.0.1", session=session)
+
+
+@pytest.mark.usefixtures("_at_once")
+@pytest.mark.parametrize("name", ["missing.pem", "cert\0.pem", "cert\ud800.pem", "x" * 5000])
+def test_change_to_a_file_that_cannot_be(web: Web, name: str) -> None:
+    """A change to a file that there is not, or cannot be, leaves all as it was, however often it is looked for."""
+    with web.serving() as server, capture_logs() as logs:
+        web.tls["cert_file"] = name
+        web.write()
+        for _ in range(3):
+            assert 200 == fetch(server, context=client_context()).status
+        web.certify()
+        web.write()
+        assert 200 == fetch(server, context=client_context()).status
+    levels = [line["log_level"] for line in logs if line["log_level"] != "debug"]
+    assert ["error", "info"] == levels, logs
 
 
 @pytest.mark.usefixtures("_at_once")
