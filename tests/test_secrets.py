@@ -164,6 +164,7 @@ ECHOES: dict[str, tuple[str, dict[str, Recorded | Step]]] = {
     "in a failure": ("http_5xx", {"/burrow/admin/ready": told(f"cannot bear {BARE}", 500)}),
     "with 200": ("refused", {"/v3/kafka": told(SENT, 200)}),
     "with 200, the password": ("refused", {"/v3/kafka": told(MIXED, 200)}),
+    "with 200 and a list, the password": ("refused", {"/v3/kafka": answer(error=True, message=MIXED, clusters=[])}),
     "as no JSON": ("refused", {"/v3/kafka": Recorded(200, "text/plain", f"{SENT}\n")}),
     "as a cluster": ("refused", {"/v3/kafka": answer(clusters=["c", SENT])}),
     "as a group": ("refused", {"/v3/kafka/c/consumer": answer(consumers=["g", BARE])}),

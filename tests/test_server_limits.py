@@ -298,11 +298,14 @@ def test_full_of_answers(content: LargeContent, sockets: ExitStack) -> None:
 def test_flood_of_connections(content: LargeContent, sockets: ExitStack) -> None:
     """However many connect at once, no more than the bound are held, and the server answers."""
     with serving(content, limits=Limits(connections=50)) as server:
-        begin = time.monotonic()
+        seconds = []
         for _ in range(400):
+            begin = time.monotonic()
             dial(server, sockets)
+            seconds.append(time.monotonic() - begin)
         assert 200 == ask(server, "/-/ready").status
-        assert time.monotonic() - begin < 1
+        # One that the kernel turns away tries again after a second.
+        assert max(seconds) < 0.9
 
         assert eventually(lambda: len(server._uvicorn.server_state.connections) <= 50)
 
@@ -619,8 +622,8 @@ class Attack:
 
 
 def attack(port: int, attacking: threading.Event, end: threading.Event) -> None:
-    """Run an attack, as the main function of a process; attackers do not compute on the exporter's machine."""
-    os.nice(10)
+    """Run an attack, as the main function of a process; it does not share the priority of what it attacks."""
+    os.setpriority(os.PRIO_PROCESS, 0, 0)
     Attack(port).run(attacking, end)
 
 
@@ -638,6 +641,9 @@ def test_scrapes_under_attack(content: LargeContent) -> None:
 def scrapes_under_attack(content: LargeContent) -> list[float]:
     """Scrape a server for three seconds while it is attacked; return the seconds that each scrape took."""
     before = content.ended, len(content.asked)
+    # The machine is to be the exporter's, whatever else runs on it; the server's thread inherits this.
+    with suppress(PermissionError):
+        os.setpriority(os.PRIO_PROCESS, 0, -15)
     processes = multiprocessing.get_context("spawn")
     attacking, end = processes.Event(), processes.Event()
     seconds = []
@@ -650,19 +656,23 @@ def scrapes_under_attack(content: LargeContent) -> list[float]:
     with serving(content) as server, closing(connect(server)) as kept:
         attacker = processes.Process(target=attack, args=(port_of(server), attacking, end))
         attacker.start()
-        assert attacking.wait(10)
+        assert attacking.wait(30)
         until = time.monotonic() + 3
         while time.monotonic() < until:
             scrape(lambda: exchange(kept, "/metrics", Accept_Encoding="gzip"))
             scrape(lambda: ask(server, "/metrics", Accept_Encoding="gzip"))
             time.sleep(0.05)
         end.set()
-        attacker.join(10)
+        attacker.join(30)
 
+    with suppress(PermissionError):
+        os.setpriority(os.PRIO_PROCESS, 0, 0)
     assert 0 == attacker.exitcode
+    others = len(content.asked) - before[1] - len(seconds)
     logging.getLogger(__name__).info(
-        "%d scrapes: median %.3f s, max %.3f s", len(seconds), statistics.median(seconds), max(seconds)
+        "%d scrapes: median %.3f s, max %.3f s; pages asked for by others: %d",
+        *(len(seconds), statistics.median(seconds), max(seconds), others),
     )
     assert content.ended - before[0] > 5
-    assert len(content.asked) - before[1] > 2 * len(seconds)
+    assert others > max(55, len(seconds))
     return seconds
