@@ -96,7 +96,7 @@ def test_right_password(web: Web, path: str, name: str, password: str) -> None:
         basic("alice", "right\0"),
         basic("Zoë", "right"),
         "Basic " + b64encode(b"\xff\xfe:right").decode(),
-        basic("alice", bcrypt_hash("right")),
+        pytest.param(basic("alice", bcrypt_hash("right")), id="the hash"),
         basic("alice", "x" * 1000),
     ],
 )
