@@ -11,7 +11,6 @@ from http import HTTPStatus
 from typing import Any, Protocol, TypeVar
 from urllib.parse import quote, urlsplit
 
-import httptools
 import msgspec
 
 from burrow_exporter import __version__
@@ -197,7 +196,8 @@ class BurrowClient:
         except TooLargeError:
             detail = f"{path} answers more than {MAX_ANSWER_BYTES} bytes"
             raise BurrowError(endpoint, Reason.TOO_LARGE, detail) from None
-        except (OSError, UnicodeError, httptools.HttpParserError) as error:
+        # A name that cannot be looked up is a UnicodeError.
+        except (OSError, UnicodeError) as error:
             raise BurrowError(endpoint, transport_reason(error), f"{path}: {describe(error)}") from error
         if self._credentials and self._credentials.are_in(body):
             reason = Reason.REFUSED if status == HTTPStatus.OK else status_reason(endpoint, status)

@@ -57,13 +57,14 @@ class Connection:
         return cls(reader, writer)
 
     def is_reusable(self) -> bool:
-        """Tell whether another request can go over it."""
-        return self._reusable and not self._reader.at_eof()
+        """Tell whether another request can go over it; what has come unasked would be taken for its answer."""
+        has_come = bool(vars(self._reader)["_buffer"])  # asyncio says it in no other way
+        return self._reusable and not has_come and not self._reader.at_eof()
 
     async def exchange(self, request: bytes, most: int) -> tuple[int, bytes]:
         """Send a request, and return status and body of the answer.
 
-        ``OSError`` or ``httptools.HttpParserError`` where that is none, ``TooLargeError`` for more than ``most`` bytes.
+        ``OSError`` where that is none, ``TooLargeError`` for more than ``most`` bytes.
         """
         answer = _Answer(most)
         self._writer.write(request)
@@ -108,13 +109,12 @@ class _Answer:
         """Take what has come."""
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            message = "goes over to another protocol"
-            raise ConnectionError(message) from None
-        except httptools.HttpParserError:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             # After the end it is no longer this answer that is wrong.
             if not self.is_whole:
-                raise
+                upgrades = isinstance(error, httptools.HttpParserUpgrade)
+                message = "goes over to another protocol" if upgrades else str(error)
+                raise ConnectionError(message) from None
             self.keeps_alive = False
         if not self._in_body and not self.is_whole:
             self._head_left -= len(data)
@@ -135,8 +135,9 @@ class _Answer:
         self.keeps_alive = False
 
     def on_status(self, _: bytes) -> None:
-        """Note the status."""
-        self.status = self._parser.get_status_code()
+        """Note the status, unless it is that of an answer that nobody asked for."""
+        if not self.is_whole:
+            self.status = self._parser.get_status_code()
 
     def on_header(self, name: bytes, _: bytes) -> None:
         """Note a header that tells where the body ends."""
@@ -147,7 +148,9 @@ class _Answer:
         self._in_body = self._parser.get_status_code() >= 200  # noqa: PLR2004
 
     def on_body(self, piece: bytes) -> None:
-        """Take a piece of the body, as long as it is not too much."""
+        """Take a piece of the body, as long as it is not too much, nor another answer's."""
+        if self.is_whole:
+            return
         self._left -= len(piece)
         if self._left >= 0:
             self.pieces.append(piece)

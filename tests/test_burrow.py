@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import socket
 import ssl
 import time
 from collections import Counter
@@ -202,6 +203,43 @@ def test_as_many_connections_as_requests_at_once() -> None:
         assert [NAMES] * 4 == asking.at_once(4)
         assert [NAMES] * 8 == asking.at_once(4) + asking.at_once(4)
         assert (4, 12) == (len(server.connections), len(server.heads))
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        b"garbage",
+        b"HTTP/1.1 101 Go on\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n",
+        head(5, 500) + b"other",
+        head(5) + b"other",
+        head(1_000_000) + b" " * 100_000,
+    ],
+    ids=["garbage", "another protocol", "another answer", "more of the same", "much more"],
+)
+def test_more_than_was_asked_for(more: bytes) -> None:
+    """What comes after the answer costs the connection, not the answer."""
+    with FaultServer(in_turn(send(head(len(CLUSTERS)) + CLUSTERS + more), reply(CLUSTERS))) as server:
+        asking = Asking(server.address)
+        assert [NAMES, NAMES] == [asking.clusters(), asking.clusters()]
+        assert 2 == len(server.connections)
+
+
+def test_an_answer_that_comes_unasked() -> None:
+    """What comes between two requests is not the answer to the second."""
+
+    def twice(connection: socket.socket) -> bool:
+        connection.sendall(head(len(CLUSTERS)) + CLUSTERS)
+        time.sleep(0.05)
+        other = good(clusters=["other"])
+        connection.sendall(head(len(other)) + other)
+        return True
+
+    with FaultServer(in_turn(twice, reply(CLUSTERS))) as server:
+        asking = Asking(server.address)
+        assert NAMES == asking.clusters()
+        asking.loop.run(asyncio.sleep(0.3))
+        assert NAMES == asking.clusters()
+        assert 2 == len(server.connections)
 
 
 def test_a_connection_closed_when_idle() -> None:
