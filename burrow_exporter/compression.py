@@ -18,8 +18,7 @@ from functools import lru_cache
 from isal import isal_zlib
 
 LEVEL = 1
-CHUNK_BYTES = 64 * 1024
-SLICE_BYTES = 4 * 1024
+SLICES = 16
 RAW_DEFLATE = -isal_zlib.MAX_WBITS
 GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 EMPTY_FINAL_BLOCK = b"\x03\x00"
@@ -35,16 +34,17 @@ class Piece:
     crc: int
     length: int
 
-    def plain(self) -> Iterator[bytes]:
-        """Yield the plain bytes in chunks of at most 64 KiB."""
+    def plain(self, size: int = 64 * 1024) -> Iterator[bytes]:
+        """Yield the plain bytes in pieces of at most ``size``, of 16 bytes or more."""
         decompressor = isal_zlib.decompressobj(RAW_DEFLATE)
         # Small slices: what a call leaves unconsumed is copied, each time (half the CPU of a plain page).
-        for start in range(0, len(self.deflated), SLICE_BYTES):
-            rest = self.deflated[start : start + SLICE_BYTES]
+        for start in range(0, len(self.deflated), size // SLICES):
+            rest = self.deflated[start : start + size // SLICES]
             while rest:
-                yield decompressor.decompress(rest, CHUNK_BYTES)
+                yield decompressor.decompress(rest, size)
                 rest = decompressor.unconsumed_tail
-        yield decompressor.flush()
+        while piece := decompressor.decompress(b"", size):
+            yield piece
 
 
 class PieceWriter:
