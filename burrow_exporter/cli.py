@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from burrow_exporter import __version__, log
 from burrow_exporter.checks import ConfigError
 from burrow_exporter.config import Config
-from burrow_exporter.connections import bind
+from burrow_exporter.connections import SMALLEST_PIECE, bind
 from burrow_exporter.demo import SimulatedBurrow
 from burrow_exporter.exporter import Exporter
 from burrow_exporter.flags import FLAGS, Flag
@@ -140,7 +140,7 @@ def once(config: Config) -> int:
     polls = exporter.poll_once()
     if not all(poll.good for poll in polls):
         return COULD_NOT_RUN
-    for chunk in exporter.metrics(openmetrics=False, gzip=False).chunks:
+    for chunk in exporter.metrics(openmetrics=False, gzip=False).pieces(SMALLEST_PIECE):
         sys.stdout.buffer.write(chunk)
     sys.stdout.flush()
     return FINE

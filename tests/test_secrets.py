@@ -167,6 +167,8 @@ ECHOES: dict[str, tuple[str, dict[str, Recorded | Step]]] = {
     "with 200": ("refused", {"/v3/kafka": told(SENT, 200)}),
     "with 200, the password": ("refused", {"/v3/kafka": told(MIXED, 200)}),
     "with 200 and a list, the password": ("refused", {"/v3/kafka": answer(error=True, message=MIXED, clusters=[])}),
+    "with 200 for a group, the password": ("refused", {"/v3/kafka/c/consumer/g/lag": told(MIXED, 200)}),
+    "with 404 for a group, the password": ("http_4xx", {"/v3/kafka/c/consumer/g/lag": told(MIXED, 404)}),
     "as no JSON": ("refused", {"/v3/kafka": Recorded(200, "text/plain", f"{SENT}\n")}),
     "as a cluster": ("refused", {"/v3/kafka": answer(clusters=["c", SENT])}),
     "as a group": ("refused", {"/v3/kafka/c/consumer": answer(consumers=["g", BARE])}),

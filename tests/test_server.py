@@ -12,13 +12,14 @@ import zlib
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 import pytest
 from structlog.testing import capture_logs
 
 from burrow_exporter.connections import DEFAULT_LIMITS, Limits, Message, Scope, bind
 from burrow_exporter.security import Security
-from burrow_exporter.server import Application, Body, Content, Server
+from burrow_exporter.server import Application, Body, Content, Server, body_of, cut
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -60,11 +61,11 @@ class FixedContent:
             raise self.failure
         page = self.page + b"# EOF\n" if openmetrics else self.page
         if not gzip:
-            return Body(self._plain(page), len(page))
+            return Body(partial(self._plain, page), len(page))
         compressor = zlib.compressobj(wbits=31)
         large = compressor.compress(page) + compressor.flush(zlib.Z_SYNC_FLUSH)
         small = compressor.flush()
-        return Body((large, small), len(large) + len(small))
+        return body_of(large, small)
 
     def landing(self) -> bytes:
         """Return a page for humans."""
@@ -87,12 +88,12 @@ class FixedContent:
         self.reloads += 1
         return self.complaint
 
-    def _plain(self, page: bytes) -> Iterator[bytes]:
+    def _plain(self, page: bytes, size: int) -> Iterator[bytes]:
         yield page[:1000]
         if self.failure_in_body is not None:
             raise self.failure_in_body
         yield b""
-        yield page[1000:]
+        yield from cut((page[1000:],), size)
 
 
 @dataclass(frozen=True)
