@@ -9,8 +9,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from random import Random
 from threading import Thread
 
 import pytest
@@ -76,14 +77,21 @@ def exporter(*arguments: str) -> Iterator[tuple[Running, str]]:
         yield run, run.wait_for(r'address"?[=:] ?"?(http[^\s"]+)')
 
 
+def lasting_port() -> int:
+    """Return a free port that no outgoing connection is given (Linux: below 32768), for what is to listen later."""
+    while True:
+        port = Random().randrange(20000, 32000)  # noqa: S311  no secret
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+
+
 @contextmanager
 def prometheus(configuration: str, folder: Path, **addresses: str) -> Iterator[tuple[Running, str]]:
     """Run a Prometheus, its files in ``folder``, until the end of the block; give its address too.
 
     Where there are ``addresses`` they are filled into the configuration by their names, and ``own`` with them.
     """
-    with socket.create_server(("127.0.0.1", 0)) as listener:  # it cannot be asked for a port of its own choice
-        address = f"127.0.0.1:{listener.getsockname()[1]}"
+    address = f"127.0.0.1:{lasting_port()}"  # it cannot be asked for a port of its own choice
     filled = configuration.format(own=address, **addresses) if addresses else configuration
     (folder / "prometheus.yml").write_text(filled)
     flags = ("--config.file=prometheus.yml", "--storage.tsdb.path=data", f"--web.listen-address={address}")
