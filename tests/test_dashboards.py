@@ -239,3 +239,16 @@ def test_neighbours(uid: str) -> None:
         here = {variable["name"]: variable["multi"] for variable in variables(uid)}
         there = {each["name"] for each in variables(re.sub(r"^/d/([\w-]+)\?.*", r"\1", link["url"]))}
         assert kept - {"datasource"} <= {name for name, several in here.items() if not several} & there
+
+
+def test_views() -> None:
+    """The document says where each of the seven views is, by titles that panels have, and shows every dashboard."""
+    text = (FOLDER.parents[1] / "docs" / "dashboards.md").read_text(encoding="utf-8")
+    table = text.partition("| view |")[2].partition("\n\n")[0].splitlines()[2:]
+    told = {row.split("|")[1].strip(): re.findall(r"\*([^*]+)\*", row) for row in table}
+    titles = {panel["title"] for _, panel in ALL_PANELS}
+    assert 7 <= len(told)
+    assert all(names and set(names) <= titles for names in told.values()), told
+    pictures = {FOLDER.parents[1] / "docs" / name for name in re.findall(r"!\[[^\]]+\]\((\S+\.png)\)", text)}
+    assert len(DASHBOARDS) == len(pictures)
+    assert all(picture.stat().st_size < 250_000 for picture in pictures)

@@ -25,13 +25,13 @@ from grafana_foundation_sdk.models.common import (
     VizOrientation,
 )
 from grafana_foundation_sdk.models.dashboard import DynamicConfigValue, FieldColorModeId, ValueMap
-from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 from grafana.burrow_dashboards.statuses import Step, thresholds
 
 DATA_SOURCE = DataSourceRef("prometheus", "${datasource}")
 AnyPanel = TypeVar("AnyPanel", bargauge.Panel, stat.Panel, statetimeline.Panel, table.Panel, timeseries.Panel)
 MESSAGES_A_SECOND = "count:msg/s"
+"""A unit of our own, as Grafana 9.4 has none for it."""
 BESIDE = 340.0
 """Width in pixels of a legend beside its graph: a consumer group's name and a figure."""
 
@@ -85,9 +85,9 @@ def query(number: int, expression: str) -> Dataquery:
     return Dataquery().expr(expression).ref_id("ABCDEFGHIJKLMNOPQRSTUVWXYZ"[number]).datasource(DATA_SOURCE)
 
 
-def color(mode: FieldColorModeId, fixed: str | None = None) -> FieldColor:
+def color(mode: FieldColorModeId) -> FieldColor:
     """Return how values are coloured."""
-    return FieldColor().mode(mode).fixed_color(fixed) if fixed else FieldColor().mode(mode)
+    return FieldColor().mode(mode)
 
 
 def over_time(
@@ -124,7 +124,7 @@ def over_time(
 
 
 def legend(*, beside: bool) -> common.VizLegendOptions:
-    """Return a legend with last and largest values: ``beside`` the graph, largest first, or below in one line."""
+    """Return a legend: ``beside`` the graph with the last values, largest first, or below with the names alone."""
     made = common.VizLegendOptions().show_legend(show_legend=True)
     if not beside:
         return made.display_mode(LegendDisplayMode.LIST).placement(LegendPlacement.BOTTOM)
@@ -166,8 +166,3 @@ def states(look: Look, *queries: Query) -> statetimeline.Panel:
     for number, each in enumerate(queries):
         panel.with_target(query(number, each.expression).range().legend_format(each.legend))
     return panel
-
-
-def instant_table(number: int, expression: str) -> Dataquery:
-    """Return a query for rows of a table: the labels, and the value now."""
-    return query(number, expression).instant().format(PromQueryFormat.TABLE)

@@ -1,4 +1,4 @@
-"""Every expression over the exporter's metrics.
+"""Expressions over what the exporter publishes of groups, topics and partitions.
 
 Offsets and lags are gauges: they go back when a topic is made anew or a group rewinds, so ``rate``, which takes that
 for a restart from 0, never fits. ``deriv`` does, and where only one direction makes sense it is clamped at 0.
@@ -22,9 +22,9 @@ ONE_CLUSTER = 'cluster="$cluster"'
 ONE_TOPIC = 'cluster="$cluster", topic="$topic"'
 
 
-def merged(metric: str, by: str, of: str, operator: str = "max") -> str:
+def merged(metric: str, by: str, of: str) -> str:
     """Return a metric with no labels but ``by``, ``of`` what its matchers select."""
-    return f"{operator} by ({by}) ({metric}{{{of}}})"
+    return f"max by ({by}) ({metric}{{{of}}})"
 
 
 def status(of: str = GROUPS, by: str = GROUP) -> str:

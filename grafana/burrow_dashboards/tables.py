@@ -13,8 +13,9 @@ from grafana_foundation_sdk.models.dashboard import (
     FieldColorModeId,
     ValueMap,
 )
+from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
-from grafana.burrow_dashboards.panels import Look, dress, instant_table
+from grafana.burrow_dashboards.panels import Look, dress, query
 from grafana.burrow_dashboards.statuses import Step, thresholds
 
 NOTHING = "–"  # noqa: RUF001  an empty cell, not a minus
@@ -59,7 +60,7 @@ def rows(look: Look, cells: Sequence[Cell], *, sort_by: Sequence[str], descendin
     panel = dress(table.Panel(), look).align(FieldTextAlignment.LEFT)
     columns = [cell for cell in cells if isinstance(cell, Column)]
     for number, column in enumerate(columns):
-        panel.with_target(instant_table(number, column.expression))
+        panel.with_target(query(number, column.expression).instant().format(PromQueryFormat.TABLE))
     panel.with_transformation(DataTransformerConfig(id_val="merge", options={}))
     numbers = [cell.name for cell in cells if isinstance(cell, Label) and cell.number]
     if numbers:
@@ -77,14 +78,14 @@ def arranged(cells: Sequence[Cell]) -> DataTransformerConfig:
     """Return the order and the titles of the columns, whose values come as ``Value #A`` and so on."""
     letters = iter("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
     names = [cell.name if isinstance(cell, Label) else f"Value #{next(letters)}" for cell in cells]
-    titled = zip(names, cells, strict=True)
-    hidden = [name for name, cell in zip(names, cells, strict=True) if isinstance(cell, Column) and cell.hidden]
+    named = dict(zip(names, cells, strict=True))
+    hidden = [name for name, cell in named.items() if isinstance(cell, Column) and cell.hidden]
     return DataTransformerConfig(
         id_val="organize",
         options={
             "excludeByName": dict.fromkeys(["Time", *hidden], True),
             "indexByName": {name: index for index, name in enumerate(names)},
-            "renameByName": {name: cell.title for name, cell in titled},
+            "renameByName": {name: cell.title for name, cell in named.items()},
         },
     )
 

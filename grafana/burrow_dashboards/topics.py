@@ -199,7 +199,7 @@ def hot() -> Section:
         "above 1: a key with much traffic, or a partitioner that does not spread.",
         "none",
         12,
-        9,
+        13,
         empty="Next to nothing is written to this topic.",
         steps=HEAT,
         decimals=2,
@@ -209,7 +209,7 @@ def hot() -> Section:
         f"Partitions of any topic that get more than {HOT} times the mean of their topic, over 10 minutes.",
         "short",
         12,
-        9,
+        13,
         empty=f"No partition of the cluster gets more than {HOT} times the mean of its topic.",
     )
     chosen = f"topk(50, ({signals.heat(CLUSTER)}) > {HOT})"
