@@ -179,7 +179,7 @@ def alerts_arrive_once() -> None:
 def main() -> int:
     """Start, look, and end; return the exit code."""
     try:
-        say(run("make", "up").stdout)
+        say(run("make", "--no-print-directory", "up").stdout)
         assert DEMO in (GENERATED / "compose.env").read_text(encoding="utf-8"), "the settings are not the demo's"
         for step in (healthy, families, burrow_is_hidden, one_prometheus_stops, a_block_comes_back, alerts_arrive_once):
             step()
