@@ -17,20 +17,21 @@ RULES = ROOT / "compose" / "rules"
 RUNBOOK = ROOT / "docs" / "runbook.md"
 Rule = dict[str, Any]
 
-COUNTERS = {"node_cpu_seconds_total", "thanos_shipper_uploads_total"}
-FOREIGN = COUNTERS | {
+COUNTERS = {
+    "node_cpu_seconds_total",
+    "thanos_objstore_bucket_operation_failures_total",
+    "thanos_shipper_upload_failures_total",
+    "thanos_shipper_uploads_total",
+}
+GAUGES = {
     "up",
-    "ALERTS",
     "kafka_controller_KafkaController_Value",
     "kafka_server_ReplicaManager_Value",
     "node_filesystem_avail_bytes",
     "node_filesystem_size_bytes",
-    "prometheus_tsdb_head_series",
     "thanos_compact_halted",
-    "thanos_objstore_bucket_operation_failures_total",
-    "thanos_shipper_upload_failures_total",
 }
-"""What is not the exporter's: of Prometheus, node exporter, Kafka's JMX exporter (names as on MSK) and Thanos."""
+"""What is not the exporter's: of Prometheus, the node exporter, Kafka's JMX exporter (names as on MSK) and Thanos."""
 OWN_THRESHOLD = "group:burrow_kafka_consumer_lag_seconds:override"
 """What a user's own rules may record."""
 
@@ -89,4 +90,4 @@ def known() -> set[str]:
     """Return every metric that a query may ask for, recorded ones too."""
     own = {family.name for family in SelfMetrics().registry.collect() if family.type == "gauge"}
     recorded = {rule["record"] for rule in rules("record")}
-    return {family.name for family in FAMILIES} | own | own_counters() | recorded | FOREIGN | {OWN_THRESHOLD}
+    return {family.name for family in FAMILIES} | own | own_counters() | recorded | COUNTERS | GAUGES | {OWN_THRESHOLD}

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+import yaml
 
 import alerts
 from conftest import built, tool
@@ -93,7 +95,11 @@ def test_the_runbook_has_a_section_for_each_alert() -> None:
 
 def asked() -> list[tuple[str, str]]:
     """Return every query of rules and documents, with where it stands."""
-    named = [(rule.get("alert") or rule["record"], rule["expr"]) for kind in ("alert", "record") for rule in alerts.rules(kind)]
+    named = [
+        (rule.get("alert") or rule["record"], rule["expr"])
+        for kind in ("alert", "record")
+        for rule in alerts.rules(kind)
+    ]
     for page in (alerts.RUNBOOK, ROOT / "docs" / "rules.md"):
         named += [(page.name, query) for query in alerts.queries(page.read_text(encoding="utf-8"))]
     return named
@@ -124,3 +130,12 @@ def test_the_pages_name_every_record() -> None:
     """docs/rules.md tells what each recording rule records."""
     page = (ROOT / "docs" / "rules.md").read_text(encoding="utf-8")
     assert [] == [name for name in RECORDS if f"`{name}`" not in page]
+
+
+def test_the_queries_of_the_pages_parse(tmp_path: Path) -> None:
+    """What the runbook says to look at can be asked."""
+    pages = (query for where, query in asked() if where.endswith(".md"))
+    found = [{"record": f"query{number}", "expr": query} for number, query in enumerate(pages)]
+    path = tmp_path / "queries.yaml"
+    path.write_text(yaml.safe_dump({"groups": [{"name": "pages", "rules": found}]}), encoding="utf-8")
+    assert f"SUCCESS: {len(found)} rules found" in said(tool("promtool"), "check", "rules", str(path))
