@@ -6,13 +6,22 @@ import importlib.metadata
 import os
 import platform
 import subprocess
-import zlib
 from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.children import ROOT
 
-LIBRARIES = ("burrow-exporter", "msgspec", "prometheus-client", "httptools", "requests", "urllib3", "uvicorn", "h11")
+LIBRARIES = (
+    "burrow-exporter",
+    "msgspec",
+    "isal",
+    "prometheus-client",
+    "httptools",
+    "requests",
+    "urllib3",
+    "uvicorn",
+    "h11",
+)
 
 
 def describe() -> list[tuple[str, str]]:
@@ -26,7 +35,7 @@ def describe() -> list[tuple[str, str]]:
         ("memory", f"{memory / 1024**2:.1f} GiB"),
         ("kernel", f"{platform.system()} {platform.release()}"),
         ("load before", ", ".join(f"{load:.1f}" for load in os.getloadavg())),
-        ("Python", f"{platform.python_implementation()} {platform.python_version()}, zlib {zlib.ZLIB_RUNTIME_VERSION}"),
+        ("Python", f"{platform.python_implementation()} {platform.python_version()}"),
         ("libraries", ", ".join(f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES)),
     ]
 

@@ -4,20 +4,22 @@ A deflate stream may be cut at byte-aligned flushes; pieces that were compressed
 joined in any order, and the check sum of the whole follows from theirs. So the page of one Burrow is compressed once a
 poll, whatever the other Burrows do, and a scrape adds its own few metrics without touching the large part.
 Source: RFC 1951 (deflate), RFC 1952 (gzip); the arithmetic of the check sum is that of zlib's ``crc32_combine``.
+
+isal (Intel's ISA-L, for ARM too) takes a quarter of zlib's CPU and writes less.
 """
 
 from __future__ import annotations
 
 import struct
-import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
+from isal import isal_zlib
+
 LEVEL = 1
-CHUNK_BYTES = 64 * 1024
-SLICE_BYTES = 4 * 1024
-RAW_DEFLATE = -zlib.MAX_WBITS
+SLICES = 16
+RAW_DEFLATE = -isal_zlib.MAX_WBITS
 GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 EMPTY_FINAL_BLOCK = b"\x03\x00"
 CRC_POLYNOMIAL = 0xEDB88320
@@ -32,23 +34,24 @@ class Piece:
     crc: int
     length: int
 
-    def plain(self) -> Iterator[bytes]:
-        """Yield the plain bytes in chunks of at most 64 KiB."""
-        decompressor = zlib.decompressobj(RAW_DEFLATE)
+    def plain(self, size: int = 64 * 1024) -> Iterator[bytes]:
+        """Yield the plain bytes in pieces of at most ``size``, of 16 bytes or more."""
+        decompressor = isal_zlib.decompressobj(RAW_DEFLATE)
         # Small slices: what a call leaves unconsumed is copied, each time (half the CPU of a plain page).
-        for start in range(0, len(self.deflated), SLICE_BYTES):
-            rest = self.deflated[start : start + SLICE_BYTES]
+        for start in range(0, len(self.deflated), size // SLICES):
+            rest = self.deflated[start : start + size // SLICES]
             while rest:
-                yield decompressor.decompress(rest, CHUNK_BYTES)
+                yield decompressor.decompress(rest, size)
                 rest = decompressor.unconsumed_tail
-        yield decompressor.flush()
+        while piece := decompressor.decompress(b"", size):
+            yield piece
 
 
 class PieceWriter:
     """Compresses what is written to it, bit by bit, so that the plain whole never stands in memory."""
 
     def __init__(self) -> None:
-        self._compressor = zlib.compressobj(LEVEL, zlib.DEFLATED, RAW_DEFLATE)
+        self._compressor = isal_zlib.compressobj(LEVEL, isal_zlib.DEFLATED, RAW_DEFLATE)
         self._deflated: list[bytes] = []
         self._crc = 0
         self._length = 0
@@ -56,12 +59,12 @@ class PieceWriter:
     def write(self, data: bytes) -> None:
         """Append ``data``."""
         self._deflated.append(self._compressor.compress(data))
-        self._crc = zlib.crc32(data, self._crc)
+        self._crc = isal_zlib.crc32(data, self._crc)
         self._length += len(data)
 
     def finish(self) -> Piece:
         """Return all that was written."""
-        self._deflated.append(self._compressor.flush(zlib.Z_FULL_FLUSH))
+        self._deflated.append(self._compressor.flush(isal_zlib.Z_FULL_FLUSH))
         return Piece(b"".join(self._deflated), self._crc, self._length)
 
 

@@ -24,8 +24,10 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 ACCEPTED_AT_ONCE = 128
 # How many wait in the kernel to be accepted; one more would try again only after a second.
 BACKLOG = 1024
-# What the kernel holds of an answer unsent; without a bound up to 4 MiB a client, which a container has to pay for.
-UNSENT_BYTES = 128 * 1024
+SMALLEST_PIECE = 64 * 1024
+LARGEST_PIECE = 512 * 1024
+PIECE_BYTES = "burrow_exporter.piece_bytes"
+"""Where an application finds, in the scope, how much of its answer it may send at a time."""
 LARGEST_PORT = 65535
 LISTEN_ADDRESS = re.compile(r"(?:\[(?P<ipv6>[^\]\s]+)\]|(?P<host>[^\[\]:\s]*)):(?P<port>[0-9]{1,5})")
 
@@ -42,15 +44,17 @@ class Limits:
     """How far a client may go.
 
     ``connections`` are open at most; beyond it the idlest is dropped. ``head_bytes`` bounds a request's head (it may
-    reach twice that when it arrives at once). The rest are seconds: ``head_seconds`` for a request to arrive whole,
-    from the connection or its first byte on, and for a TLS handshake before; ``idle_seconds`` between two requests
-    (Prometheus reuses its connection, and an interval over two minutes leaves gaps in its graphs); ``unread_seconds``
-    for each 64 KiB of an answer to be taken; ``stalled_seconds`` after which such an answer may be dropped when there
-    is no other room; ``grace_seconds`` for answers under way when the server stops.
+    reach twice that when it arrives at once). ``unsent_bytes`` is what all answers under way share, of this process'
+    memory and as much again of the kernel's; each may have 64 KiB. The rest are seconds: ``head_seconds`` for a request
+    to arrive whole, from the connection or its first byte on, and for a TLS handshake before; ``idle_seconds`` between
+    two requests (Prometheus reuses its connection, and an interval over two minutes leaves gaps in its graphs);
+    ``unread_seconds`` for each piece of an answer to be taken; ``stalled_seconds`` after which such an answer may be
+    dropped when there is no other room; ``grace_seconds`` for answers under way when the server stops.
     """
 
     connections: int = 512
     head_bytes: int = 16 * 1024
+    unsent_bytes: int = 8 * 1024 * 1024
     head_seconds: float = 10.0
     idle_seconds: int = 150
     unread_seconds: float = 30.0
@@ -94,6 +98,7 @@ class LimitedProtocol(H11Protocol, Held):
     limits = DEFAULT_LIMITS
     phase = Phase.ANSWERED
     _answers = 0
+    _half_closed = False
     _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's own
@@ -121,11 +126,21 @@ class LimitedProtocol(H11Protocol, Held):
             self.drop()
         self._settle()
 
+    def eof_received(self) -> bool:  # type: ignore[override] # uvicorn's own has every connection closed
+        """Tell whether a client that has closed its half is still to be answered; TLS has no halves."""
+        self._half_closed = self.phase is Phase.ANSWERED and not self.transport.get_extra_info("sslcontext")
+        return self._half_closed
+
     def on_response_complete(self) -> None:
-        """Close where the request's body is still coming: it would be read to its end, however long."""
+        """Close where the request's body is still coming: it would be read to its end, however long.
+
+        And where the client has closed its half, once all that it asked for is answered.
+        """
         if self.conn.their_state is h11.SEND_BODY:
             self.transport.close()
         super().on_response_complete()
+        if self._half_closed and self.cycle.response_complete:
+            self.transport.close()
 
     def drop(self) -> None:
         """End the connection at once, whatever is unsent."""
@@ -135,6 +150,7 @@ class LimitedProtocol(H11Protocol, Held):
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the application; drop a client that takes nothing, and one whose answer breaks half-way."""
         self._answers += 1
+        scope[PIECE_BYTES] = self._grant()
         try:
             await self._application(scope, receive, partial(self._deliver, send))
         except ClientGoneError:
@@ -146,6 +162,20 @@ class LimitedProtocol(H11Protocol, Held):
         finally:
             self._answers -= 1
             self._settle()
+
+    def _grant(self) -> int:
+        """Return how many bytes of the answer may be unsent at a time, here and as much again in the kernel.
+
+        The fewer answers are under way, the larger the pieces: while a poll works, a thread has to wait for the
+        interpreter several times a piece (with pieces of 512 KiB eight scrapes took half as long as with 64 KiB). The
+        kernel alone would hold up to 4 MiB of each client's, which a container has to pay for.
+        """
+        under_way = sum(isinstance(each, Held) and each.phase is Phase.ANSWERED for each in self.connections)
+        granted = min(max(self.limits.unsent_bytes // max(under_way, 1), SMALLEST_PIECE), LARGEST_PIECE)
+        if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+            sock = self.transport.get_extra_info("socket")
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, granted)
+        return granted
 
     async def _deliver(self, send: Send, message: Message) -> None:
         """Send one message and wait until the kernel has taken it (uvicorn's own ``send`` waits for those before)."""
@@ -219,8 +249,6 @@ def bind(listen_address: str) -> socket.socket:
     # Connections inherit these, under TLS too. asyncio sets TCP_NODELAY only on sockets made with IPPROTO_TCP, and
     # create_server makes them without: on reused connections every answer then took 40 ms.
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    if hasattr(socket, "TCP_NOTSENT_LOWAT"):
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
     return sock
 
 

@@ -14,6 +14,9 @@ from typing import Any, Generic, TypeVar
 from burrow_exporter.snapshot import GROUP_STATUS_CODES, PARTITION_STATUS_CODES, Cluster, Group, Topic
 
 Value = int | float | None
+WHOLE = b"%d"
+MILLISECONDS = b"%.3f"
+SHORTEST = b"%a"
 Reading = TypeVar("Reading")
 Result = TypeVar("Result")
 
@@ -29,13 +32,15 @@ class Family(Generic[Reading, Result]):
     """One metric family.
 
     ``read`` takes a reading to its value, or for families by partition to their values in the order of the reading's
-    partitions; ``None`` stands for no sample.
+    partitions; ``None`` stands for no sample. ``form`` is how a value is written: whole numbers, seconds to the
+    millisecond, or what reads back as the same float (the slowest).
     """
 
     name: str
     help: str
     labels: tuple[str, ...]
     read: Callable[[Reading], Result]
+    form: bytes = WHOLE
 
 
 ClusterFamily = Family[Cluster, Value]
@@ -79,6 +84,7 @@ CLUSTER_FAMILIES: tuple[ClusterFamily, ...] = (
         "a Burrow that lost Kafka goes on answering with frozen data.",
         CLUSTER_LABELS,
         lambda cluster: cluster.last_commit,
+        MILLISECONDS,
     ),
     ClusterFamily(
         "burrow_kafka_cluster_burrow_lag",
@@ -112,6 +118,7 @@ GROUP_FAMILIES: tuple[GroupFamily, ...] = (
         "Largest lag in seconds of a partition of the consumer group (derived from offsets and commit times).",
         GROUP_LABELS,
         lag_seconds_max,
+        MILLISECONDS,
     ),
     GroupFamily(
         "burrow_kafka_consumer_partitions",
@@ -140,6 +147,7 @@ PARTITION_FAMILIES: tuple[PartitionFamily, ...] = (
         "(derived from offsets and commit times).",
         PARTITION_LABELS,
         lambda group: group.lag_seconds,
+        MILLISECONDS,
     ),
     PartitionFamily(
         "burrow_kafka_consumer_current_offset",
@@ -152,6 +160,7 @@ PARTITION_FAMILIES: tuple[PartitionFamily, ...] = (
         "When the consumer group last committed on the partition (partitions[].end.timestamp of /lag).",
         PARTITION_LABELS,
         lambda group: [partition.end.timestamp / 1000 for partition in group.partitions if partition.end],
+        MILLISECONDS,
     ),
     PartitionFamily(
         "burrow_kafka_consumer_partition_complete_ratio",
@@ -159,6 +168,7 @@ PARTITION_FAMILIES: tuple[PartitionFamily, ...] = (
         "0 without a commit; not published once it is 1.",
         PARTITION_LABELS,
         complete_ratios,
+        SHORTEST,
     ),
 )
 

@@ -47,10 +47,10 @@ class Poller:
         self._ended = threading.Event()
         self._shard = shard
         self._clients = deque(
-            BurrowClient(address, burrow.timeout, metrics, burrow.credentials(), burrow.tls)
+            BurrowClient(address, burrow.timeout, metrics, burrow.credentials(), burrow.tls, burrow.proxy_url)
             for address in burrow.addresses
         )
-        self._late: set[str] = set()
+        self._last: WalkResult | None = None
         self._state = BurrowState(burrow, shard)
         self.was_good = False
         self._log = structlog.get_logger().bind(burrow=burrow.name)
@@ -104,7 +104,8 @@ class Poller:
                 tick=self._drop_expired,
                 clock=self._clock,
                 shard=self._shard,
-                late=self._late,
+                late=self._last.late if self._last else (),
+                reads=self._last.reads if self._last else {},
                 stop=self._stop,
             )
             now = time.monotonic()
@@ -115,7 +116,7 @@ class Poller:
         best, client = max(results, key=lambda each: (each[0].is_usable(), each[0].answered()))
         if best.answered():
             self._clients.rotate(-self._clients.index(client))
-        self._late = best.late
+        self._last = best
         best.failures = [error for result, _ in results for error in result.failures]
         return best
 

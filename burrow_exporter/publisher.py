@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Mapping
 from itertools import chain
 from typing import TypeVar
 
@@ -13,7 +13,7 @@ from burrow_exporter.compression import compress, gzip_member
 from burrow_exporter.exposition import Page, Renderer, Section, assemble
 from burrow_exporter.families import FAMILIES, FEW_FAMILIES
 from burrow_exporter.selfmetrics import SelfMetrics
-from burrow_exporter.server import Body
+from burrow_exporter.server import Body, body_of
 from burrow_exporter.snapshot import Snapshot
 
 T = TypeVar("T")
@@ -60,13 +60,12 @@ class Publisher:
             self._renew(changed & self._polled.keys())
 
     def metrics(self, *, openmetrics: bool, gzip: bool) -> Body:
-        """Return the page: large and ready bytes with gzip, else chunks that are decompressed as they are taken."""
+        """Return the page: large and ready bytes with gzip, else pieces that are decompressed as they are taken."""
         page = self._page
         tail = self._metrics.render(openmetrics=openmetrics)
         if gzip:
-            chunks = gzip_member(page.piece, compress(tail))
-            return Body(chunks, sum(map(len, chunks)))
-        return Body(plain_chunks(page, tail), page.piece.length + len(tail))
+            return body_of(*gzip_member(page.piece, compress(tail)))
+        return Body(lambda size: chain(page.piece.plain(size), (tail,)), page.piece.length + len(tail))
 
     def _renew(self, burrows: set[str]) -> None:
         """Render these Burrows and those of which other clusters are refused than before, and make the page of all."""
@@ -129,8 +128,3 @@ class Publisher:
 def kept(known: Mapping[str, T], names: Container[str]) -> dict[str, T]:
     """Return what is known of the Burrows of these names."""
     return {name: value for name, value in known.items() if name in names}
-
-
-def plain_chunks(page: Page, tail: bytes) -> Iterator[bytes]:
-    """Yield the page in chunks of at most 64 KiB, then the tail."""
-    return chain(page.piece.plain(), (tail,))

@@ -10,6 +10,7 @@ import socket
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -20,6 +21,8 @@ from burrow_exporter.connections import (
     ACCEPTED_AT_ONCE,
     BACKLOG,
     DEFAULT_LIMITS,
+    PIECE_BYTES,
+    SMALLEST_PIECE,
     LimitedProtocol,
     Limits,
     Receive,
@@ -34,7 +37,6 @@ from burrow_exporter.security import Security
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
-CHUNK_BYTES = 64 * 1024
 RELOAD_PATH = "/-/reload"
 CONTENT_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -45,9 +47,9 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """What an answer carries: pieces of any size, and the number of bytes in all of them."""
+    """What an answer carries: ``pieces`` of at most so many bytes each, and the number of bytes in all of them."""
 
-    chunks: Iterable[bytes]
+    pieces: Callable[[int], Iterable[bytes]]
     length: int
 
 
@@ -111,7 +113,7 @@ class Application:
         answer = await asyncio.to_thread(self._reload, scope) if reload else self._answer(scope)
         await send({"type": "http.response.start", "status": answer.status, "headers": answer.head()})
         if scope["method"] != "HEAD":
-            for piece in pieces(answer.body.chunks):
+            for piece in answer.body.pieces(scope.get(PIECE_BYTES, SMALLEST_PIECE)):
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
                 # A client that reads fast never makes ``send`` wait: let the others have their turn.
                 await asyncio.sleep(0)
@@ -130,11 +132,11 @@ class Application:
             return plain(500, "The answer could not be made; the exporter's log says why.")
 
     def _reload(self, scope: Scope) -> Answer:
-        """Reload, in a thread: files are read for it."""
+        """Reload, in a thread: files are read for it. Methods and statuses are those of Prometheus."""
+        if scope["method"] not in {"POST", "PUT"}:
+            return plain(405, "Only POST and PUT are allowed.", ("allow", "POST, PUT"))
         if not self._content.may_be_reloaded():
-            return plain(403, "Not allowed: --web.enable-lifecycle is off.")
-        if scope["method"] != "POST":
-            return plain(405, "Method not allowed.", ("allow", "POST"))
+            return plain(403, "Lifecycle API is not enabled: --web.enable-lifecycle is off.")
         complaint = self._content.reload()
         return plain(500, f"The configuration before stays: {complaint}") if complaint else plain(200, "Reloaded.")
 
@@ -150,7 +152,7 @@ class Application:
     def _landing(self, _scope: Scope) -> Answer:
         page = self._content.landing()
         headers = (("content-security-policy", CONTENT_POLICY), ("referrer-policy", "no-referrer"))
-        return Answer(200, "text/html; charset=utf-8", Body((page,), len(page)), headers)
+        return Answer(200, "text/html; charset=utf-8", body_of(page), headers)
 
     def _healthy(self, _scope: Scope) -> Answer:
         return plain(200, "Healthy.") if self._content.is_healthy() else plain(503, "Not healthy.")
@@ -162,16 +164,19 @@ class Application:
 def plain(status: int, text: str, *headers: tuple[str, str]) -> Answer:
     """Return a short answer for humans, not to be kept."""
     body = f"{text}\n".encode()
-    return Answer(
-        status, "text/plain; charset=utf-8", Body((body,), len(body)), (("cache-control", "no-store"), *headers)
-    )
+    return Answer(status, "text/plain; charset=utf-8", body_of(body), (("cache-control", "no-store"), *headers))
 
 
-def pieces(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Cut ``chunks`` into pieces of at most 64 KiB, the most that an unread answer holds in memory."""
+def body_of(*chunks: bytes) -> Body:
+    """Return what carries these bytes, one after the other."""
+    return Body(partial(cut, chunks), sum(map(len, chunks)))
+
+
+def cut(chunks: Iterable[bytes], size: int) -> Iterator[bytes]:
+    """Cut ``chunks`` into pieces of at most ``size`` bytes, the most that an unread answer holds in memory."""
     for chunk in chunks:
-        for start in range(0, len(chunk), CHUNK_BYTES):
-            yield chunk[start : start + CHUNK_BYTES]
+        for start in range(0, len(chunk), size):
+            yield chunk[start : start + size]
 
 
 def header(scope: Scope, name: bytes) -> str:

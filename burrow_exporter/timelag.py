@@ -118,13 +118,15 @@ class TimeLag:
 
     def _take_commit(self, curve: Curve, commit: Commit, read_at: float, *, stood: bool) -> None:
         """Take in one commit; an old one of a group that ``stood`` still tells nothing of the time of its offset."""
-        if commit.lag is None:
+        lag = commit.lag
+        if lag is None:
             return
-        if _from_backlog(commit) and (commit.lag == 0 or not stood):
+        from_backlog = _from_backlog(commit)
+        if from_backlog and (not lag or not stood):
             curve.remember(commit.timestamp / 1000, commit.offset)
-        if commit.lag:
-            curve.sighting(min(read_at, commit.observed_at / 1000 + 0.5), commit.offset + commit.lag, self._late)
-        elif not _from_backlog(commit):
+        if lag:
+            curve.sighting(min(read_at, commit.observed_at / 1000 + 0.5), commit.offset + lag, self._late)
+        elif not from_backlog:
             curve.bound(min(read_at, _made(commit)), commit.offset, self._late)
 
     def _take_topic(self, topic: Topic) -> None:

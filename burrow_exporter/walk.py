@@ -6,10 +6,11 @@ import asyncio
 import random
 import threading
 import time
-from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
+from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 from burrow_exporter.answers import GroupStatus
@@ -56,7 +57,7 @@ class WalkResult:
     """What a walk saw: the clusters by name, ``None`` where Burrow was not ready or did not list them.
 
     Its readings expire at ``expires_at`` (monotonic seconds). ``given_up`` when it was left for another replica.
-    ``late`` says of what there was no answer in time.
+    ``late`` says of what there was no answer in time. ``reads`` are those of groups, by the names of cluster and group.
     """
 
     expires_at: float
@@ -64,6 +65,7 @@ class WalkResult:
     failures: list[BurrowError] = field(default_factory=list)
     given_up: bool = False
     late: set[str] = field(default_factory=set)
+    reads: dict[tuple[str, str], GroupRead] = field(default_factory=dict)
 
     def answered(self) -> int:
         """Return how many groups and topics were answered."""
@@ -83,7 +85,8 @@ class Walk:
     Once ``stop`` is set nothing more is asked.
 
     A request that fails in a way that may pass is made again behind all others, so that a few groups that hang do not
-    take the time of those that answer. What was ``late`` the last time is asked last, and once.
+    take the time of those that answer. What was ``late`` the last time is asked last, and once. Of ``reads``, those of
+    the last time, what has not changed is taken over.
     """
 
     def __init__(  # noqa: PLR0913  what a walk depends on, all but four with a default
@@ -98,6 +101,7 @@ class Walk:
         clock: Callable[[], float] = time.time,
         shard: ShardConfig = WHOLE,
         late: Collection[str] = (),
+        reads: Mapping[tuple[str, str], GroupRead] = MappingProxyType({}),
         stop: threading.Event | None = None,
     ) -> None:
         self._client = client
@@ -109,6 +113,7 @@ class Walk:
         self._clock = clock
         self._shard = shard
         self._late = late
+        self._reads = reads
         self._stop = stop or threading.Event()
         self._has_spare = False
         self._unanswered = 0
@@ -234,13 +239,20 @@ class Walk:
             return wanted
         return [name for name in wanted if may_be_own(name) or self._shard.holds(cluster, name)]
 
-    async def _read(self, cluster: str, name: str) -> _GroupRead:
-        """Ask for a group and read the answer."""
+    async def _read(self, cluster: str, name: str) -> GroupRead:
+        """Ask for a group and read the answer, if it is not the one that was read the last time."""
         answer = await self._client.group(cluster, name)
         if answer is None:
-            return _GroupRead(None, None, None)
-        group = read_group(answer, self._filters, read_at=self._clock(), expires_at=self._expires_at)
-        return _GroupRead(group, last_commit(answer), answer if may_be_own(name) else None)
+            return GroupRead(None, None, None)
+        read_at, expires_at = self._clock(), self._expires_at
+        before = self._reads.get((cluster, name))
+        if before and before.answer is answer and self._filters.max_commit_age is None:
+            group = before.group and replace(before.group, read_at=read_at, expires_at=expires_at)
+            read = GroupRead(answer, group, before.last_commit)
+        else:
+            read = GroupRead(answer, read_group(answer, self._filters, read_at, expires_at), last_commit(answer))
+        self._result.reads[cluster, name] = read
+        return read
 
     def _on_topics(self, cluster: ClusterWalk, names: list[str]) -> None:
         cluster.listed_topics = list(dict.fromkeys(names))
@@ -248,13 +260,14 @@ class Walk:
             call, then = partial(self._client.offsets, cluster.name, topic), partial(self._on_topic, cluster, topic)
             self._ask(_Request(Endpoint.TOPIC, f"topic {topic!r} of {cluster.name!r}", call, then))
 
-    def _on_group(self, cluster: ClusterWalk, name: str, read: _GroupRead) -> None:
+    def _on_group(self, cluster: ClusterWalk, name: str, read: GroupRead) -> None:
         if may_be_own(name):
-            cluster.own[name] = read.own
+            cluster.own[name] = read.answer
         cluster.last_commit = newest(cluster.last_commit, read.last_commit)
         cluster.groups[name] = read.group
         if read.group and (words := unknown_statuses(read.group)):
-            self._fail(Endpoint.LAG, Reason.UNKNOWN_STATUS, f"group {name!r} has {', '.join(sorted(words))}")
+            odd = self._client.shown(", ".join(sorted(words)))
+            self._fail(Endpoint.LAG, Reason.UNKNOWN_STATUS, f"group {name!r} has {odd}")
 
     def _on_topic(self, cluster: ClusterWalk, name: str, offsets: list[int]) -> None:
         cluster.topics[name] = Topic(name, offsets, read_at=self._clock(), expires_at=self._expires_at)
@@ -288,12 +301,12 @@ class _Request(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
-class _GroupRead:
-    """What an answer for a group amounts to; ``own`` is the answer itself where it may be for Burrow's own group."""
+class GroupRead:
+    """An answer for a group and what it amounts to; nothing of a group that Burrow does not know."""
 
+    answer: GroupStatus | None
     group: Group | None
     last_commit: float | None
-    own: GroupStatus | None
 
 
 def groups_to_ask(names: list[str], filters: Filters) -> list[str]:

@@ -80,7 +80,7 @@ class Polled:
 
 def page_of(exporter: Exporter) -> dict[Sample, float]:
     """Return the samples that an exporter would answer."""
-    return samples_in(b"".join(exporter.metrics(openmetrics=False, gzip=False).chunks).decode())
+    return samples_in(b"".join(exporter.metrics(openmetrics=False, gzip=False).pieces(1000)).decode())
 
 
 def own_of(exporter: Exporter, name: str, **labels: str) -> float | None:

@@ -12,13 +12,14 @@ import zlib
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 import pytest
 from structlog.testing import capture_logs
 
 from burrow_exporter.connections import DEFAULT_LIMITS, Limits, Message, Scope, bind
 from burrow_exporter.security import Security
-from burrow_exporter.server import Application, Body, Content, Server
+from burrow_exporter.server import Application, Body, Content, Server, body_of, cut
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -60,11 +61,11 @@ class FixedContent:
             raise self.failure
         page = self.page + b"# EOF\n" if openmetrics else self.page
         if not gzip:
-            return Body(self._plain(page), len(page))
+            return Body(partial(self._plain, page), len(page))
         compressor = zlib.compressobj(wbits=31)
         large = compressor.compress(page) + compressor.flush(zlib.Z_SYNC_FLUSH)
         small = compressor.flush()
-        return Body((large, small), len(large) + len(small))
+        return body_of(large, small)
 
     def landing(self) -> bytes:
         """Return a page for humans."""
@@ -87,12 +88,12 @@ class FixedContent:
         self.reloads += 1
         return self.complaint
 
-    def _plain(self, page: bytes) -> Iterator[bytes]:
+    def _plain(self, page: bytes, size: int) -> Iterator[bytes]:
         yield page[:1000]
         if self.failure_in_body is not None:
             raise self.failure_in_body
         yield b""
-        yield page[1000:]
+        yield from cut((page[1000:],), size)
 
 
 @dataclass(frozen=True)
@@ -294,6 +295,32 @@ def test_other_methods(server: Server, method: str, path: str) -> None:
     reply = ask(server, path, method)
 
     assert (405, "GET, HEAD") == (reply.status, reply.headers["allow"])
+
+
+@pytest.mark.parametrize(
+    ("expected", "method", "reloadable"),
+    [
+        *((405, method, on) for method in ("GET", "HEAD", "DELETE") for on in (True, False)),
+        *((403, method, False) for method in ("POST", "PUT")),
+        *((200, method, True) for method in ("POST", "PUT")),
+    ],
+)
+def test_reload(server: Server, content: FixedContent, expected: int, method: str, *, reloadable: bool) -> None:
+    """A reload is asked for as of Prometheus: by POST or PUT; 403 while the lifecycle is off, 405 for other methods."""
+    content.reloadable = reloadable
+    reply = ask(server, "/-/reload", method)
+
+    assert (expected, 200 == expected) == (reply.status, content.reloads == 1)
+    assert (expected == 405) == (reply.headers.get("allow") == "POST, PUT")
+    assert (expected == 403) == (b"Lifecycle API is not enabled" in reply.body)
+
+
+def test_failed_reload(server: Server, content: FixedContent) -> None:
+    """A reload that fails is answered 500, with what is wrong."""
+    content.reloadable, content.complaint = True, "burrow.yaml: poll.interval: must be at least 1s"
+    reply = ask(server, "/-/reload", "POST")
+
+    assert (500, True) == (reply.status, content.complaint.encode() in reply.body)
 
 
 def test_landing_page(server: Server, content: FixedContent) -> None:

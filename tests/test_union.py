@@ -75,7 +75,7 @@ def test_the_page_is_the_union() -> None:
     with RecordedBurrow(of(1)) as one, RecordedBurrow(of(2, "d")) as two:
         exporter = exporter_of(named("a", one, labels={"region": "eu"}), named("b", two))
         assert [(1, {"cluster": "c", "region": "eu"}), (2, {"cluster": "d"})] == poll(exporter)
-    text = b"".join(exporter.metrics(openmetrics=True, gzip=False).chunks).decode()
+    text = b"".join(exporter.metrics(openmetrics=True, gzip=False).pieces(1000)).decode()
     described = re.findall(r"^# TYPE (\S+)", text, re.MULTILINE)
     assert len(described) == len(set(described))
 

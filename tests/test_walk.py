@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -13,9 +14,10 @@ import pytest
 from burrow_exporter import walk as module
 from burrow_exporter.burrow import MAX_NAME_BYTES, BurrowClient, BurrowError, Endpoint, Observer, Reason
 from burrow_exporter.config import Filter, Filters
+from burrow_exporter.snapshot import Group
 from burrow_exporter.walk import Walk, WalkResult, groups_to_ask, pause
 from faults import FaultServer, Step, by_path, good, in_turn, reply, then_close, then_hang
-from recorded import BROKEN, STARTING, Recorded, answer, commit, lag_answer, partition, small
+from recorded import BROKEN, STARTING, Recorded, RecordedBurrow, answer, commit, lag_answer, partition, small
 
 READY = "/burrow/admin/ready"
 GROUP = "/v3/kafka/c/consumer/{}/lag".format
@@ -97,6 +99,42 @@ def test_whole_walk() -> None:
     assert {"g": 10, "h": 10} == {name: group.total_lag for name, group in cluster.groups.items() if group}
     assert {"orders": [100], "payments": [1, 2]} == {name: topic.offsets for name, topic in cluster.topics.items()}
     assert 1_700_000_000.0 == cluster.last_commit
+
+
+def test_what_has_not_changed_is_taken_over() -> None:
+    """An answer that is byte for byte the one of the walk before is not read again; its reading has the new times."""
+    answers = small(groups("same", "moved"))
+    with RecordedBurrow(answers) as server:
+        client = BurrowClient(server.address, 5.0, Deaf())
+        first = Walk(client, Filters(), deadline=time.monotonic() + 10, expires_at=1.0, clock=lambda: 10.0).run()
+        end = commit(offset=95, timestamp=1_700_000_015_000, lag=5)
+        answers[GROUP("moved")] = lag_answer("c", "moved", partition(end=end, current_lag=5))
+        deadline = time.monotonic() + 10
+        later = Walk(client, Filters(), deadline=deadline, expires_at=2.0, clock=lambda: 20.0, reads=first.reads).run()
+    before, after = read_in(first), read_in(later)
+    assert before["same"].partitions is after["same"].partitions
+    assert replace(before["same"], read_at=20.0, expires_at=2.0) == after["same"]
+    assert (10, 5) == (before["moved"].total_lag, after["moved"].total_lag)
+    assert later.clusters
+    assert 1_700_000_015.0 == later.clusters["c"].last_commit
+
+
+def test_commits_grow_old_in_answers_that_stay_the_same() -> None:
+    """With a bound on the age of commits every answer is read anew: a partition may be too old by now."""
+    with RecordedBurrow(small()) as server:
+        client, filters = BurrowClient(server.address, 5.0, Deaf()), Filters(max_commit_age=60.0)
+        now = time.monotonic()
+        first = Walk(client, filters, deadline=now + 10, expires_at=1.0, clock=lambda: 1_700_000_050.0).run()
+        options: dict[str, Any] = {"deadline": now + 10, "expires_at": 2.0, "reads": first.reads}
+        later = Walk(client, filters, clock=lambda: 1_700_000_070.0, **options).run()
+    assert ["g"] == list(read_in(first))
+    assert [] == list(read_in(later))
+
+
+def read_in(result: WalkResult) -> dict[str, Group]:
+    """Return the readings of groups that a walk brought."""
+    assert result.clusters
+    return {name: group for name, group in result.clusters["c"].groups.items() if group}
 
 
 def test_readings_carry_their_times() -> None:
@@ -370,6 +408,20 @@ def test_everything_unanswered_is_told() -> None:
     assert 20 == len(failures)
     assert {Reason.DEADLINE, Reason.TIMEOUT} >= {error.reason for error in failures}
     assert sum("was not answered before the poll's end" in error.detail for error in failures) >= 16
+
+
+def test_a_thousand_that_hang(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With 1,000 groups that hang, and pauses as they are, a walk ends at its deadline, and each counts once."""
+    monkeypatch.setattr(module, "pause", pause)
+    names = [f"g{number}" for number in range(1000)]
+    told: dict[str, Recorded | Step] = {**small(groups("h", *names)), **{GROUP(name): then_hang() for name in names}}
+    with FaultServer(by_path(told)) as server:
+        begun = time.monotonic()
+        result = walk_of(server, seconds=2, timeout=0.1)
+        assert 2 <= time.monotonic() - begun < 3
+    failures = Counter(error.endpoint for error in result.failures)
+    assert result.clusters
+    assert (1000, ["h"]) == (failures[Endpoint.LAG], list(result.clusters["c"].groups))
 
 
 def test_one_that_hangs_holds_up_nobody() -> None:
