@@ -22,9 +22,9 @@ demo: $(INSTALLED) ## Run the exporter on a simulated Burrow
 	@echo "Open http://localhost:9254 (Ctrl-C ends it)"
 	@$(BIN)/burrow-exporter demo
 
-test: $(INSTALLED) ## Run all tests, with branch coverage
+test: $(INSTALLED) ## Run all tests, with branch coverage (WORKERS=3 at a time; 0: in one process)
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage run -m pytest --numprocesses $(or $(WORKERS),3) --dist loadfile
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import ssl
 from collections.abc import Callable, Mapping
+from urllib.parse import urlsplit
 
 from burrow_exporter.families import FAMILIES
 from burrow_exporter.values import NamedFile
 
-ADDRESS = re.compile(r"https?://(\[[0-9a-fA-F:.]+(%\w+)?\]|[\w.-]+)(:(?P<port>[0-9]{1,5}))?(/[^\s\x00-\x1f]*)?")
+ADDRESS = re.compile(r"https?://(?P<host>\[[0-9a-fA-F:.]+(%\w+)?\]|[\w.-]+)(:(?P<port>[0-9]{1,5}))?(/[^\s\x00-\x1f]*)?")
 LARGEST_PORT = 65535
+SURROGATE = re.compile("[\ud800-\udfff]")
 LABEL_NAME = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*")
 CONTRACT_LABELS = frozenset(label for family in FAMILIES for label in family.labels)
 
@@ -39,12 +41,44 @@ def attempt(key: str, check: Callable[..., object], *values: object) -> None:
 
 
 def check_address(key: str, address: str) -> None:
-    """Raise ``ConfigError`` unless ``address`` is a base URL of a Burrow, free of credentials."""
+    """Raise ``ConfigError`` unless ``address`` is a base URL of a Burrow, free of credentials.
+
+    One that is refused is not quoted: what is wrong with it may be a password or a token.
+    """
     require(key, "@" not in address, "must not hold credentials")
-    require(key, not set("?#") & set(address), f"{address!r} must end with the path")
+    require(key, not set("?#") & set(address), "must end with the path, without ? and #")
     match = ADDRESS.fullmatch(address)
-    usable = match and 0 < int(match["port"] or 1) <= LARGEST_PORT
-    require(key, usable, f"{address!r} is not an address such as http://burrow:8000")
+    usable = match and 0 < int(match["port"] or 1) <= LARGEST_PORT and is_host(match["host"])
+    require(key, usable, "must be an address such as http://burrow:8000")
+
+
+def check_proxy(key: str, address: str) -> None:
+    """Raise ``ConfigError`` unless ``address`` is a proxy's, free of credentials, and asked without TLS."""
+    check_address(key, address)
+    require(
+        key, address.startswith("http:") and not urlsplit(address).path.strip("/"), "must be like http://proxy:3128"
+    )
+
+
+def is_host(name: str) -> bool:
+    """Tell whether a name, or an address, can be looked up: with parts of 1 to 63 letters between its dots."""
+    try:
+        return name.startswith("[") or bool(name.encode("idna"))
+    except UnicodeError:
+        return False
+
+
+def check_texts(place: object, path: str = "") -> None:
+    """Raise ``ConfigError`` for a text in a document that UTF-8 cannot write, such as a flag with a byte astray."""
+    if isinstance(place, str):
+        require(path or "the document", not SURROGATE.search(place), "holds what is no character in UTF-8")
+    elif isinstance(place, Mapping):
+        for key, value in place.items():
+            check_texts(key, path)
+            check_texts(value, f"{path}.{key}".lstrip("."))
+    elif isinstance(place, list | tuple):
+        for index, value in enumerate(place):
+            check_texts(value, f"{path}[{index}]")
 
 
 def check_labels(labels: Mapping[str, str]) -> None:

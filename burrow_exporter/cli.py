@@ -22,9 +22,10 @@ from burrow_exporter.config import Config
 from burrow_exporter.connections import SMALLEST_PIECE, bind
 from burrow_exporter.demo import SimulatedBurrow
 from burrow_exporter.exporter import Exporter
-from burrow_exporter.flags import FLAGS
+from burrow_exporter.flags import FLAGS, Flag
 from burrow_exporter.healthcheck import ask_healthy
 from burrow_exporter.security import Security
+from burrow_exporter.snapshot import GROUP_STATUS_CODES
 from burrow_exporter.sources import build_config, section
 from burrow_exporter.state import Poll
 from burrow_exporter.webconfig import WebConfigError
@@ -55,12 +56,12 @@ class Command(click.Command):
     """The command, whose help shows the flags by section."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write one section for each first part of the flags' names."""
+        """Write one section for each first part of the flags' names, and click's own flags last."""
         sections: dict[str, list[tuple[str, str]]] = {}
-        for parameter in self.get_params(ctx):
-            record = parameter.get_help_record(ctx)
-            if record:
-                sections.setdefault(getattr(parameter, "section", "other"), []).append(record)
+        options = [parameter for parameter in self.get_params(ctx) if isinstance(parameter, click.Option)]
+        for parameter in sorted(options, key=lambda each: not isinstance(each, Flag)):
+            if record := parameter.get_help_record(ctx):
+                sections.setdefault(getattr(parameter, "section", "general"), []).append(record)
         for name, records in sections.items():
             with formatter.section(f"Flags: {name}"):
                 formatter.write_dl(records)
@@ -130,7 +131,7 @@ def demo(config: Config, load: Load, size: dict[str, Any]) -> int:
 
 def on_simulated(config: Config, burrow: SimulatedBurrow) -> Config:
     """Return the configuration with the simulated Burrow in place of those in it."""
-    return replace(config, burrows=(replace(config.burrows[0], addresses=(burrow.address,)),))
+    return replace(config, burrows=(replace(config.burrows[0], addresses=(burrow.address,), proxy_url=""),))
 
 
 def once(config: Config) -> int:
@@ -171,7 +172,8 @@ def describe(poll: Poll) -> list[str]:
     lines += [f"... and {len(poll.failures) - 10} failures more"] if len(poll.failures) > len(lines) else []
     lines += [f"cluster {name}: Burrow has not caught up, lag {lag}" for name, lag in poll.behind.items()]
     for cluster in poll.snapshot.clusters:
-        statuses = Counter(group.status for group in cluster.groups)
+        # A word that is none of Burrow's is told, as far as it may be, among the failures.
+        statuses = Counter(each.status if each.status in GROUP_STATUS_CODES else "unknown" for each in cluster.groups)
         words = ", ".join(f"{count} {status}" for status, count in sorted(statuses.items()))
         lines.append(f"cluster {cluster.name}: {cluster.listed_groups} groups listed, published: {words or 'none'}")
         lines.append(f"cluster {cluster.name}: {cluster.listed_topics} topics listed, {len(cluster.topics)} published")

@@ -21,6 +21,7 @@ from burrow_exporter.checks import (
     check_authorities,
     check_certificate,
     check_labels,
+    check_proxy,
     read_password,
     require,
 )
@@ -120,6 +121,9 @@ class BurrowConfig(Section, frozen=True):
     tls: Annotated[TlsConfig, Meta(description="TLS to Burrow, for addresses that begin with https.")] = field(
         default_factory=TlsConfig
     )
+    proxy_url: Annotated[
+        str, Meta(description="HTTP proxy through which Burrow is asked, such as http://proxy:3128.")
+    ] = ""
     labels: Annotated[
         dict[str, str], Meta(description="Labels on everything made from its answers, to tell clusters apart.")
     ] = field(default_factory=dict)
@@ -141,6 +145,8 @@ class BurrowConfig(Section, frozen=True):
         """Refuse what cannot work."""
         for index, address in enumerate(self.addresses):
             check_address(f"addresses[{index}]", address)
+        if self.proxy_url:
+            check_proxy("proxy_url", self.proxy_url)
         require("timeout", self.timeout > 0, "must be more than 0")
         check_labels(self.labels)
         require("password", not (self.password and self.password_file), "must not stand beside password_file")

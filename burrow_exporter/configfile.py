@@ -14,7 +14,7 @@ import msgspec
 import yaml
 from msgspec import inspect
 
-from burrow_exporter.checks import ConfigError
+from burrow_exporter.checks import ConfigError, check_texts
 from burrow_exporter.config import Config
 from burrow_exporter.values import read_value
 
@@ -78,6 +78,7 @@ def convert(document: Document, folder: Path) -> Config:
     Names of files in it count from ``folder``.
     """
     try:
+        check_texts(document)
         return msgspec.convert(document, Config, dec_hook=partial(read_value, folder=folder))
     except msgspec.ValidationError as error:
         raise explain(error, document) from None

@@ -1,8 +1,12 @@
-"""A connection to Burrow: asyncio's streams and httptools, the parser of uvicorn and Node.js. No proxy, no redirect."""
+"""A connection to Burrow: asyncio's streams and httptools, the parser of uvicorn and Node.js.
+
+No redirect is followed, and no proxy used but one that is named: nothing of the environment counts.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 import threading
 from collections.abc import Callable
@@ -17,6 +21,7 @@ from burrow_exporter.config import TlsConfig
 T = TypeVar("T")
 READ_BYTES = 256 * 1024
 MAX_HEAD_BYTES = 64 * 1024
+TUNNEL_ANSWER = re.compile(rb"HTTP/1\.[01] (\d{3})[ \r]")
 
 
 class TooLargeError(Exception):
@@ -32,20 +37,34 @@ class Connection:
         self._reusable = True
 
     @classmethod
-    async def open(cls, address: str, context: ssl.SSLContext | None) -> Connection:
-        """Connect to the host of ``address``; ``context`` is what ``client_context`` made for it."""
-        url = urlsplit(address)
-        port = url.port or (443 if context else 80)
-        return cls(*await asyncio.open_connection(url.hostname, port, ssl=context, limit=READ_BYTES))
+    async def open(cls, address: str, context: ssl.SSLContext | None, proxy_url: str = "") -> Connection:
+        """Connect to the host of ``address``; ``context`` is what ``client_context`` made for it.
+
+        Through a proxy where one is named: a tunnel for TLS, else it is sent requests with the whole URL.
+        """
+        url, proxy = urlsplit(address), urlsplit(proxy_url)
+        host, port = url.hostname or "", url.port or (443 if context else 80)
+        if not proxy_url:
+            return cls(*await asyncio.open_connection(host, port, ssl=context, limit=READ_BYTES))
+        reader, writer = await asyncio.open_connection(proxy.hostname, proxy.port or 80, limit=READ_BYTES)
+        if context:
+            try:
+                await open_tunnel(reader, writer, f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+                await writer.start_tls(context, server_hostname=host)
+            except BaseException:
+                writer.transport.abort()
+                raise
+        return cls(reader, writer)
 
     def is_reusable(self) -> bool:
-        """Tell whether another request can go over it."""
-        return self._reusable and not self._reader.at_eof()
+        """Tell whether another request can go over it; what has come unasked would be taken for its answer."""
+        has_come = bool(vars(self._reader)["_buffer"])  # asyncio says it in no other way
+        return self._reusable and not has_come and not self._reader.at_eof()
 
     async def exchange(self, request: bytes, most: int) -> tuple[int, bytes]:
         """Send a request, and return status and body of the answer.
 
-        ``OSError`` or ``httptools.HttpParserError`` where that is none, ``TooLargeError`` for more than ``most`` bytes.
+        ``OSError`` where that is none, ``TooLargeError`` for more than ``most`` bytes.
         """
         answer = _Answer(most)
         self._writer.write(request)
@@ -60,6 +79,18 @@ class Connection:
     def close(self) -> None:
         """Close it at once, whatever is under way."""
         self._writer.transport.abort()
+
+
+async def open_tunnel(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, target: str) -> None:
+    """Have a proxy pass on what is sent from now on; ``ConnectionError`` where it does not."""
+    writer.write(f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n".encode())
+    try:
+        answer = await reader.readuntil(b"\r\n\r\n")
+    except (asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+        answer = b""
+    if not (status := TUNNEL_ANSWER.match(answer)) or status[1] != b"200":
+        message = f"the proxy answers {status[1].decode()}" if status else "the proxy answers otherwise than in HTTP"
+        raise ConnectionError(message)
 
 
 class _Answer:
@@ -78,10 +109,12 @@ class _Answer:
         """Take what has come."""
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserError:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             # After the end it is no longer this answer that is wrong.
             if not self.is_whole:
-                raise
+                upgrades = isinstance(error, httptools.HttpParserUpgrade)
+                message = "goes over to another protocol" if upgrades else str(error)
+                raise ConnectionError(message) from None
             self.keeps_alive = False
         if not self._in_body and not self.is_whole:
             self._head_left -= len(data)
@@ -102,8 +135,9 @@ class _Answer:
         self.keeps_alive = False
 
     def on_status(self, _: bytes) -> None:
-        """Note the status."""
-        self.status = self._parser.get_status_code()
+        """Note the status, unless it is that of an answer that nobody asked for."""
+        if not self.is_whole:
+            self.status = self._parser.get_status_code()
 
     def on_header(self, name: bytes, _: bytes) -> None:
         """Note a header that tells where the body ends."""
@@ -114,7 +148,9 @@ class _Answer:
         self._in_body = self._parser.get_status_code() >= 200  # noqa: PLR2004
 
     def on_body(self, piece: bytes) -> None:
-        """Take a piece of the body, as long as it is not too much."""
+        """Take a piece of the body, as long as it is not too much, nor another answer's."""
+        if self.is_whole:
+            return
         self._left -= len(piece)
         if self._left >= 0:
             self.pieces.append(piece)
@@ -140,7 +176,7 @@ class _DaemonThreads(ThreadPoolExecutor):
             if future.set_running_or_notify_cancel():
                 try:
                     future.set_result(fn(*args, **kwargs))
-                except OSError as error:
+                except Exception as error:  # noqa: BLE001  whoever waits has to know
                     future.set_exception(error)
 
         threading.Thread(target=run, name="look-up", daemon=True).start()

@@ -98,6 +98,7 @@ class LimitedProtocol(H11Protocol, Held):
     limits = DEFAULT_LIMITS
     phase = Phase.ANSWERED
     _answers = 0
+    _half_closed = False
     _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's own
@@ -125,11 +126,21 @@ class LimitedProtocol(H11Protocol, Held):
             self.drop()
         self._settle()
 
+    def eof_received(self) -> bool:  # type: ignore[override] # uvicorn's own has every connection closed
+        """Tell whether a client that has closed its half is still to be answered; TLS has no halves."""
+        self._half_closed = self.phase is Phase.ANSWERED and not self.transport.get_extra_info("sslcontext")
+        return self._half_closed
+
     def on_response_complete(self) -> None:
-        """Close where the request's body is still coming: it would be read to its end, however long."""
+        """Close where the request's body is still coming: it would be read to its end, however long.
+
+        And where the client has closed its half, once all that it asked for is answered.
+        """
         if self.conn.their_state is h11.SEND_BODY:
             self.transport.close()
         super().on_response_complete()
+        if self._half_closed and self.cycle.response_complete:
+            self.transport.close()
 
     def drop(self) -> None:
         """End the connection at once, whatever is unsent."""

@@ -49,6 +49,7 @@ class Expression(click.ParamType[str]):
 class Flag(click.Option):
     """A flag such as ``--poll.interval`` with its twin ``BURROW_EXPORTER_POLL_INTERVAL``.
 
+    One without a value has an opposite, such as ``--no-metrics.partition-info``, to turn off what the twin turns on.
     ``key`` is the path of its value in the configuration, by default the flag's own words; empty for what is not in it.
     """
 
@@ -60,7 +61,14 @@ class Flag(click.Option):
         self.key = words if key is None else key
         self.twin = PREFIX + self.parameter.upper()
         text = text or describe(self.key) + " Repeatable." * attributes.get("multiple", False)
-        super().__init__([flag, self.parameter], help=text, envvar=self.twin, **attributes)
+        self.opposite = flag.replace("--", "--no-", 1) if attributes.get("is_flag") else ""
+        declared = f"{flag}/{self.opposite}" if self.opposite else flag
+        super().__init__([declared, self.parameter], help=text, envvar=self.twin, **attributes)
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """Return how the flag is written, and what it is for; one without a value as Prometheus' own help has it."""
+        record = super().get_help_record(ctx)
+        return (self.flag.replace("--", "--[no-]", 1), record[1]) if record and self.opposite else record
 
     def resolve_envvar_value(self, ctx: click.Context) -> str | None:
         """Return the twin's value; an empty one counts where a flag may be empty, as it does on the command line."""
@@ -100,6 +108,7 @@ FLAGS = (
     burrow_flag("tls.cert-file", metavar="FILE", show_default="none"),
     burrow_flag("tls.key-file", metavar="FILE", show_default="none"),
     burrow_flag("tls.insecure-skip-verify", is_flag=True),
+    burrow_flag("proxy-url", metavar="URL", show_default="none"),
     burrow_flag("timeout", type=Duration(), default="10s", show_default=True),
     burrow_flag("concurrency", type=click.IntRange(1, 256), default=4, show_default=True),
     burrow_flag("catch-up-lag", type=click.IntRange(0), default=1000, show_default=True),

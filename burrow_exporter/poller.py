@@ -47,7 +47,7 @@ class Poller:
         self._ended = threading.Event()
         self._shard = shard
         self._clients = deque(
-            BurrowClient(address, burrow.timeout, metrics, burrow.credentials(), burrow.tls)
+            BurrowClient(address, burrow.timeout, metrics, burrow.credentials(), burrow.tls, burrow.proxy_url)
             for address in burrow.addresses
         )
         self._last: WalkResult | None = None

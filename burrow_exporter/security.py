@@ -87,8 +87,9 @@ class Security:
         self._stamps[path] = stamp(path)
         try:
             return path.read_bytes()
-        except OSError as error:
-            message = f"{prefix}cannot read {name}: {error.strerror}"
+        # A name that holds a zero byte is a ValueError.
+        except (OSError, ValueError) as error:
+            message = f"{prefix}cannot read {name}: {getattr(error, 'strerror', None) or error}"
             raise WebConfigError(message) from None
 
 
@@ -96,7 +97,7 @@ def stamp(path: Path) -> Stamp:
     """Return what changes when a file does, symbolic links followed; ``None`` if there is none."""
     try:
         status = os.stat(path)  # noqa: PTH116  the same, and faster: it runs each second
-    except OSError:
+    except (OSError, ValueError):
         return None
     return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
 

@@ -146,11 +146,11 @@ class Application:
             return plain(500, "The answer could not be made; the exporter's log says why.")
 
     def _reload(self, scope: Scope) -> Answer:
-        """Reload, in a thread: files are read for it."""
+        """Reload, in a thread: files are read for it. Methods and statuses are those of Prometheus."""
+        if scope["method"] not in {"POST", "PUT"}:
+            return plain(405, "Only POST and PUT are allowed.", ("allow", "POST, PUT"))
         if not self._content.may_be_reloaded():
-            return plain(403, "Not allowed: --web.enable-lifecycle is off.")
-        if scope["method"] != "POST":
-            return plain(405, "Method not allowed.", ("allow", "POST"))
+            return plain(403, "Lifecycle API is not enabled: --web.enable-lifecycle is off.")
         complaint = self._content.reload()
         return plain(500, f"The configuration before stays: {complaint}") if complaint else plain(200, "Reloaded.")
 

@@ -266,7 +266,8 @@ class Walk:
         cluster.last_commit = newest(cluster.last_commit, read.last_commit)
         cluster.groups[name] = read.group
         if read.group and (words := unknown_statuses(read.group)):
-            self._fail(Endpoint.LAG, Reason.UNKNOWN_STATUS, f"group {name!r} has {', '.join(sorted(words))}")
+            odd = self._client.shown(", ".join(sorted(words)))
+            self._fail(Endpoint.LAG, Reason.UNKNOWN_STATUS, f"group {name!r} has {odd}")
 
     def _on_topic(self, cluster: ClusterWalk, name: str, offsets: list[int]) -> None:
         cluster.topics[name] = Topic(name, offsets, read_at=self._clock(), expires_at=self._expires_at)

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import yaml
 
+from burrow_exporter.checks import ConfigError, check_texts
 from burrow_exporter.values import PEM
 
 CLIENT_AUTH_TYPES = ("NoClientCert", "VerifyClientCertIfGiven", "RequireAndVerifyClientCert")
@@ -167,6 +168,11 @@ def load(data: bytes) -> dict[str, Any]:
         raise WebConfigError(message) from None
     except (yaml.YAMLError, UnicodeError, RecursionError):
         message = "this is not YAML"
+        raise WebConfigError(message) from None
+    try:
+        check_texts(raw)
+    except (ConfigError, RecursionError):
+        message = "it holds what is no character in UTF-8, or holds itself"
         raise WebConfigError(message) from None
     if not isinstance(raw, dict | None):
         message = f"it must be a mapping of {', '.join(SECTIONS)}"

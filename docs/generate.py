@@ -50,12 +50,15 @@ CONFIGURATION = f"""{NOTE}
 # Configuration
 
 `burrow-exporter [serve|demo|once|check|healthcheck] [flags]`; without a word it serves. Every flag has a twin in the
-environment; a flag beats it. Repeatable flags are separated by white space in the environment. Durations are written as
-in Prometheus (`15s`, `1m30s`). The exit code is 0 when all is fine, 1 when it could not run, and 2 when the
-configuration is wrong, with one line that says what.
+environment; a flag beats it. One that takes no value has an opposite, such as `--no-metrics.partition-info`, to turn
+off what the environment or the file turns on. Repeatable flags are separated by white space in the environment.
+Durations are written as in Prometheus (`15s`, `1m30s`). The exit code is 0 when all is fine, 1 when it could not run,
+and 2 when the configuration is wrong, with one line that says what.
 
-No proxy is ever used, whatever `http_proxy` and the like say: Burrow is a neighbour, and its answers are not a proxy's
-business. Neither is `.netrc` read.
+No proxy is used unless `--burrow.proxy-url` or `burrows[].proxy_url` names one, whatever `http_proxy` and the like say:
+Burrow is a neighbour, and its answers are not a proxy's business. Neither is `.netrc` read. A proxy is one of HTTP,
+asked without TLS and without credentials; for a Burrow with TLS it is asked for a tunnel (`CONNECT`), so that it can
+neither read nor change what passes.
 
 ## Flags
 
@@ -68,9 +71,9 @@ business. Neither is `.netrc` read.
 error. For the rest a flag beats the environment, and that beats the file. Nothing in it is expanded, `${{{{VAR}}}}`
 neither. Paths in it count from its own folder. Unknown keys, and keys that stand twice, are refused.
 
-SIGHUP, and `POST /-/reload` with `--web.enable-lifecycle`, read it and the files it names again (without it, those
-that flags name). One that is wrong changes nothing but `burrow_exporter_config_last_reload_successful`, to 0. `web` and
-`log` take effect with the next start only.
+SIGHUP reads it and the files it names again (without it, those that flags name). So does `POST` or `PUT` of
+`/-/reload`, as with Prometheus; without `--web.enable-lifecycle` that is answered 403. One that is wrong changes
+nothing but `burrow_exporter_config_last_reload_successful`, to 0. `web` and `log` take effect with the next start only.
 
 {{keys}}
 """

@@ -283,6 +283,7 @@ def changed(told: Recorded, before: str, after: str) -> Recorded:
 
 HALF = head(1000) + b'{"error":false,"message":"","clusters":["c'
 NESTED = b'{"error":false,"message":"","x":' + b"[" * 50_000
+UPGRADE = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
 BOMB = gzip.compress(b" " * 50_000_000)
 ODD_GROUP = lag_answer("c", "g", partition(), status="ODD")
 TWICE = lag_answer("c", "g", partition(), partition())
@@ -292,6 +293,8 @@ ANYWHERE: tuple[tuple[str, str, str, Step], ...] = (
     ("closed before the answer", "connection", "closed without an answer", then_close()),
     ("reset in mid-body", "connection", "Connection reset by peer", then_reset(HALF)),
     ("closed in mid-body", "connection", "closed in the middle of the answer", then_close(HALF)),
+    ("closed in the head", "connection", "closed in the middle of the answer", then_close(b"HTTP/1.1 200 OK\r\nCont")),
+    ("another protocol", "connection", "goes over to another protocol", then_hang(UPGRADE)),
     ("not HTTP", "connection", "Expected HTTP/", then_close(b"SSH-2.0-OpenSSH_9.2\r\n\r\n")),
     ("hang before the answer", "timeout", "timed out", then_hang()),
     ("hang in the body", "timeout", "timed out", then_hang(HALF)),
@@ -301,6 +304,7 @@ ANYWHERE: tuple[tuple[str, str, str, Step], ...] = (
     ("503", "http_5xx", "answers 503", reply(b"", 503)),
     ("401", "http_4xx", "answers 401", reply(b"", 401)),
     ("429", "http_4xx", "answers 429", reply(b"", 429)),
+    ("206", "http_2xx", "answers 206", reply(b'{"error":fal', 206)),
     ("redirect", "redirect", "answers 302", reply(b"", 302, Location="/burrow/admin")),
     ("200 with a page of HTML", "not_json", "malformed", reply(b"<html>Log in</html>", Content_Type="text/html")),
     ("empty answer", "not_json", "truncated", reply()),

@@ -9,8 +9,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from random import Random
 from threading import Thread
 
 import pytest
@@ -76,12 +77,19 @@ def exporter(*arguments: str) -> Iterator[tuple[Running, str]]:
         yield run, run.wait_for(r'address"?[=:] ?"?(http[^\s"]+)')
 
 
+def lasting_port() -> int:
+    """Return a free port that no outgoing connection is given (Linux: below 32768), for what is to listen later."""
+    while True:
+        port = Random().randrange(20000, 32000)  # noqa: S311  no secret
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+
+
 @contextmanager
 def prometheus(configuration: str, folder: Path) -> Iterator[tuple[Running, str]]:
     """Run a Prometheus, its files in ``folder``, until the end of the block; give its address too."""
     (folder / "prometheus.yml").write_text(configuration)
-    with socket.create_server(("127.0.0.1", 0)) as listener:  # it cannot be asked for a port of its own choice
-        address = f"127.0.0.1:{listener.getsockname()[1]}"
+    address = f"127.0.0.1:{lasting_port()}"  # it cannot be asked for a port of its own choice
     flags = ("--config.file=prometheus.yml", "--storage.tsdb.path=data", f"--web.listen-address={address}")
     with running(*flags, "--log.level=debug", command=(tool("prometheus"),), folder=folder) as run:
         run.wait_for("Server is ready")

@@ -10,12 +10,11 @@ does not hold.
 from __future__ import annotations
 
 import argparse
-import socket
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -27,7 +26,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from pages import Sample, samples_in
-from processes import Running, exporter, running
+from processes import Running, exporter, lasting_port, running
 
 BURROW = (sys.executable, str(Path(__file__).with_name("soak_burrow.py")))
 FLAGS = ("--poll.interval=1s", "--poll.stale-after=4s", "--burrow.timeout=500ms", "--metrics.partition-info")
@@ -110,14 +109,6 @@ class Burrow:
                 message = "the simulated Burrow does not start"
                 raise RuntimeError(message)
             time.sleep(0.1)
-
-
-def lasting_port() -> int:
-    """Return a free port that no outgoing connection is given (Linux: below 32768), as Burrow comes back to it."""
-    while True:
-        port = Random().randrange(20000, 32000)  # noqa: S311  no secret
-        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            return port
 
 
 def responds(url: str) -> bool:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import base64
+import socket
 import ssl
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from threading import Thread
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import structlog
@@ -159,6 +164,97 @@ def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch
             monkeypatch.setenv(name, proxy.address)
         assert 1 == is_up(poll(server.address, folder))
         assert [] == proxy.connections
+
+
+class Proxy:
+    """An HTTP proxy, which knows ``burrow`` as the port of every host; ``targets`` are what it was asked for."""
+
+    def __init__(self, burrow: FaultServer, answer: bytes = b"HTTP/1.1 200 Connection established\r\n\r\n") -> None:
+        """Answer a request for a tunnel so."""
+        self._burrow = burrow
+        self._answer = answer
+        self._server = FaultServer(lambda target: partial(self._step, target))
+        self.targets: list[str] = []
+        self.heads = self._server.heads
+
+    def __enter__(self) -> str:
+        """Serve, and return the address."""
+        return self._server.__enter__().address
+
+    def __exit__(self, *_: object) -> None:
+        """End."""
+        self._server.__exit__(None, None, None)
+
+    def _step(self, target: str, client: socket.socket) -> bool:
+        self.targets.append(target)
+        head = next(head for head in self.heads if f" {target} ".encode() in head)
+        with socket.create_connection(("127.0.0.1", self._burrow.port)) as burrow:
+            if not head.startswith(b"CONNECT "):
+                burrow.sendall(head.replace(target.encode(), urlsplit(target).path.encode(), 1))
+                burrow.shutdown(socket.SHUT_WR)
+                pass_on(burrow, client)
+                return False
+            client.sendall(self._answer)
+            Thread(target=pass_on, args=(client, burrow), daemon=True).start()
+            pass_on(burrow, client)
+        return False
+
+
+def pass_on(source: socket.socket, to: socket.socket) -> None:
+    """Send on what comes, to its end."""
+    with suppress(OSError):
+        while data := source.recv(65536):
+            to.sendall(data)
+        to.shutdown(socket.SHUT_WR)
+
+
+def test_a_proxy_that_is_asked_for(folder: Path) -> None:
+    """Every request goes to the proxy that is named, with the whole URL of Burrow, whose name nobody else looks up."""
+    with FaultServer(by_path(dict(small()))) as server:
+        proxy = Proxy(server)
+        with proxy as proxy_url:
+            exporter = poll("http://burrow.invalid:8000/", folder, proxy_url=proxy_url)
+    assert (1, {}) == (is_up(exporter), failures(exporter))
+    assert sorted(f"http://burrow.invalid:8000{path}" for path in small()) == sorted(proxy.targets)
+    assert all(b"\r\nHost: burrow.invalid:8000\r\n" in head for head in server.heads)
+    assert len(small()) == len(server.heads)
+
+
+@pytest.mark.parametrize(("expected", "name"), [((1, {}), "burrow.invalid"), ((0, {"tls": 1}), "elsewhere.invalid")])
+def test_a_proxy_and_tls(folder: Path, authority: trustme.CA, expected: Any, name: str) -> None:
+    """TLS goes through a tunnel to Burrow itself: the proxy sees no password, and the certificate counts as ever."""
+    with FaultServer(by_path(dict(small())), context_of(authority, name=name)) as server:
+        proxy = Proxy(server)
+        with proxy as proxy_url:
+            keys = {"username": "a", "password": SECRET, "tls": {"ca_file": "ca.pem"}}
+            exporter = poll("https://burrow.invalid", folder, proxy_url=proxy_url, **keys)
+    assert expected == (is_up(exporter), failures(exporter))
+    assert {"burrow.invalid:443"} == set(proxy.targets)
+    assert not [head for head in proxy.heads if b"Authorization" in head]
+    assert all(b"Authorization: Basic " in head for head in server.heads)
+    assert (len(small()) if is_up(exporter) else 0) == len(server.heads)
+
+
+@pytest.mark.parametrize(
+    ("expected", "answer"),
+    [
+        ("the proxy answers 407", b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"),
+        ("the proxy answers 403", b"HTTP/1.0 403\r\n\r\n"),
+        ("the proxy answers otherwise than in HTTP", b"220 mail.example ESMTP\r\n\r\n"),
+        ("the proxy answers otherwise than in HTTP", b"HTTP/1.1 200 " + b"x" * 1_000_000),
+    ],
+    ids=["407", "403", "not HTTP", "endless"],
+)
+def test_a_proxy_that_refuses(
+    capsys: pytest.CaptureFixture[str], authority: trustme.CA, expected: str, answer: bytes
+) -> None:
+    """A proxy that opens no tunnel is a failure of the connection that says so."""
+    with FaultServer(by_path(dict(small())), context_of(authority)) as server, Proxy(server, answer) as proxy_url:
+        assert 1 == main(
+            ["check", f"--burrow.address={server.address}", f"--burrow.proxy-url={proxy_url}", "--poll.interval=3s"]
+        )
+    assert f"ready: connection: /burrow/admin/ready: {expected}\n" in capsys.readouterr().out
+    assert [] == server.heads
 
 
 @pytest.mark.parametrize("status", [200, 401, 500])

@@ -22,6 +22,7 @@ from burrow_exporter import auth, security
 from burrow_exporter.auth import KNOWN_WRONG, WAITING, WAITING_OF_CLIENT, Bucket, BusyError, Memory, Passwords
 from secured import Web, basic, bcrypt_hash, connection_to, fetch
 from test_server import FixedContent, Reply, exchange
+from test_server_limits import eventually, precedence
 
 Check = Callable[[bytes, bytes], bool]
 WRONG = (401, 'Basic realm="burrow_exporter", charset="UTF-8"', b"Unauthorized.\n")
@@ -95,7 +96,7 @@ def test_right_password(web: Web, path: str, name: str, password: str) -> None:
         basic("alice", "right\0"),
         basic("Zoë", "right"),
         "Basic " + b64encode(b"\xff\xfe:right").decode(),
-        basic("alice", bcrypt_hash("right")),
+        pytest.param(basic("alice", bcrypt_hash("right")), id="the hash"),
         basic("alice", "x" * 1000),
     ],
 )
@@ -221,6 +222,7 @@ def test_flood_does_not_block(web: Web, counting: Counting) -> None:
         for _ in range(50):
             assert 200 == fetch(server, Authorization=basic("alice", "right")).status
         assert time.monotonic() - begin < 2
+        assert eventually(lambda: 10 - WAITING_OF_CLIENT == sum(each.done() for each in flood))
         counting.go_on.set()
         statuses = sorted(each.result().status for each in flood)
 
@@ -288,7 +290,7 @@ def test_scrapes_during_a_flood(web: Web) -> None:
         assert 200 == fetch(server, Authorization=basic("alice", "right")).status
         return time.perf_counter() - begin
 
-    with web.serving() as server, ThreadPoolExecutor(8) as pool:
+    with precedence(), web.serving() as server, ThreadPoolExecutor(8) as pool:
         scrape()
         alone = sorted(scrape() for _ in range(50))
         flooding = [pool.submit(flood, number) for number in range(8)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import socket
 import ssl
 import time
 from collections import Counter
@@ -204,6 +205,43 @@ def test_as_many_connections_as_requests_at_once() -> None:
         assert (4, 12) == (len(server.connections), len(server.heads))
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        b"garbage",
+        b"HTTP/1.1 101 Go on\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n",
+        head(5, 500) + b"other",
+        head(5) + b"other",
+        head(1_000_000) + b" " * 100_000,
+    ],
+    ids=["garbage", "another protocol", "another answer", "more of the same", "much more"],
+)
+def test_more_than_was_asked_for(more: bytes) -> None:
+    """What comes after the answer costs the connection, not the answer."""
+    with FaultServer(in_turn(send(head(len(CLUSTERS)) + CLUSTERS + more), reply(CLUSTERS))) as server:
+        asking = Asking(server.address)
+        assert [NAMES, NAMES] == [asking.clusters(), asking.clusters()]
+        assert 2 == len(server.connections)
+
+
+def test_an_answer_that_comes_unasked() -> None:
+    """What comes between two requests is not the answer to the second."""
+
+    def twice(connection: socket.socket) -> bool:
+        connection.sendall(head(len(CLUSTERS)) + CLUSTERS)
+        time.sleep(0.05)
+        other = good(clusters=["other"])
+        connection.sendall(head(len(other)) + other)
+        return True
+
+    with FaultServer(in_turn(twice, reply(CLUSTERS))) as server:
+        asking = Asking(server.address)
+        assert NAMES == asking.clusters()
+        asking.loop.run(asyncio.sleep(0.3))
+        assert NAMES == asking.clusters()
+        assert 2 == len(server.connections)
+
+
 def test_a_connection_closed_when_idle() -> None:
     """A connection that the server closed between two requests costs no poll its answer."""
     steps = (then_close(head(len(CLUSTERS)) + CLUSTERS), reply(CLUSTERS))
@@ -322,6 +360,10 @@ def test_starting_is_not_tried_again() -> None:
         then_close(chunked(CLUSTERS[:9], end=False)),
         then_close(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"),
         then_close(b"SSH-2.0-OpenSSH_9.2\r\n\r\n"),
+        then_close(b"HTTP/1.1 200 OK\r\nContent-Le"),
+        then_close(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n"),
+        then_hang(b"HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"),
+        then_hang(b"HTTP/1.1 101 Switching\r\n\r\n"),
         then_hang(b"HTTP/1.1 200 OK\r\nX: " + b"y" * 400_000),
         then_close(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n{}"),
     ],
@@ -334,6 +376,10 @@ def test_starting_is_not_tried_again() -> None:
         "closed between chunks",
         "no size of a chunk",
         "no HTTP",
+        "closed in a line of the head",
+        "closed in the head",
+        "another protocol",
+        "another protocol unnamed",
         "too long a header",
         "two lengths",
     ],
@@ -356,6 +402,13 @@ def test_refused() -> None:
 def test_unknown_host() -> None:
     """A host that is not known is a failure of the connection."""
     assert Asking("http://no-such-host.invalid:8000").refusal().reason is Reason.CONNECTION
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
+def test_host_that_cannot_be_looked_up() -> None:
+    """A look-up that fails in a way of its own is a failure of the connection at once, not a time-out."""
+    error = Asking("http://a..b:8000", timeout=30).refusal()
+    assert (Reason.CONNECTION, True) == (error.reason, "idna" in error.detail)
 
 
 HANGING = {
@@ -416,6 +469,9 @@ def test_after_a_time_out() -> None:
         (Reason.HTTP_4XX, 401),
         (Reason.HTTP_4XX, 404),
         (Reason.HTTP_4XX, 429),
+        (Reason.HTTP_2XX, 201),
+        (Reason.HTTP_2XX, 204),
+        (Reason.HTTP_2XX, 206),
         (Reason.REDIRECT, 301),
         (Reason.REDIRECT, 302),
         (Reason.REDIRECT, 307),

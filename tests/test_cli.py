@@ -153,11 +153,14 @@ def test_help(capsys: Capture, flag: str) -> None:
     assert "" == output.err
     parts = output.out.split("\n\nFlags: ")
     assert all(word in parts[0] for word in ("serve", "demo", "once", "check", "healthcheck", "BURROW_EXPORTER_"))
-    assert ["burrow", "poll", "filter", "metrics", "web", "shard", "config", "demo", "log"] == [
-        part.partition(":")[0] for part in parts[1:] if not part.startswith("other")
+    names = [part.partition(":")[0] for part in parts[1:]]
+    assert ["burrow", "poll", "filter", "metrics", "web", "shard", "config", "demo", "log", "general"] == names
+    sections = dict(zip(names, parts[1:], strict=True))
+    written = {option: option.flag.replace("--", "--[no-]" if option.is_flag else "--") for option in FLAGS}
+    assert all(f"\n  {flag} " in sections[option.section].replace("\n", " \n") for option, flag in written.items())
+    assert ["  --version   Show the version and exit.", "  -h, --help  Show this message and exit."] == [
+        line for line in sections["general"].splitlines()[1:] if line
     ]
-    sections = {part.partition(":")[0]: part for part in parts[1:]}
-    assert all(f"\n  {option.opts[0]}" in sections[option.section] for option in FLAGS)
     assert max(map(len, output.out.splitlines())) <= 120
 
 
@@ -316,7 +319,8 @@ def test_check_of_odd_names(capsys: Capture) -> None:
     odd = lag_answer("c", "g", partition(status="\x1b[2J"), status="a\nb\r")
     code, lines = told(capsys, small({"g": odd}))
     assert 0 == code
-    assert "  cluster c: 1 groups listed, published: 1 a\\nb\\r" in lines
+    assert "  lag: unknown_status: group 'g' has \\x1b[2J, a\\nb\\r" in lines
+    assert "  cluster c: 1 groups listed, published: 1 unknown" in lines
     assert all(line.isprintable() for line in lines)
 
 

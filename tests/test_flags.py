@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import click
 import pytest
 
-from burrow_exporter.cli import command
+from burrow_exporter.cli import command, main
 from burrow_exporter.config import Config, Filter, Filters, TopicFilter
 from burrow_exporter.flags import FLAGS, Duration, Flag
 from burrow_exporter.sources import build_config, section
@@ -43,6 +44,7 @@ CASES = (
     ),
     Case("--config.file", "a", "a", "b", "b", alone=False),
     Case("--web.config.file", "a", "a", "b", "b"),
+    Case("--burrow.proxy-url", "http://a:1", "http://a:1", "http://b", "http://b"),
     Case("--burrow.timeout", "250ms", 0.25, "1m30s", 90.0),
     Case("--burrow.concurrency", "1", 1, "256", 256),
     Case("--burrow.catch-up-lag", "0", 0, "5", 5),
@@ -188,6 +190,36 @@ def test_switch(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(SWITCH_TWIN, text)
         assert expected is configuration().metrics.partition_info, text
     assert configuration(SWITCH).metrics.partition_info is True
+
+
+@pytest.mark.parametrize("switch", sorted(SWITCHES))
+def test_opposite_of_a_switch(switch: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flag without a value has an opposite, which beats the twin; of both on the command line the last counts."""
+    flag = next(flag for flag in FLAGS if flag.flag == switch)
+    opposite = switch.replace("--", "--no-", 1)
+    monkeypatch.setenv(flag.twin, "1")
+    assert [True, False, False, True] == [
+        values(*arguments)[flag.parameter] for arguments in ([], [opposite], [switch, opposite], [opposite, switch])
+    ]
+
+
+def test_opposite_beats_the_file(tmp_path: Path) -> None:
+    """What the file turns on the opposite of a flag turns off."""
+    file = tmp_path / "burrow.yaml"
+    file.write_text("burrows: [{}]\nmetrics: {partition_info: true}\n", encoding="utf-8")
+    given = values(f"--config.file={file}", "--no-metrics.partition-info")
+    assert [True, False] == [
+        build_config(given, names).metrics.partition_info for names in ((), {"metrics_partition_info"})
+    ]
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.text.isalpha()], ids=lambda case: case.flag)
+def test_a_byte_astray(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    """A text that is not UTF-8 is refused in one line that names the flag, whichever it is."""
+    assert 2 == main(["check", f"{case.flag}={case.text}\udcff"])
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("burrow-exporter: ")
+    assert case.flag in line or case.flag == "--config.file"
 
 
 def test_unknown_twins(monkeypatch: pytest.MonkeyPatch) -> None:

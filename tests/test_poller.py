@@ -5,18 +5,26 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 
 import pytest
 
+from burrow_exporter import walk
 from burrow_exporter.config import Filter, Filters, PollConfig, TopicFilter
 from burrow_exporter.poller import next_turn
 from burrow_exporter.snapshot import Snapshot
-from pages import Polled, Sample, names, select
+from pages import Polled, Sample, names, select, wait_until
 from recorded import BROKEN, STARTING, Recorded, RecordedBurrow, answer, commit, lag_answer, load, partition, small
 
 LAG = "burrow_kafka_consumer_partition_lag"
 OFFSET = "burrow_kafka_topic_partition_offset"
 STATUS = "burrow_kafka_consumer_status"
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Try again at once: how long to wait between attempts is tested elsewhere."""
+    monkeypatch.setattr(walk, "pause", lambda _: 0.0)
 
 
 @pytest.fixture
@@ -249,8 +257,13 @@ def test_polls_keep_their_rhythm_and_late_ones_are_not_made_up_for(
 ) -> None:
     """Polls begin a whole number of intervals after the first, also after one that took longer than an interval."""
     begun: list[float] = []
+    turns: list[float] = []
     polled = Polled(burrow.address, poll=PollConfig(interval=1, deadline=1, stale_after=3))
-    poll = polled.poller.poll
+    poll, sleep_until = polled.poller.poll, polled.poller._sleep_until
+
+    def note_turn(moment: float) -> None:
+        turns.append(moment)
+        sleep_until(moment)
 
     def slow_at_first() -> object:
         begun.append(time.monotonic())
@@ -261,9 +274,14 @@ def test_polls_keep_their_rhythm_and_late_ones_are_not_made_up_for(
         return poll()
 
     monkeypatch.setattr(polled.poller, "poll", slow_at_first)
+    monkeypatch.setattr(polled.poller, "_sleep_until", note_turn)
     polled.poller.start()
-    polled.poller._thread.join(timeout=6)
-    assert [2, 3] == [round(moment - begun[0], 1) for moment in begun[1:]]
+    polled.poller._thread.join(timeout=10)
+    # Its turns are exact. How soon after one a poll begins is up to the machine, but never before.
+    assert [pytest.approx(1)] * 2 == [later - earlier for earlier, later in pairwise(turns)]
+    assert turns[0] - begun[0] == pytest.approx(2, abs=0.3)
+    assert all(turn <= moment < turn + 0.9 for turn, moment in zip(turns, begun[1:], strict=False))
+    assert 3 == len(begun)
 
 
 @pytest.mark.parametrize(
@@ -282,10 +300,12 @@ def test_a_burrow_that_hangs_is_polled_at_every_interval() -> None:
             f"http://127.0.0.1:{silent.getsockname()[1]}",
             poll=PollConfig(interval=1, deadline=1, stale_after=3),
         )
+        begun = time.monotonic()
         polled.poller.start()
-        time.sleep(3.5)
+        wait_until(lambda: polled.own("polls_total") == 3)
         polled.stop.set()
-        assert 3 == polled.own("polls_total")
+        # With one turn left out after each it would be five seconds.
+        assert 3 <= time.monotonic() - begun < 4.5
 
 
 def test_ready_is_said_after_the_page_is_there(burrow: RecordedBurrow, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,14 +7,17 @@ import signal
 import socket
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 import requests
+from urllib3.exceptions import InsecureRequestWarning
 
 from burrow_exporter.cli import stop_on_signals
 from faults import FaultServer, Step, by_path, head, in_turn, reply, then_hang
 from processes import COMMAND, exporter, running
 from recorded import Recorded, lag_answer, partition, small
+from secured import Web, bcrypt_hash
 
 SIGNALS = [signal.SIGTERM, signal.SIGINT]
 BUSY = {
@@ -153,6 +156,24 @@ def test_healthcheck() -> None:
         flags = ["healthcheck", "--web.listen-address", address.removeprefix("http://")]
         assert 0 == subprocess.run([*COMMAND, *flags], timeout=20, check=False).returncode
         run.end()
+        done = subprocess.run([*COMMAND, *flags], timeout=20, check=False, capture_output=True, text=True)
+    assert (1, 1) == (done.returncode, len(done.stderr.splitlines()))
+
+
+def test_healthcheck_of_a_secured_exporter(tmp_path: Path) -> None:
+    """Under TLS, with client certificates and passwords required, the health check is told, and others are not."""
+    web = Web(tmp_path, users={"alice": bcrypt_hash("right")})
+    web.certify()
+    web.trust("us")
+    secured = ("--web.config.file", str(web.write()))
+    with FaultServer(in_turn(then_hang())) as server:
+        with exporter("--burrow.address", server.address, *secured) as (run, address):
+            flags = ["healthcheck", "--web.listen-address", address.removeprefix("https://"), *secured]
+            done = subprocess.run([*COMMAND, *flags], timeout=20, check=False, capture_output=True, text=True)
+            assert (0, "", "") == (done.returncode, done.stdout, done.stderr)
+            with pytest.warns(InsecureRequestWarning):
+                assert 403 == requests.get(f"{address}/metrics", timeout=5, verify=False).status_code  # noqa: S501
+            run.end()
         done = subprocess.run([*COMMAND, *flags], timeout=20, check=False, capture_output=True, text=True)
     assert (1, 1) == (done.returncode, len(done.stderr.splitlines()))
 

@@ -320,7 +320,7 @@ def test_reload_by_signal_and_by_request(tmp_path: Path) -> None:
 def test_reload_by_request_is_off_by_default() -> None:
     """Without the flag a client can reload nothing; a signal can, without a file too."""
     with FaultServer(in_turn(reply())) as server, process(f"--burrow.address={server.address}") as (run, address):
-        assert (403, "Not allowed: --web.enable-lifecycle is off.\n") == ask(address)
+        assert (403, "Lifecycle API is not enabled: --web.enable-lifecycle is off.\n") == ask(address)
         run.process.send_signal(signal.SIGHUP)
         run.wait_for("configuration loaded again")
 

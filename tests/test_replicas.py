@@ -8,6 +8,7 @@ from contextlib import ExitStack
 
 import pytest
 
+from burrow_exporter import walk
 from burrow_exporter.config import BurrowConfig, PollConfig
 from burrow_exporter.walk import GIVE_UP_AFTER
 from faults import FaultServer, Step, by_path, in_turn, reply, then_close, then_hang
@@ -23,6 +24,12 @@ def replica(lag: int, groups: int = 1) -> Answers:
     """Return the answers of a replica in which every group has this lag."""
     names = [f"g{number:03}" for number in range(groups)]
     return {**small({name: lag_answer("c", name, partition(current_lag=lag)) for name in names})}
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Try again at once: how long to wait between attempts is tested elsewhere."""
+    monkeypatch.setattr(walk, "pause", lambda _: 0.0)
 
 
 @pytest.fixture

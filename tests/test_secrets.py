@@ -21,7 +21,7 @@ from fault_table import certified
 from faults import FaultServer, Step, by_path, in_turn, reply, then_reset
 from pages import wait_until
 from processes import COMMAND, Running, exporter, running
-from recorded import small
+from recorded import Recorded, answer, lag_answer, partition, small
 from secured import Web, bcrypt_hash, pem
 
 USER, SECRET, OWN, WRONG = "spy", "sesame7Qz", "mellon4Kw", "xyzzy9Vb"
@@ -62,6 +62,11 @@ BAD_BURROWS = {
     "password in the user's name": f"{{username: '{USER}:{SECRET}', password: {SECRET}}}",
     "misspelt password": f"{{username: {USER}, pasword: {SECRET}}}",
     "password in the address": f"{{addresses: ['http://{USER}:{SECRET}@localhost']}}",
+    "password in an address without a host": f"{{addresses: ['http://{USER}:{SECRET}']}}",
+    "token in the address": f"{{addresses: ['http://localhost:8000/?token={SECRET}']}}",
+    "token after the address": f"{{addresses: ['http://localhost:8000#{SECRET}']}}",
+    "token in place of the address": f"{{addresses: [{SECRET}]}}",
+    "password with half a character": f'{{username: {USER}, password: "{SECRET}\\ud800"}}',
     "password in an address that is no list": f"{{addresses: 'http://{USER}:{SECRET}@localhost'}}",
     "unknown key beside the password": f"{{username: {USER}, password: {SECRET}, colour: red}}",
     "wrong value beside the password": f"{{username: {USER}, password: {SECRET}, timeout: soon}}",
@@ -76,9 +81,14 @@ BAD_BURROWS = {
 BAD_FLAGS = {
     "password in the address": [f"--burrow.address=http://{USER}:{SECRET}@localhost"],
     "password in an address without scheme": [f"--burrow.address={USER}:{SECRET}@localhost"],
+    "password in an address without a host": [f"--burrow.address=http://{USER}:{SECRET}"],
+    "token in the address": [f"--burrow.address=http://localhost:8000/?token={SECRET}"],
+    "a byte astray in the user's name": ["--burrow.username=\udcff", "--burrow.password-file=password"],
     "password in a misspelt flag": [f"--burrow.addres=http://{USER}:{SECRET}@localhost"],
     "password as a flag": [f"--burrow.password={SECRET}"],
     "password in the user's name": [f"--burrow.username={USER}:{SECRET}"],
+    "password in the proxy": [f"--burrow.proxy-url=http://{USER}:{SECRET}@localhost"],
+    "token in the proxy": [f"--burrow.proxy-url=http://localhost/{SECRET}"],
     "password without a user": ["--burrow.password-file=password"],
     "password file as certificate": ["--burrow.tls.ca-file=password"],
     "password file as configuration": ["--config.file=password"],
@@ -137,6 +147,42 @@ def served(address: str, password: str = "") -> str:
 def burrow(name: str, address: str, **keys: object) -> dict[str, object]:
     """Return what the file says of a Burrow with a password."""
     return {"name": name, "addresses": [address], "username": USER, "password": SECRET, **keys}
+
+
+SENT = f"Basic {b64encode(f'{USER}:{SECRET}'.encode()).decode()}"
+BARE, MIXED, QUOTED = SENT.split()[1].rstrip("="), f"password is {SECRET.upper()}!", f'{{"Authorization": "{SENT}"}}'
+
+
+def told(words: str, status: int) -> Recorded:
+    """Return a refusal in these words."""
+    return Recorded(status, "application/json", json.dumps({"error": True, "message": words}))
+
+
+ECHOES: dict[str, tuple[str, dict[str, Recorded | Step]]] = {
+    "in a refusal": ("http_4xx", {"/burrow/admin/ready": told(f"who is {SENT}?", 401)}),
+    "in a refusal, quoted": ("http_4xx", {"/burrow/admin/ready": told(QUOTED, 401)}),
+    "in a refusal, the password": ("http_4xx", {"/burrow/admin/ready": told(MIXED, 401)}),
+    "in a refusal that is no JSON": ("http_4xx", {"/burrow/admin/ready": Recorded(401, "", f"<p>{SENT}</p>")}),
+    "in a failure": ("http_5xx", {"/burrow/admin/ready": told(f"cannot bear {BARE}", 500)}),
+    "with 200": ("refused", {"/v3/kafka": told(SENT, 200)}),
+    "with 200, the password": ("refused", {"/v3/kafka": told(MIXED, 200)}),
+    "with 200 and a list, the password": ("refused", {"/v3/kafka": answer(error=True, message=MIXED, clusters=[])}),
+    "with 200 for a group, the password": ("refused", {"/v3/kafka/c/consumer/g/lag": told(MIXED, 200)}),
+    "with 404 for a group, the password": ("http_4xx", {"/v3/kafka/c/consumer/g/lag": told(MIXED, 404)}),
+    "as no JSON": ("refused", {"/v3/kafka": Recorded(200, "text/plain", f"{SENT}\n")}),
+    "as a cluster": ("refused", {"/v3/kafka": answer(clusters=["c", SENT])}),
+    "as a group": ("refused", {"/v3/kafka/c/consumer": answer(consumers=["g", BARE])}),
+    "as a topic": ("refused", {"/v3/kafka/c/topic": answer(topics=["orders", BARE])}),
+    "as a group's name": ("refused", {"/v3/kafka/c/consumer/g/lag": lag_answer("c", SENT, partition())}),
+    "as a group's name, the password": ("mismatch", {"/v3/kafka/c/consumer/g/lag": lag_answer("c", MIXED)}),
+    "as a status": ("refused", {"/v3/kafka/c/consumer/g/lag": lag_answer("c", "g", partition(), status=SENT)}),
+    "as a status, the password": (
+        "unknown_status",
+        {"/v3/kafka/c/consumer/g/lag": lag_answer("c", "g", partition(status=MIXED), status=MIXED)},
+    ),
+    "as an owner": ("refused", {"/v3/kafka/c/consumer/g/lag": lag_answer("c", "g", partition(owner=SENT))}),
+    "as a header": ("redirect", {"/burrow/admin/ready": reply(status=302, Location=f"/{SENT}", Echo=SENT)}),
+}
 
 
 def write(folder: Path, burrows: Iterable[dict[str, object]]) -> Path:
@@ -214,6 +260,37 @@ def test_a_process_whose_burrows_refuse(folder: Path, form: str) -> None:
         run.end()
         assert not [asked for asked in other.heads if b"Authorization" in asked]
         assert all(b"Authorization" in asked for server in servers.values() for asked in server.heads)
+        assert_silent("".join(run.lines))
+
+
+@pytest.mark.parametrize(("reason", "answers"), ECHOES.values(), ids=ECHOES)
+def test_a_burrow_that_repeats_credentials(
+    folder: Path, capsys: pytest.CaptureFixture[str], reason: str, answers: dict[str, Recorded | Step]
+) -> None:
+    """What a Burrow says back of the credentials, wherever, is neither printed nor published; the failure is told."""
+    with FaultServer(by_path({**small(), **answers})) as server:
+        path = write(folder, [burrow("a", server.address)])
+        main(["check", f"--config.file={path}"])
+        main(["once", f"--config.file={path}", "--log.level=debug", "--metrics.partition-info"])
+        output = "".join(capsys.readouterr())
+    assert f": {reason}: " in output
+    assert f"reason={reason} " in output
+    assert_silent(output)
+
+
+def test_a_process_whose_burrow_repeats_credentials(folder: Path) -> None:
+    """The same of all that a process logs and serves, landing page included."""
+    with ExitStack() as stack:
+        burrows = []
+        for number, (name, (_, answers)) in enumerate(ECHOES.items()):
+            server = stack.enter_context(FaultServer(by_path({**small(), **answers})))
+            burrows.append(burrow(name, server.address, labels={"number": str(number)}))
+        arguments = [f"--config.file={write(folder, burrows)}", "--log.level=debug", "--metrics.partition-info"]
+        run, address = stack.enter_context(exporter(*arguments))
+        for name, (reason, _) in ECHOES.items():
+            run.wait_for(f'burrow="{name}" .*reason={reason} ')
+        assert_silent(served(address))
+        run.end()
         assert_silent("".join(run.lines))
 
 

@@ -297,6 +297,32 @@ def test_other_methods(server: Server, method: str, path: str) -> None:
     assert (405, "GET, HEAD") == (reply.status, reply.headers["allow"])
 
 
+@pytest.mark.parametrize(
+    ("expected", "method", "reloadable"),
+    [
+        *((405, method, on) for method in ("GET", "HEAD", "DELETE") for on in (True, False)),
+        *((403, method, False) for method in ("POST", "PUT")),
+        *((200, method, True) for method in ("POST", "PUT")),
+    ],
+)
+def test_reload(server: Server, content: FixedContent, expected: int, method: str, *, reloadable: bool) -> None:
+    """A reload is asked for as of Prometheus: by POST or PUT; 403 while the lifecycle is off, 405 for other methods."""
+    content.reloadable = reloadable
+    reply = ask(server, "/-/reload", method)
+
+    assert (expected, 200 == expected) == (reply.status, content.reloads == 1)
+    assert (expected == 405) == (reply.headers.get("allow") == "POST, PUT")
+    assert (expected == 403) == (b"Lifecycle API is not enabled" in reply.body)
+
+
+def test_failed_reload(server: Server, content: FixedContent) -> None:
+    """A reload that fails is answered 500, with what is wrong."""
+    content.reloadable, content.complaint = True, "burrow.yaml: poll.interval: must be at least 1s"
+    reply = ask(server, "/-/reload", "POST")
+
+    assert (500, True) == (reply.status, content.complaint.encode() in reply.body)
+
+
 def test_landing_page(server: Server, content: FixedContent) -> None:
     """The landing page is HTML in UTF-8 that may carry inline style and nothing else."""
     reply = ask(server, "/")

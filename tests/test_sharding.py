@@ -13,7 +13,7 @@ from burrow_exporter.config import BurrowConfig, Config, Filter, Filters, ShardC
 from burrow_exporter.exporter import Exporter
 from burrow_exporter.families import UNSHARED_FAMILIES
 from pages import Sample, own_of, page_of
-from recorded import BROKEN, RecordedBurrow, mixed
+from recorded import NOT_FOUND, RecordedBurrow, mixed
 
 EVERYTHING = Filters(topic=TopicFilter.of())
 SECONDS = ("burrow_kafka_consumer_lag_seconds", "burrow_kafka_consumer_partition_lag_seconds")
@@ -80,7 +80,7 @@ def test_unreadable_groups_are_counted_by_their_shard() -> None:
     answers = mixed()
     with RecordedBurrow(answers) as burrow:
         for path in [path for path in answers if path.endswith("/lag") and "/burrow-" not in path]:
-            burrow.answers[path] = BROKEN
+            burrow.answers[path] = NOT_FOUND
         shards = [polled(burrow, index, 3) for index in range(3)]
         whole = polled(burrow, 0, 1)
     clusters = {dict(labels)["cluster"] for name, labels in page_of(whole) if name.endswith("unreadable_groups")}

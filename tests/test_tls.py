@@ -23,7 +23,16 @@ from burrow_exporter.server import Server
 from burrow_exporter.webconfig import WebConfigError
 from secured import Web, authority, client_context, connection_to, fetch, pem
 from test_server import FixedContent, exchange, port_of
-from test_server_limits import HEAD, READY, LargeContent, ask_again, eventually, is_closed, seconds_until_closed
+from test_server_limits import (
+    HEAD,
+    PATIENCE,
+    READY,
+    LargeContent,
+    ask_again,
+    eventually,
+    is_closed,
+    seconds_until_closed,
+)
 
 REFUSED = (ssl.SSLError, ConnectionError)
 
@@ -182,6 +191,7 @@ def test_curve(web: Web, curve: str, name: str) -> None:
     [
         ("web.yml: tls_server_config.cert_file: cannot read ", {"cert_file": "missing.pem"}),
         ("web.yml: tls_server_config.key_file: cannot read ", {"key_file": "."}),
+        ("web.yml: tls_server_config.cert_file: cannot read ", {"cert_file": "cert\0.pem"}),
         ("web.yml: tls_server_config.cert_file: there is no certificate in PEM", {"cert_file": "key.pem"}),
         ("web.yml: tls_server_config.key_file: there is no private key in PEM", {"key_file": "cert.pem"}),
         ("web.yml: tls_server_config: the key is not the certificate's", {"key_file": "", "key": pem("other")[1]}),
@@ -344,6 +354,22 @@ def test_changed_client_ca(web: Web) -> None:
 
 
 @pytest.mark.usefixtures("_at_once")
+@pytest.mark.parametrize("name", ["missing.pem", "cert\0.pem", "cert\ud800.pem", "x" * 5000])
+def test_change_to_a_file_that_cannot_be(web: Web, name: str) -> None:
+    """A change to a file that there is not, or cannot be, leaves all as it was, however often it is looked for."""
+    with web.serving() as server, capture_logs() as logs:
+        web.tls["cert_file"] = name
+        web.write()
+        for _ in range(3):
+            assert 200 == fetch(server, context=client_context()).status
+        web.certify()
+        web.write()
+        assert 200 == fetch(server, context=client_context()).status
+    levels = [line["log_level"] for line in logs if line["log_level"] != "debug"]
+    assert ["error", "info"] == levels, logs
+
+
+@pytest.mark.usefixtures("_at_once")
 @pytest.mark.parametrize(
     ("expected", "broken"),
     [
@@ -464,21 +490,21 @@ def test_healthcheck_without_tls(tmp_path: Path) -> None:
 def test_slow_handshake_ends(web: Web, sent: bytes) -> None:
     """A handshake that does not get on is given up after head_seconds, and leaves nothing behind."""
     with web.serving(limits=Limits(head_seconds=0.3)) as server:
+        begun = time.monotonic()
         with socket.create_connection(("127.0.0.1", port_of(server)), 5) as client:
             client.sendall(sent)
-            assert eventually(lambda: len(server._uvicorn.server_state.connections) == 1)
-            assert 0.2 < seconds_until_closed(client) < 1
+            assert 0.3 <= seconds_until_closed(client, begun) < PATIENCE
         assert eventually(lambda: not server._uvicorn.server_state.connections)
 
 
-@pytest.mark.parametrize("sent", [b"", b"\x16\x03\x01", b"GET / HTTP/1.1\r\n\r\n", os.urandom(1000)])
+@pytest.mark.parametrize("sent", [b"", b"\x16\x03\x01", b"GET / HTTP/1.1\r\n\r\n", b"noise"])
 def test_handshake_that_breaks_off(
     web: Web, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str], sent: bytes
 ) -> None:
     """A client that leaves, or speaks something else, is forgotten at once, without a line in the log."""
     with web.serving() as server, capture_logs() as logs:
         with socket.create_connection(("127.0.0.1", port_of(server)), 5) as client:
-            client.sendall(sent)
+            client.sendall(os.urandom(1000) if sent == b"noise" else sent)
             time.sleep(0.05)
         assert eventually(lambda: not server._uvicorn.server_state.connections)
         assert 200 == fetch(server, context=client_context()).status
@@ -537,11 +563,14 @@ def test_unread_answers(web: Web, sockets: ExitStack) -> None:
 def test_idle_and_unfinished(web: Web, sockets: ExitStack) -> None:
     """Under TLS too, idle connections and unfinished requests end in their time, and stay until then."""
     with web.serving(limits=Limits(head_seconds=0.3, idle_seconds=1)) as server:
-        unfinished, silent, idle = (hold(server, sockets, sent) for sent in (HEAD, b"", b""))
+        begun = time.monotonic()
+        unfinished, silent = (hold(server, sockets, sent) for sent in (HEAD, b""))
+        for client in (unfinished, silent):
+            assert 0.3 <= seconds_until_closed(client, begun) < PATIENCE
+        begun = time.monotonic()
+        idle = hold(server, sockets)
         ask_again(idle)
-        assert 0.1 < seconds_until_closed(unfinished) < 1
-        assert 0 <= seconds_until_closed(silent) < 0.5
-        assert 0.3 < seconds_until_closed(idle) < 2
+        assert 1 <= seconds_until_closed(idle, begun) < 1 + PATIENCE
 
 
 def test_stop_under_tls(web: Web, sockets: ExitStack) -> None:

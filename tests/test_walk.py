@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -407,6 +408,20 @@ def test_everything_unanswered_is_told() -> None:
     assert 20 == len(failures)
     assert {Reason.DEADLINE, Reason.TIMEOUT} >= {error.reason for error in failures}
     assert sum("was not answered before the poll's end" in error.detail for error in failures) >= 16
+
+
+def test_a_thousand_that_hang(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With 1,000 groups that hang, and pauses as they are, a walk ends at its deadline, and each counts once."""
+    monkeypatch.setattr(module, "pause", pause)
+    names = [f"g{number}" for number in range(1000)]
+    told: dict[str, Recorded | Step] = {**small(groups("h", *names)), **{GROUP(name): then_hang() for name in names}}
+    with FaultServer(by_path(told)) as server:
+        begun = time.monotonic()
+        result = walk_of(server, seconds=2, timeout=0.1)
+        assert 2 <= time.monotonic() - begun < 3
+    failures = Counter(error.endpoint for error in result.failures)
+    assert result.clusters
+    assert (1000, ["h"]) == (failures[Endpoint.LAG], list(result.clusters["c"].groups))
 
 
 def test_one_that_hangs_holds_up_nobody() -> None:

@@ -1,0 +1,28 @@
+"""The wheel, as it is built: what it holds beside the code, and nothing of the tests."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from zipfile import ZipFile
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "burrow_exporter"
+
+
+def test_wheel(tmp_path: Path) -> None:
+    """The wheel holds every module, the schema of the configuration file and the mark of its types, as they are."""
+    source = tmp_path / "source"
+    shutil.copytree(PACKAGE, source / "burrow_exporter", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
+    subprocess.run([*command, "--wheel-dir", tmp_path, source], check=True, timeout=120)
+    (path,) = tmp_path.glob("*.whl")
+    with ZipFile(path) as wheel:
+        packed = {name: wheel.read(name) for name in wheel.namelist() if ".dist-info/" not in name}
+    expected = [each for each in PACKAGE.rglob("*") if each.is_file() and "__pycache__" not in each.parts]
+    assert {str(each.relative_to(ROOT)): each.read_bytes() for each in expected} == packed
+    assert {"burrow_exporter/config.schema.json", "burrow_exporter/py.typed"} <= packed.keys()
