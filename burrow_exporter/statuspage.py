@@ -116,7 +116,7 @@ def group_page(given: Mapping[str, str], view: View) -> tuple[int, bytes]:
 
 def matches(row: GroupRow, text: str) -> bool:
     """Tell whether the names of a group, of its cluster or of its Burrow hold each word of ``text``, whatever case."""
-    names = one_line(" ".join((row.group.name, row.cluster, row.burrow))).casefold()
+    names = one_line(f"{row.group.name} {row.cluster} {row.burrow}").casefold()
     return all(word in names for word in text.casefold().split())
 
 
@@ -160,9 +160,9 @@ def duration(seconds: float) -> str:
     if 0 < seconds < 1:
         return "<1s"
     left = max(0, int(seconds))
+    larger = next((index for index, (_, size) in enumerate(UNITS) if left >= size), len(UNITS) - 1)
     parts = []
-    for unit, size in UNITS:
+    for unit, size in UNITS[larger : larger + 2]:
         count, left = divmod(left, size)
-        if parts or count:
-            parts.append(f"{count}{unit}" if count else "")
-    return " ".join(filter(None, parts[:2])) or "0s"
+        parts += [f"{count}{unit}"] if count else []
+    return " ".join(parts) or "0s"

@@ -10,6 +10,7 @@ from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from select import select
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -28,7 +29,8 @@ FLAGS = (
     "--hide-scrollbars",
     "--remote-debugging-pipe",
 )
-SECONDS = 30
+SECONDS = 20
+"""How long the browser may be silent while it is waited for."""
 
 
 class Browser:
@@ -36,8 +38,9 @@ class Browser:
 
     def __init__(self, commands: int, answers: int) -> None:
         self.complaints: list[str] = []
-        self._commands = os.fdopen(commands, "wb", buffering=0)
-        self._answers = os.fdopen(answers, "rb")
+        self._commands = commands
+        self._answers = answers
+        self._unread = bytearray()
         self._count = 0
         self._session: str | None = None
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
@@ -51,7 +54,7 @@ class Browser:
         message = {"id": self._count, "method": method, "params": parameters}
         if self._session:
             message["sessionId"] = self._session
-        self._commands.write(json.dumps(message).encode() + b"\0")
+        os.write(self._commands, json.dumps(message).encode() + b"\0")
         while (answer := self._read()).get("id") != self._count:
             pass
         assert "error" not in answer, answer
@@ -59,7 +62,9 @@ class Browser:
 
     def open(self, url: str, width: int = 1280, *, dark: bool = False) -> None:
         """Show a page as a window of this width, in a light or dark scheme, does."""
-        self.call("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=width < 600)
+        self.call(
+            "Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=width < 600
+        )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", features=[scheme])
         self.call("Page.navigate", url=url)
@@ -88,16 +93,18 @@ class Browser:
 
     def close(self) -> None:
         """Let go of the pipe, which ends the browser."""
-        self._commands.close()
-        self._answers.close()
+        os.close(self._commands)
+        os.close(self._answers)
 
-    def _read(self) -> dict[str, Any]:
+    def _read(self) -> Any:
         """Read one message, and keep what is a complaint."""
-        letters = bytearray()
-        while (letter := self._answers.read(1)) != b"\0":
-            assert letter, "the browser has gone"
-            letters += letter
-        message: dict[str, Any] = json.loads(letters)
+        while b"\0" not in self._unread:
+            ready, _, _ = select([self._answers], [], [], SECONDS)
+            piece = os.read(self._answers, 1 << 20) if ready else b""
+            assert piece, "the browser says nothing"
+            self._unread += piece
+        text, _, self._unread = self._unread.partition(b"\0")
+        message = json.loads(text)
         if message.get("method") == "Log.entryAdded":
             self.complaints.append(message["params"]["entry"]["text"])
         return message
