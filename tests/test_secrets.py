@@ -279,7 +279,7 @@ def test_a_burrow_that_repeats_credentials(
 
 
 def test_a_process_whose_burrow_repeats_credentials(folder: Path) -> None:
-    """The same of all that a process logs and serves, landing page included."""
+    """The same of all that a process logs and serves, status page included."""
     with ExitStack() as stack:
         burrows = []
         for number, (name, (_, answers)) in enumerate(ECHOES.items()):

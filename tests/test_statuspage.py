@@ -106,9 +106,9 @@ def test_overview() -> None:
     assert "Burrow new not polled yet" in page.all
     assert [
         ["west", "up to date", "1 ERR 1 WARN 1 OK", "3", "0", "2s ago", "7"],
-        ["ERR", "lost", "west Burrow default", "1,234", "2m 5s", "1 of 2 1 unknown", "/10.0.0.2"],
-        ["WARN", "slow", "west Burrow default", "8", "1m 1s", "2 of 2", "/10.0.0.3 and 1 more"],
-        ["OK", "fine", "west Burrow default", "0", "0s", "0 of 1", "/10.0.0.1"],
+        ["ERR", "lost", "west", "default", "1,234", "2m 5s", "1 of 2 1 unknown", "/10.0.0.2"],
+        ["WARN", "slow", "west", "default", "8", "1m 1s", "2 of 2", "/10.0.0.3 and 1 more"],
+        ["OK", "fine", "west", "default", "0", "0s", "0 of 1", "/10.0.0.1"],
     ] == [row for row in page.rows if row[0] not in {"Cluster", "Status"}]
 
 
@@ -125,8 +125,8 @@ def test_what_is_wrong_with_a_burrow_is_said() -> None:
     assert "old stale: read 3s ago" in page.all
     old = show("/group", view(shown), burrow="default", cluster="west", name="old")
     assert "Stale: the last poll brought no answer of use for this group." in old.all
-    assert "Cluster west is stale: the last poll could not read it." in old.all
-    assert "Burrow default is failed: last poll 4s ago" in old.all
+    assert "Cluster west: stale; the last poll could not read it." in old.all
+    assert "Burrow default: failed; last poll 4s ago" in old.all
     late = replace(view(shown), monotonic=EXPIRY, now=NOW + 100)
     assert "overdue no poll has ended for 1m 44s" in show("/", late).all
 
