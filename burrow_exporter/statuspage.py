@@ -141,6 +141,7 @@ def environment() -> Environment:
     made = Environment(
         loader=PackageLoader("burrow_exporter"),
         autoescape=True,
+        auto_reload=False,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

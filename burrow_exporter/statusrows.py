@@ -1,6 +1,6 @@
-"""What the status page says: snapshots as rows of text's raw material, the worst first. No HTML, no I/O.
+"""What the status page says: snapshots as rows, which can be sorted by how bad they are. No HTML, no I/O.
 
-A status is Burrow's word, with a kind: how bad it is. What is not known is ``None``.
+A status is Burrow's word, with a kind: how bad it is. A figure that is not known is ``None``.
 """
 
 from __future__ import annotations
@@ -19,13 +19,21 @@ KINDS: Mapping[str, str] = MappingProxyType(
     {"ERR": "err", "STOP": "err", "STALL": "err", "REWIND": "err", "WARN": "warn", "OK": "ok"}
 )
 RANKS: Mapping[str, int] = MappingProxyType({"err": 0, "warn": 1, "unknown": 2, "ok": 3})
-NO_COMMIT = "UNKNOWN"
-"""Stands for the status of a partition without a commit, of which Burrow says OK."""
+UNKNOWN = "UNKNOWN"
+"""Stands for the status of a partition without a commit, of which Burrow says OK, and for words that have no kind.
+
+Those are not shown: a word of anything may be anything, the credentials that Burrow was sent included.
+"""
 
 
 def kind_of(status: str) -> str:
     """Return how bad a status of a group or a partition is: a key of ``RANKS``."""
     return KINDS.get(status, "unknown")
+
+
+def word_of(status: str) -> str:
+    """Return a status as it may be shown."""
+    return status if status in KINDS else UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -38,8 +46,8 @@ class PartitionRow:
 
     @property
     def status(self) -> str:
-        """Burrow's word, or that there is no commit to judge by."""
-        return self.partition.status if self.partition.end else NO_COMMIT
+        """Burrow's word, or that there is none to go by."""
+        return word_of(self.partition.status) if self.partition.end else UNKNOWN
 
     def urgency(self) -> tuple[int, float, int, str, int]:
         """Return what sorts the worst first."""
@@ -65,6 +73,11 @@ class GroupRow:
         """Return what sorts the worst first."""
         rank = RANKS[kind_of(self.group.status)]
         return rank, -(self.seconds or 0), -self.group.total_lag, self.group.name, self.cluster, self.burrow
+
+    @property
+    def status(self) -> str:
+        """Burrow's word, or that there is none to go by."""
+        return word_of(self.group.status)
 
     @property
     def lag(self) -> int | None:

@@ -131,6 +131,14 @@ def test_what_is_wrong_with_a_burrow_is_said() -> None:
     assert "overdue no poll has ended for 1m 44s" in show("/", late).all
 
 
+def test_words_of_anything_are_not_shown() -> None:
+    """A status that is not one of Burrow's is unknown: it may be anything, a password that is sent back included."""
+    shown = view(snapshot(cluster(group("g", "sesame", [partition("sesame")], [0.0]))))
+    pages = [show("/", shown), show("/group", shown, burrow="default", cluster="west", name="g")]
+    assert [2, 2] == [len([row for row in page.rows if row[0] in {"Status", "UNKNOWN"}]) for page in pages]
+    assert not [page for page in pages if "sesame" in page.all]
+
+
 def test_nothing_is_known() -> None:
     """Without groups the page says so, before and after the first poll."""
     assert "No group is known yet;" in show("/", view(burrows=("a",))).all

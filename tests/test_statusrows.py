@@ -77,12 +77,13 @@ def test_worst_groups_first() -> None:
 
 
 def test_worst_partitions_first() -> None:
-    """STOP, STALL and REWIND are equally bad; what has no commit is unknown, whatever Burrow says of it."""
+    """STOP, STALL and REWIND are equally bad; what has no commit, or a word without a meaning, is unknown."""
     statuses = {"REWIND": 3.0, "STOP": 2.0, "STALL": 1.0, "WARN": 9.0, "NEWS": 9.0, "OK": 9.0}
     partitions = [partition(status, number, 5) for number, status in enumerate(statuses)]
     rows = partition_rows(group("g", "ERR", partitions[::-1], list(statuses.values())[::-1], [uncommitted(7)]))
     ordered = sorted(rows, key=PartitionRow.urgency)
-    assert ["REWIND", "STOP", "STALL", "WARN", "NEWS", "UNKNOWN", "OK"] == [each.status for each in ordered]
+    assert [4, 7] == [each.partition.partition for each in ordered if each.status == "UNKNOWN"]
+    assert ["REWIND", "STOP", "STALL", "WARN", "UNKNOWN", "UNKNOWN", "OK"] == [each.status for each in ordered]
 
 
 def test_log_ends_stand_beside_partitions() -> None:
