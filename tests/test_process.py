@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import time
+from html import escape
 from pathlib import Path
 
 import pytest
@@ -142,8 +143,9 @@ def test_demo() -> None:
             time.sleep(0.05)
         page = requests.get(f"{address}/metrics", timeout=5).text
         assert 'burrow_kafka_consumer_status{cluster="eu-west",consumer_group="checkout-payments"} ' in page
-        assert "checkout-payments" not in requests.get(address, timeout=5).text  # a short table, clusters only
-        assert "eu-west" in requests.get(address, timeout=5).text
+        group = "group?burrow=default&cluster=eu-west&name=checkout-payments"
+        assert f'href="{escape(group)}"' in requests.get(address, timeout=5).text
+        assert "orders.placed.v1" in requests.get(f"{address}/{group}", timeout=5).text
         code, seconds = run.end()
         assert (0, True) == (code, seconds < 2), seconds
         with pytest.raises(requests.ConnectionError):
