@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -44,3 +45,11 @@ def tool(name: str) -> str:
     if path is None:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{name} is not installed")
     return path
+
+
+def built(name: str) -> str:
+    """Return the path of a tool that `make tools` builds; where it was not skip the test, but fail it in CI."""
+    path = Path(__file__).parents[1] / ".tools" / name
+    if not path.exists():
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{name} is not built: make tools")
+    return str(path)

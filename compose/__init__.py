@@ -1,0 +1,1 @@
+"""The stack around the exporter: what is rendered for its containers, and how."""

@@ -1,0 +1,29 @@
+#!/bin/sh
+# Gives each secret, and each volume whose image does not bring its folder, to the user of the service that uses it.
+# Run by the service `init` as root; compose/compose.yaml says which service runs as which user.
+set -eu
+umask 077
+
+
+share() { # share GROUP FILE...: whoever rendered it keeps it, so that it can be rendered again without root
+    group=$1
+    shift
+    chgrp "$group" "$@"
+    chmod 0440 "$@"
+}
+
+own() { # own USER FOLDER...
+    user=$1
+    shift
+    chown "$user:$user" "$@"
+    chmod 0700 "$@"
+}
+
+share 10001 /secrets/burrow.toml
+share 10002 /secrets/object-store.env
+share 472 /secrets/grafana-admin-password
+share 65534 /secrets/bucket.yaml /secrets/slack-webhook-url /secrets/smtp-password /secrets/webhook-url
+
+own 65534 /volumes/thanos-store /volumes/thanos-compact
+mkdir -p /volumes/object-store/thanos # to the object store a folder is a bucket
+own 10002 /volumes/object-store /volumes/object-store/thanos

@@ -1,0 +1,140 @@
+"""Render ``generated`` from ``templates``, ``rules``, the dashboards and the settings: ``python -m compose.render``.
+
+What is made up (a password, a key) stays as it was. Files that have not changed are left alone, with the owner that
+``init.sh`` gave them; what the settings no longer call for is removed.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from compose.settings import Settings, SettingsError, read_settings
+
+HERE = Path(__file__).parent
+BUCKET = HERE / "bucket.yaml"
+"""Where one's own object store is described, if there is one."""
+TEMPLATES = Environment(
+    loader=FileSystemLoader(HERE / "templates"),
+    undefined=StrictUndefined,
+    autoescape=False,  # noqa: S701  no HTML: templates quote for their own formats
+    keep_trailing_newline=True,
+)
+
+
+def render(settings: Settings, target: Path, bucket: Path = BUCKET) -> None:
+    """Write everything for ``settings`` into the folder ``target``; ``bucket`` may describe an object store."""
+    own_bucket = bucket.read_text(encoding="utf-8") if bucket.exists() else ""
+    files = {f"secrets/{name}": text for name, text in secret_files(settings, target / "secrets", own_bucket)}
+    files |= dict(public_files(settings))
+    variables = {"profiles": profiles(settings, own_bucket), "digests": digests(files)}
+    files["compose.env"] = fill("compose.env", settings, **variables)
+    for path in target.rglob("*"):
+        if path.is_file() and str(path.relative_to(target)) not in files:
+            path.unlink()
+    for name, text in files.items():
+        write(target / name, text, 0o600 if name.startswith("secrets/") else 0o644)
+
+
+def public_files(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Yield name and content of what everyone may read."""
+    names = ["grafana/datasources/prometheus.yaml", "grafana/dashboards/burrow.yaml"]
+    names += [f"prometheus/targets/{job}.yaml" for job in settings.jobs]
+    if settings.full:
+        names += ["alertmanager/alertmanager.yml", "prometheus/alertmanagers.yaml"]
+        names += ["thanos/endpoints.yaml", "thanos/cache.yaml"]
+    for name in names:
+        yield name, fill(name, settings)
+    for replica in settings.replicas:
+        yield f"prometheus/prometheus-{replica}.yml", fill("prometheus/prometheus.yml", settings, replica=replica)
+    for path in sorted((HERE.parent / "grafana" / "dashboards").glob("*.json")):
+        yield f"grafana/dashboards/{path.name}", path.read_text(encoding="utf-8")
+    for name in settings.rules:
+        yield f"prometheus/rules/{name}.yaml", rules(name, settings.alert_for)
+
+
+def secret_files(settings: Settings, folder: Path, own_bucket: str) -> Iterator[tuple[str, str]]:
+    """Yield name and content of what is for one service's user alone; all of them, used or not, for init.sh."""
+    key = kept(folder / "object-store-key")
+    yield "object-store-key", key
+    yield "object-store.env", fill("secrets/object-store.env", settings, object_store_key=key)
+    yield "bucket.yaml", own_bucket or fill("secrets/bucket.yaml", settings, object_store_key=key)
+    yield "burrow.toml", fill("secrets/burrow.toml", settings)
+    yield "grafana-admin-password", settings.grafana_admin_password or kept(folder / "grafana-admin-password")
+    yield "slack-webhook-url", settings.slack_webhook_url
+    yield "smtp-password", settings.smtp_password
+    yield "webhook-url", settings.webhook_url
+
+
+def profiles(settings: Settings, own_bucket: str) -> list[str]:
+    """Return the profiles of compose.yaml that are to run."""
+    store = ["object-store"] if settings.full and not own_bucket else []
+    return [settings.profile, *store, *(["demo"] if settings.demo else [])]
+
+
+def digests(files: Mapping[str, str]) -> dict[str, str]:
+    """Return a digest for each folder, and for each secret by itself, keyed as labels of containers are no secret.
+
+    Compose does not look into files: a changed digest is why it makes the container anew that reads them.
+    """
+    found = {}
+    for unit in sorted({name if name.startswith("secrets/") else name.partition("/")[0] for name in files}):
+        digest = blake2b(digest_size=8, key=files["secrets/object-store-key"].encode())
+        for name in sorted(files):
+            if name == unit or name.startswith(f"{unit}/"):
+                digest.update(f"{name}\0{files[name]}\0".encode())
+        found[unit] = digest.hexdigest()
+    return found
+
+
+def fill(name: str, settings: Settings, **more: object) -> str:
+    """Return a template filled with the settings, ``settings`` itself, and ``more``."""
+    values: dict[str, Any] = {**asdict(settings), "settings": settings, **more}
+    return TEMPLATES.get_template(name).render(values).lstrip("\n")
+
+
+def rules(name: str, alert_for: str) -> str:
+    """Return a file of rules, each ``for`` replaced if there is something to replace it with."""
+    text = (HERE / "rules" / f"{name}.yaml").read_text(encoding="utf-8")
+    return re.sub(r"(?m)^(\s+for:) .*$", rf"\g<1> {alert_for}", text) if alert_for else text
+
+
+def kept(path: Path) -> str:
+    """Return what the file holds, or something made up if there is none."""
+    return path.read_text(encoding="utf-8") if path.exists() else secrets.token_hex(16)
+
+
+def write(path: Path, text: str, mode: int) -> None:
+    """Write a file whole, or leave it alone if that is what it holds; folders are open, whatever the umask."""
+    if path.exists() and path.read_text(encoding="utf-8") == text:
+        return
+    for folder in reversed([each for each in path.parents if not each.exists()]):
+        folder.mkdir()
+        folder.chmod(0o755)
+    new = path.with_name(f"{path.name}.new")
+    new.touch(mode=0o600)
+    new.write_text(text, encoding="utf-8")
+    new.chmod(mode)
+    new.replace(path)
+
+
+def main() -> int:
+    """Render ``generated`` beside this module from ``.env`` beside the README; return the exit code."""
+    try:
+        render(read_settings(HERE.parent / ".env"), HERE / "generated")
+    except SettingsError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

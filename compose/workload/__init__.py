@@ -1,0 +1,1 @@
+"""The demo's workload: producers and consumer groups on a Kafka."""

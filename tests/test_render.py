@@ -1,0 +1,208 @@
+"""Rendering: what is written, for whom, and what is refused."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from burrow_exporter.families import FAMILIES
+from burrow_exporter.selfmetrics import SelfMetrics
+from compose.render import render
+from compose.settings import Settings, SettingsError, read_settings
+from stack import COMPOSE, ROOT
+
+BOTH = pytest.mark.parametrize("profile", ["small", "full"])
+OWN_BUCKET = "type: GCS\nconfig:\n  bucket: ours\n"
+
+
+@pytest.fixture
+def nowhere(tmp_path: Path) -> Path:
+    """Return where no bucket is described."""
+    return tmp_path / "none.yaml"
+
+
+def rendered(folder: Path) -> dict[str, str]:
+    """Return name and content of each file below a folder."""
+    paths = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_text(encoding="utf-8") for path in paths}
+
+
+def made(settings: Settings, folder: Path, bucket: Path) -> dict[str, str]:
+    """Render into a folder and return what is in it."""
+    render(settings, folder, bucket)
+    return rendered(folder)
+
+
+@BOTH
+def test_every_file_parses(profile: str, tmp_path: Path, nowhere: Path) -> None:
+    """What is rendered is YAML and TOML where its name says so."""
+    files = made(
+        Settings(profile=profile, email_to="a@example.org", email_from="b", smtp_server="c:25"), tmp_path, nowhere
+    )
+    parsed = [name for name in files if Path(name).suffix in {".yaml", ".yml", ".toml"}]
+    assert len(parsed) > 10
+    for name in parsed:
+        assert (tomllib.loads if name.endswith("toml") else yaml.safe_load)(files[name]), name
+
+
+def test_every_template_and_rule_is_used(tmp_path: Path, nowhere: Path) -> None:
+    """The whole needs all of them, each under its own name but for Prometheus' configuration, which is made twice."""
+    files = set(made(Settings(), tmp_path, nowhere))
+    expected = set(rendered(COMPOSE / "templates")) - {"prometheus/prometheus.yml"}
+    expected |= {f"prometheus/rules/{path.name}" for path in (COMPOSE / "rules").glob("*.yaml")}
+    expected |= {f"grafana/dashboards/{path.name}" for path in (ROOT / "grafana" / "dashboards").glob("*.json")}
+    expected |= {"prometheus/prometheus-a.yml", "prometheus/prometheus-b.yml"}
+    texts = {f"secrets/{name}" for name in ("grafana-admin-password", "object-store-key")}
+    texts |= {f"secrets/{name}" for name in ("slack-webhook-url", "smtp-password", "webhook-url")}
+    assert expected | texts == files
+
+
+def test_small_has_no_word_of_the_rest(tmp_path: Path, nowhere: Path) -> None:
+    """Without the whole nothing outside the secrets speaks of Thanos, Alertmanager or a second Prometheus."""
+    files = made(Settings(profile="small"), tmp_path, nowhere)
+    text = "\n".join(text for name, text in files.items() if not name.startswith(("secrets/", "compose.env")))
+    assert [] == [word for word in ("thanos", "alertmanager", "prometheus-b") if word in text.lower()]
+    assert "COMPOSE_PROFILES=small,demo\n" in files["compose.env"]
+    assert "http://prometheus-a:9090" in files["grafana/datasources/prometheus.yaml"]
+
+
+def test_changing_the_profile_leaves_nothing_behind(tmp_path: Path, nowhere: Path) -> None:
+    """From the whole to small and back is as if it had always been so."""
+    whole = made(Settings(), tmp_path, nowhere)
+    assert set(made(Settings(profile="small"), tmp_path, nowhere)) < set(whole)
+    assert whole == made(Settings(), tmp_path, nowhere)
+
+
+def test_a_second_time_changes_nothing(tmp_path: Path, nowhere: Path) -> None:
+    """Not even a file's time or mode, which init.sh may have set; what was made up stays."""
+    render(Settings(), tmp_path, nowhere)
+    (tmp_path / "secrets" / "burrow.toml").chmod(0o440)
+    before = {path: path.stat() for path in tmp_path.rglob("*")}
+    render(Settings(), tmp_path, nowhere)
+    assert before == {path: path.stat() for path in tmp_path.rglob("*")}
+
+
+def test_modes(tmp_path: Path, nowhere: Path) -> None:
+    """Under any umask containers can read what is rendered, and nobody else the secrets."""
+    before = os.umask(0o077)
+    try:
+        render(Settings(), tmp_path / "generated", nowhere)
+    finally:
+        os.umask(before)
+    modes: dict[bool, set[str]] = {}
+    for path in (tmp_path / "generated").rglob("*"):
+        modes.setdefault(path.parent.name == "secrets", set()).add(stat.filemode(path.stat().st_mode))
+    assert {True: {"-rw-------"}, False: {"-rw-r--r--", "drwxr-xr-x"}} == modes
+
+
+def test_made_up_secrets_differ(tmp_path: Path, nowhere: Path) -> None:
+    """No two stacks share a password or a key."""
+    first, second = (made(Settings(), tmp_path / name, nowhere) for name in "ab")
+    for name in ("grafana-admin-password", "object-store-key"):
+        assert 32 == len(first[f"secrets/{name}"])
+        assert first[f"secrets/{name}"] != second[f"secrets/{name}"]
+
+
+def test_the_object_store_is_told_the_key_it_is_asked_with(tmp_path: Path, nowhere: Path) -> None:
+    """Thanos and the object store have the same key."""
+    files = made(Settings(), tmp_path, nowhere)
+    key = yaml.safe_load(files["secrets/bucket.yaml"])["config"]["secret_key"]
+    assert f"ROOT_SECRET_ACCESS_KEY={key}\n" in files["secrets/object-store.env"]
+
+
+def test_own_bucket(tmp_path: Path) -> None:
+    """With a description of one's own object store that is used as it is, and the stack brings none."""
+    bucket = tmp_path / "bucket.yaml"
+    bucket.write_text(OWN_BUCKET)
+    files = made(Settings(), tmp_path / "generated", bucket)
+    assert OWN_BUCKET == files["secrets/bucket.yaml"]
+    assert "COMPOSE_PROFILES=full,demo\n" in files["compose.env"]
+
+
+def test_own_kafka(tmp_path: Path, nowhere: Path) -> None:
+    """With brokers of one's own there is no demo, and Burrow shows one cluster."""
+    files = made(Settings(brokers="one:9092, two:9092", cluster="ours"), tmp_path, nowhere)
+    burrow = tomllib.loads(files["secrets/burrow.toml"])
+    assert {"ours": ["one:9092", "two:9092"]} == {name: each["servers"] for name, each in burrow["cluster"].items()}
+    assert "COMPOSE_PROFILES=full,object-store\n" in files["compose.env"]
+
+
+def test_alert_for(tmp_path: Path, nowhere: Path) -> None:
+    """How long alerts have to last can be set for all of them."""
+    files = made(Settings(alert_for="1s"), tmp_path, nowhere)
+    groups = [group for name in files if "/rules/" in name for group in yaml.safe_load(files[name])["groups"]]
+    assert {"1s"} == {rule["for"] for group in groups for rule in group["rules"] if "alert" in rule}
+
+
+@BOTH
+def test_external_labels_are_no_labels_of_series(profile: str, tmp_path: Path, nowhere: Path) -> None:
+    """Thanos lets external labels overwrite those of series: the exporter's, and what scraping adds, are none."""
+    files = made(Settings(profile=profile), tmp_path, nowhere)
+    metrics = SelfMetrics()
+    metrics.of_burrow("default")
+    taken = {label for family in FAMILIES for label in family.labels} | {"job", "instance"}
+    taken |= {label for family in metrics.registry.collect() for sample in family.samples for label in sample.labels}
+    external = [set(yaml.safe_load(text)["global"]["external_labels"]) for text in prometheus_files(files)]
+    assert [{"monitor", "replica"}] * (2 if profile == "full" else 1) == external
+    assert all(taken.isdisjoint(labels) for labels in external)
+
+
+def test_replicas_differ_in_their_name_alone(tmp_path: Path, nowhere: Path) -> None:
+    """Both Prometheus do the same."""
+    first, second = prometheus_files(made(Settings(), tmp_path, nowhere))
+    assert second == first.replace("Prometheus a", "Prometheus b").replace("replica: a", "replica: b")
+
+
+def prometheus_files(files: dict[str, str]) -> Iterator[str]:
+    """Yield the configurations of the Prometheus servers."""
+    return (text for name, text in sorted(files.items()) if name.startswith("prometheus/prometheus-"))
+
+
+@pytest.mark.parametrize(
+    ("secret", "unit"),
+    [
+        ({"smtp_password": "p"}, None),
+        ({"grafana_admin_password": "p"}, "GRAFANA_CONFIG"),
+        ({"brokers": "p:1"}, "BURROW_CONFIG"),
+    ],
+)
+def test_what_changes_is_made_anew(secret: dict[str, str], unit: str | None, tmp_path: Path, nowhere: Path) -> None:
+    """The digest of what a container reads changes with it; that of a secret says nothing without the stack's key."""
+    before, after = (made(settings, tmp_path, nowhere)["compose.env"] for settings in (Settings(), Settings(**secret)))
+    changed = {line.partition("=")[0] for line in set(before.splitlines()) ^ set(after.splitlines())}
+    assert {unit} - {None} <= changed
+    other = made(Settings(**secret), tmp_path / "other", nowhere)["compose.env"]
+    assert "BUCKET_CONFIG" in {line.partition("=")[0] for line in set(after.splitlines()) ^ set(other.splitlines())}
+
+
+def test_settings_are_read(tmp_path: Path) -> None:
+    """A value is all that follows the first equals sign; comments and empty lines are nothing."""
+    path = tmp_path / ".env"
+    path.write_text("# ours\n\nPROFILE=small\nSMTP_PASSWORD= a=b $c#d'\n")
+    assert Settings(profile="small", smtp_password=" a=b $c#d'") == read_settings(path)
+    assert Settings() == read_settings(tmp_path / "missing")
+
+
+@pytest.mark.parametrize("line", ["PROFIL=small", "profile=small", "export PROFILE=small", "PROFILE", "=x"])
+def test_unknown_names(line: str, tmp_path: Path) -> None:
+    """A line that sets nothing is refused by its number, and not quoted: it may be a piece of a password."""
+    path = tmp_path / ".env"
+    path.write_text(f"MONITOR=ours\n{line}\n")
+    with pytest.raises(SettingsError) as refused:
+        read_settings(path)
+    assert ".env, line 2: not a NAME=value with a name that is known" == str(refused.value)
+
+
+def test_all_faults_at_once() -> None:
+    """Everything that cannot work is told in one go."""
+    with pytest.raises(SettingsError) as refused:
+        Settings(profile="huge", cluster="Prod", retention="2 days", email_to="x@example.org")
+    assert ["PROFILE", "CLUSTER", "RETENTION", "EMAIL_TO"] == [
+        line.partition(":")[0] for line in str(refused.value).splitlines()
+    ]

@@ -1,0 +1,158 @@
+"""Two real Prometheus and a real Alertmanager, as rendered for the stack, on the exporter and the demo Burrow."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import yaml
+
+from burrow_exporter.families import FAMILIES
+from compose.render import render
+from compose.settings import Settings
+from conftest import tool
+from processes import Running, exporter, running
+
+STALLED = 'consumer_group="invoice-printer"'
+SECONDS = 60.0
+
+
+@dataclass
+class Chain:
+    """The addresses of both Prometheus and of Alertmanager."""
+
+    prometheus: list[str]
+    alertmanager: str
+
+    def ask(self, address: str, path: str, **parameters: str) -> Any:
+        """Return what an API answers."""
+        answer = requests.get(f"{address}/api/{path}", parameters, timeout=5)
+        answer.raise_for_status()
+        return answer.json()
+
+    def series(self, address: str) -> set[tuple[tuple[str, str], ...]]:
+        """Return the labels of all series of the exporter that are up to date, as Prometheus itself has them."""
+        samples = self.ask(address, "v1/query", query='{__name__=~"burrow_.+"}')["data"]["result"]
+        return {tuple(sorted(sample["metric"].items())) for sample in samples}
+
+    def firing(self, address: str) -> list[dict[str, Any]]:
+        """Return the alerts that fire on a Prometheus."""
+        alerts = self.ask(address, "v1/alerts")["data"]["alerts"]
+        return [alert for alert in alerts if alert["state"] == "firing"]
+
+
+def eventually(seen: Callable[[], object]) -> None:
+    """Wait until ``seen`` is true."""
+    end = time.monotonic() + SECONDS
+    while not seen():
+        assert time.monotonic() < end, seen()
+        time.sleep(0.5)
+
+
+def free() -> str:
+    """Return an address of this host that nothing listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return f"127.0.0.1:{listener.getsockname()[1]}"
+
+
+@contextmanager
+def alertmanager(folder: Path) -> Iterator[str]:
+    """Run an Alertmanager on the rendered configuration; give its address."""
+    address = free()
+    flags = ("--config.file=alertmanager.yml", "--storage.path=data", "--cluster.listen-address=")
+    command = (tool("prometheus-alertmanager"), *flags, f"--web.listen-address={address}")
+    with running(command=command, folder=folder) as run:
+        run.wait_for("Listening on")
+        yield f"http://{address}"
+
+
+@contextmanager
+def replica(name: str, folder: Path) -> Iterator[tuple[Running, str]]:
+    """Run a Prometheus on the rendered configuration; give its address."""
+    address = free()
+    flags = (f"--config.file=prometheus-{name}.yml", f"--storage.tsdb.path=data-{name}")
+    command = (tool("prometheus"), *flags, f"--web.listen-address={address}")
+    with running(command=command, folder=folder) as run:
+        run.wait_for("Server is ready")
+        yield run, f"http://{address}"
+
+
+@pytest.fixture(scope="module")
+def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
+    """Run it all, with nothing changed in what is rendered but the targets, the interval and the alerts' ``for``."""
+    folder = tmp_path_factory.mktemp("generated")
+    render(Settings(scrape_interval="1s", alert_for="3s"), folder, folder / "none")
+    with ExitStack() as stack:
+        _, address = stack.enter_context(exporter("demo", "--poll.interval=1s", "--metrics.partition-info"))
+        targets = folder / "prometheus" / "targets" / "burrow.yaml"
+        targets.write_text(targets.read_text().replace("burrow-exporter:9254", address.removeprefix("http://")))
+        manager = stack.enter_context(alertmanager(folder / "alertmanager"))
+        own = yaml.safe_dump([{"targets": [manager.removeprefix("http://")]}])
+        (folder / "prometheus" / "alertmanagers.yaml").write_text(own)
+        servers = [stack.enter_context(replica(name, folder / "prometheus"))[1] for name in "ab"]
+        yield Chain(servers, manager)
+
+
+def test_series_are_the_same_on_both(chain: Chain) -> None:
+    """Both have the same series of the exporter, under the same job and instance."""
+    names = {family.name for family in FAMILIES}
+
+    def same() -> bool:
+        first, second = (chain.series(address) for address in chain.prometheus)
+        return first == second and names <= {dict(labels)["__name__"] for labels in first}
+
+    eventually(same)
+    series = chain.series(chain.prometheus[0])
+    assert {"burrow-exporter"} == {dict(labels)["instance"] for labels in series}
+    assert {"eu-west", "us-east"} <= {dict(labels).get("cluster", "") for labels in series}
+
+
+def test_external_labels(chain: Chain) -> None:
+    """They tell the stack and the replica, and so nothing but the replica differs."""
+    found = [chain.ask(each, "v1/status/config")["data"]["yaml"] for each in chain.prometheus]
+    expected = [{"monitor": "burrow", "replica": name} for name in "ab"]
+    assert expected == [yaml.safe_load(text)["global"]["external_labels"] for text in found]
+
+
+def test_the_alert_of_a_group_in_error_arrives_once(chain: Chain) -> None:
+    """Both Prometheus fire it and have told Alertmanager, which has one alert of the group, without a replica."""
+
+    def sent(address: str) -> bool:
+        fired = any(alert["labels"].get("consumer_group") == "invoice-printer" for alert in chain.firing(address))
+        query = "prometheus_notifications_sent_total"
+        page = requests.get(f"{address}/metrics", timeout=5).text
+        counts = [float(line.rpartition(" ")[2]) for line in page.splitlines() if line.startswith(query)]
+        return fired and sum(counts) > 0
+
+    eventually(lambda: all(sent(address) for address in chain.prometheus))
+    eventually(lambda: chain.ask(chain.alertmanager, "v2/alerts", filter=STALLED))
+    (alert,) = chain.ask(chain.alertmanager, "v2/alerts", filter=STALLED)
+    expected = {
+        "alertname": "ConsumerGroupError",
+        "severity": "critical",
+        "cluster": "eu-west",
+        "consumer_group": "invoice-printer",
+        "job": "burrow",
+        "instance": "burrow-exporter",
+        "monitor": "burrow",
+    }
+    assert expected == alert["labels"]
+    assert "Consumer group invoice-printer on eu-west is in error" == alert["annotations"]["summary"]
+
+
+def test_what_is_not_there_is_told(chain: Chain) -> None:
+    """The stack's other targets are not there, and the alert of a replica that is down says so of each."""
+    expected = {"prometheus-a:9090", "prometheus-b:9090"}
+
+    def down(address: str) -> set[str]:
+        fired = [alert["labels"] for alert in chain.firing(address)]
+        return {labels["instance"] for labels in fired if labels["alertname"] == "PrometheusReplicaDown"}
+
+    eventually(lambda: expected == down(chain.prometheus[0]) == down(chain.prometheus[1]))
