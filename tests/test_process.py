@@ -50,7 +50,8 @@ def test_end_while_busy(step: Step, number: signal.Signals) -> None:
         wait_until_asked(server, "/v3/kafka/c/consumer/g3/lag")
         code, seconds = run.end(number)
         assert (0, True) == (code, seconds < 2), seconds
-        assert "event=stopped" in run.lines[-1]
+        # A poll under way is not waited for, and may still say that it found no answer.
+        assert any("event=stopped" in line for line in run.lines)
         assert not any("Traceback" in line for line in run.lines)
 
 
