@@ -12,7 +12,7 @@ from collections.abc import Callable
 import structlog
 from msgspec.structs import fields
 
-from burrow_exporter import __version__, landing
+from burrow_exporter import __version__
 from burrow_exporter.checks import ConfigError
 from burrow_exporter.config import Config, Section
 from burrow_exporter.fleet import Fleet
@@ -21,6 +21,7 @@ from burrow_exporter.security import Security
 from burrow_exporter.selfmetrics import SelfMetrics
 from burrow_exporter.server import Body, Server
 from burrow_exporter.state import Poll
+from burrow_exporter.statuspage import View, render
 
 SWITCH_SECONDS = 0.0001
 
@@ -103,10 +104,16 @@ class Exporter:
         """Return the page."""
         return self._publisher.metrics(openmetrics=openmetrics, gzip=gzip)
 
-    def landing(self) -> bytes:
-        """Return the landing page."""
-        path = self._config.web.telemetry_path
-        return landing.render(self._fleet.names(), self._publisher.snapshots, path, time.time())
+    def status_page(self, path: str, query: str) -> tuple[int, bytes]:
+        """Return the status and the HTML of a page for humans."""
+        view = View(
+            burrows=self._fleet.names(),
+            snapshots=self._publisher.snapshots,
+            telemetry_path=self._config.web.telemetry_path,
+            now=time.time(),
+            monotonic=time.monotonic(),
+        )
+        return render(path, query, view)
 
     def is_healthy(self) -> bool:
         """Tell whether every poll loop lives."""

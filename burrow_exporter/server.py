@@ -1,6 +1,7 @@
 """The HTTP side: the socket, the ASGI application, and the thread that serves it.
 
-The paths are the telemetry path, ``/`` (a page for humans), ``/-/healthy``, ``/-/ready`` and ``/-/reload``.
+The paths are the telemetry path, ``/`` and ``/group`` (pages for humans), ``/-/healthy``, ``/-/ready`` and
+``/-/reload``.
 """
 
 from __future__ import annotations
@@ -34,12 +35,13 @@ from burrow_exporter.connections import (
 from burrow_exporter.handshake import Handshake
 from burrow_exporter.negotiation import accepts_gzip, prefers_openmetrics
 from burrow_exporter.security import Security
+from burrow_exporter.statuspage import GROUP_PATH, OVERVIEW_PATH
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 RELOAD_PATH = "/-/reload"
 CONTENT_POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 
 log = structlog.get_logger(__name__)
@@ -54,13 +56,17 @@ class Body:
 
 
 class Content(Protocol):
-    """What there is to serve. All but ``reload`` is called in the server's thread and must not wait for anything."""
+    """What there is to serve.
+
+    ``status_page`` and ``reload`` are called in another thread; the rest in the server's, and must not wait for
+    anything.
+    """
 
     def metrics(self, *, openmetrics: bool, gzip: bool) -> Body:
         """Return the page in OpenMetrics 1.0 or text format 0.0.4, compressed or not."""
 
-    def landing(self) -> bytes:
-        """Return the landing page, HTML in UTF-8."""
+    def status_page(self, path: str, query: str) -> tuple[int, bytes]:
+        """Return the status and the HTML, in UTF-8, of one of the pages for humans; ``query`` as in the URL."""
 
     def is_healthy(self) -> bool:
         """Tell whether the exporter works."""
@@ -100,8 +106,10 @@ class Application:
 
     def __init__(self, content: Content, telemetry_path: str) -> None:
         self._content = content
+        self._one_page = asyncio.Semaphore()
         self._routes: dict[str, Callable[[Scope], Answer]] = {
-            "/": self._landing,
+            OVERVIEW_PATH: self._status_page,
+            GROUP_PATH: self._status_page,
             "/-/healthy": self._healthy,
             "/-/ready": self._ready,
             telemetry_path: self._metrics,
@@ -109,8 +117,14 @@ class Application:
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         """Answer one request; its body is not read."""
-        reload = scope["path"] == RELOAD_PATH
-        answer = await asyncio.to_thread(self._reload, scope) if reload else self._answer(scope)
+        if scope["path"] == RELOAD_PATH:
+            answer = await asyncio.to_thread(self._reload, scope)
+        elif self._routes.get(scope["path"]) == self._status_page:
+            # Made of thousands of groups: beside the server's thread, so that scrapes go on, and one at a time.
+            async with self._one_page:
+                answer = await asyncio.to_thread(self._answer, scope)
+        else:
+            answer = self._answer(scope)
         await send({"type": "http.response.start", "status": answer.status, "headers": answer.head()})
         if scope["method"] != "HEAD":
             for piece in answer.body.pieces(scope.get(PIECE_BYTES, SMALLEST_PIECE)):
@@ -149,10 +163,14 @@ class Application:
         body = self._content.metrics(openmetrics=openmetrics, gzip=gzip)
         return Answer(200, OPENMETRICS if openmetrics else TEXT, body, tuple(headers))
 
-    def _landing(self, _scope: Scope) -> Answer:
-        page = self._content.landing()
-        headers = (("content-security-policy", CONTENT_POLICY), ("referrer-policy", "no-referrer"))
-        return Answer(200, "text/html; charset=utf-8", body_of(page), headers)
+    def _status_page(self, scope: Scope) -> Answer:
+        status, page = self._content.status_page(scope["path"], scope["query_string"].decode("latin-1"))
+        headers = (
+            ("cache-control", "no-store"),
+            ("content-security-policy", CONTENT_POLICY),
+            ("referrer-policy", "no-referrer"),
+        )
+        return Answer(status, "text/html; charset=utf-8", body_of(page), headers)
 
     def _healthy(self, _scope: Scope) -> Answer:
         return plain(200, "Healthy.") if self._content.is_healthy() else plain(503, "Not healthy.")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from types import MappingProxyType
 
@@ -89,24 +89,45 @@ class Cluster:
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
-    """Everything known of one Burrow after a poll. ``taken_at`` is Unix time in seconds.
+class Outcome:
+    """How a poll went.
 
-    ``listed`` are the clusters that the Burrow listed last, of all of which something may be known again.
+    ``last_good_at`` is when the last good poll ended (Unix seconds), ``None`` where there was none. ``expires_at`` is
+    that of what this poll read, so that readings which expire before it are older ones. ``failures`` counts requests
+    without an answer of use, by endpoint and reason. ``behind`` holds the clusters of which Burrow itself has not read
+    all, with the messages that it lacks (``None``: nothing tells).
+    """
+
+    good: bool = True
+    last_good_at: float | None = None
+    expires_at: float = 0.0
+    failures: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    behind: Mapping[str, int | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything known of one Burrow after a poll. ``taken_at``, when that ended, is Unix time in seconds.
+
+    ``listed`` are the clusters that the Burrow listed last, of all of which something may be known again; ``refused``
+    those that are not published because another Burrow has them.
     """
 
     burrow: str
     clusters: tuple[Cluster, ...]
     taken_at: float
     listed: frozenset[str] = frozenset()
+    outcome: Outcome = Outcome()
+    refused: frozenset[str] = frozenset()
 
     def names(self) -> frozenset[str]:
         """Return the names of the clusters that are this Burrow's, those included of which nothing is known now."""
         return self.listed | {cluster.name for cluster in self.clusters}
 
     def without(self, names: AbstractSet[str]) -> Snapshot:
-        """Return this snapshot without some clusters."""
-        return replace(self, clusters=tuple(cluster for cluster in self.clusters if cluster.name not in names))
+        """Return this snapshot without some clusters, which are refused."""
+        clusters = tuple(cluster for cluster in self.clusters if cluster.name not in names)
+        return replace(self, clusters=clusters, refused=frozenset(names))
 
     def fresh(self, monotonic: float) -> Snapshot:
         """Return this snapshot without what has expired by ``monotonic``; the same object where nothing has."""

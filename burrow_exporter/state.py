@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from burrow_exporter.burrow import BurrowError
 from burrow_exporter.catchup import CatchUp, Verdict
 from burrow_exporter.config import BurrowConfig, ShardConfig
 from burrow_exporter.readings import is_own, may_be_own, newest, own_lag, trusted_topics
-from burrow_exporter.snapshot import Cluster, Group, Snapshot
+from burrow_exporter.snapshot import Cluster, Group, Outcome, Snapshot
 from burrow_exporter.timelag import TimeLag
 from burrow_exporter.walk import ClusterWalk, WalkResult
 
@@ -61,9 +63,22 @@ class BurrowState:
                 state.absorb(walk.clusters[name], before.get(name), poll, moment)
                 for name, state in self._clusters.items()
             ]
-        snapshot = Snapshot(self._burrow.name, tuple(filter(None, clusters)), now, frozenset(self._clusters))
+        known = tuple(filter(None, clusters))
+        outcome = self._outcome(poll, known, walk.expires_at, now)
+        snapshot = Snapshot(self._burrow.name, known, now, frozenset(self._clusters), outcome)
         poll.snapshot = self.snapshot = snapshot.fresh(monotonic)
         return poll
+
+    def _outcome(self, poll: Poll, clusters: Iterable[Cluster], expires_at: float, now: float) -> Outcome:
+        """Return how a poll went that ended at ``now``."""
+        behind = {each.name: each.burrow_lag for each in clusters if (each.burrow_lag or 0) > self._burrow.catch_up_lag}
+        return Outcome(
+            good=poll.good,
+            last_good_at=now if poll.good else self.snapshot.outcome.last_good_at,
+            expires_at=expires_at,
+            failures=Counter((str(failure.endpoint), str(failure.reason)) for failure in poll.failures),
+            behind=behind | poll.behind,
+        )
 
     def drop_expired(self, monotonic: float) -> bool:
         """Drop what has expired by ``monotonic``, and tell whether that was anything."""

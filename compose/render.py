@@ -58,7 +58,7 @@ def public_files(settings: Settings) -> Iterator[tuple[str, str]]:
     for path in sorted((HERE.parent / "grafana" / "dashboards").glob("*.json")):
         yield f"grafana/dashboards/{path.name}", path.read_text(encoding="utf-8")
     for name in settings.rules:
-        yield f"prometheus/rules/{name}.yaml", rules(name, settings.alert_for)
+        yield f"prometheus/rules/{name}.yaml", rules(name, settings)
 
 
 def secret_files(settings: Settings, folder: Path, own_bucket: str) -> Iterator[tuple[str, str]]:
@@ -101,10 +101,12 @@ def fill(name: str, settings: Settings, **more: object) -> str:
     return TEMPLATES.get_template(name).render(values).lstrip("\n")
 
 
-def rules(name: str, alert_for: str) -> str:
-    """Return a file of rules, each ``for`` replaced if there is something to replace it with."""
+def rules(name: str, settings: Settings) -> str:
+    """Return a file of rules with its links, and each ``for`` replaced if there is something to replace it with."""
     text = (HERE / "rules" / f"{name}.yaml").read_text(encoding="utf-8")
-    return re.sub(r"(?m)^(\s+for:) .*$", rf"\g<1> {alert_for}", text) if alert_for else text
+    for link in ("grafana_url", "runbook_url"):
+        text = text.replace(getattr(Settings, link), getattr(settings, link))  # the files have the default
+    return re.sub(r"(?m)^(\s+for:) .*$", rf"\g<1> {settings.alert_for}", text) if settings.alert_for else text
 
 
 def kept(path: Path) -> str:

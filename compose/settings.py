@@ -41,6 +41,9 @@ class Settings:
     scrape_interval: str = "15s"
     alert_for: str = ""
     """How long every alert has to last, in place of what the rules say."""
+    grafana_url: str = "http://localhost:3000"
+    runbook_url: str = "docs/runbook.md"
+    """Where links in alerts lead: to Grafana, and to the page that says what to do."""
     retention: str = "2d"
     """How long each Prometheus keeps data."""
     retention_raw: str = "30d"
@@ -74,6 +77,11 @@ class Settings:
             f"{name.upper()}: not a duration such as 15s or 2d"
             for name in ("scrape_interval", "alert_for", "retention", "retention_raw", "retention_5m", "retention_1h")
             if not re.fullmatch(r"(\d+(ms|[smhdwy]))+", getattr(self, name) or "0s")
+        ]
+        found += [
+            f"{name.upper()}: no link that could stand in an alert"
+            for name in ("grafana_url", "runbook_url")
+            if not re.fullmatch(r"[^\s{}\"'#]+", getattr(self, name))
         ]
         if self.email_to and not (self.email_from and self.smtp_server):
             found.append("EMAIL_TO: needs EMAIL_FROM and SMTP_SERVER")
@@ -113,7 +121,8 @@ class Settings:
     @property
     def rules(self) -> list[str]:
         """Return the files of rules that have something to watch."""
-        return ["consumers", "exporter", *(["prometheus"] if self.full else [])]
+        whole = ["prometheus", "thanos"] if self.full else []
+        return ["recording", "consumers", "exporter", *whole, *(["brokers"] if self.demo else [])]
 
 
 def read_settings(path: Path) -> Settings:

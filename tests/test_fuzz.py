@@ -10,9 +10,11 @@ import gzip
 import json
 import math
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from html import unescape
 from itertools import count
 from typing import Any
 from urllib.parse import quote
@@ -24,7 +26,7 @@ from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from burrow_exporter import landing, log
+from burrow_exporter import log, statuspage
 from burrow_exporter.burrow import DECODERS, BurrowClient, BurrowError, Endpoint, decode
 from burrow_exporter.config import BurrowConfig, Filters, PollConfig, TopicFilter
 from burrow_exporter.exposition import Renderer
@@ -294,4 +296,9 @@ def test_the_page_is_valid(
     published = {sample: value for sample, value in samples.items() if sample[0].startswith("burrow_kafka_")}
     assert samples["burrow_exporter_series", frozenset()] == len(published)
     assert all(map(math.isfinite, published.values()))
-    assert landing.render(["default"], publisher.snapshots, "/metrics", 0.0).decode()
+    view = statuspage.View(["default"], publisher.snapshots, "/metrics", 0.0, 0.0)
+    status, html = statuspage.render("/", "", view)
+    links = re.findall(r'href="group\?([^"]*)"', html.decode())
+    groups = sum(len(cluster.groups) for cluster in publisher.snapshots["default"].clusters)
+    assert (200, groups) == (status, len(links))
+    assert all(statuspage.render("/group", unescape(link), view)[0] == 200 for link in links)

@@ -13,7 +13,7 @@ PACKAGE = ROOT / "burrow_exporter"
 
 
 def test_wheel(tmp_path: Path) -> None:
-    """The wheel holds every module, the schema of the configuration file and the mark of its types, as they are."""
+    """The wheel holds every module, the templates, the configuration's schema and the mark of types, as they are."""
     source = tmp_path / "source"
     shutil.copytree(PACKAGE, source / "burrow_exporter", ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
@@ -25,4 +25,5 @@ def test_wheel(tmp_path: Path) -> None:
         packed = {name: wheel.read(name) for name in wheel.namelist() if ".dist-info/" not in name}
     expected = [each for each in PACKAGE.rglob("*") if each.is_file() and "__pycache__" not in each.parts]
     assert {str(each.relative_to(ROOT)): each.read_bytes() for each in expected} == packed
-    assert {"burrow_exporter/config.schema.json", "burrow_exporter/py.typed"} <= packed.keys()
+    others = {"config.schema.json", "py.typed", "templates/base.html", "templates/overview.html"}
+    assert {f"burrow_exporter/{name}" for name in others} <= packed.keys()

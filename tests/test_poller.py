@@ -10,9 +10,10 @@ from itertools import pairwise
 import pytest
 
 from burrow_exporter import walk
-from burrow_exporter.config import Filter, Filters, PollConfig, TopicFilter
+from burrow_exporter.config import BurrowConfig, Filter, Filters, PollConfig, TopicFilter
 from burrow_exporter.poller import next_turn
 from burrow_exporter.snapshot import Snapshot
+from conftest import START, Clock
 from pages import Polled, Sample, names, select, wait_until
 from recorded import BROKEN, STARTING, Recorded, RecordedBurrow, answer, commit, lag_answer, load, partition, small
 
@@ -183,6 +184,41 @@ def test_a_burrow_that_falls_behind_again_counts_as_failing_but_says_how_far(bur
     assert {"g": 10.0, "h": 10.0} == select(samples, LAG, "consumer_group")
     assert {"c": 5000.0} == select(samples, "burrow_kafka_cluster_burrow_lag", "cluster")
     assert (0, 3) == (polled.own("burrow_up"), polled.own("unreadable_groups", cluster="c"))
+
+
+def test_a_snapshot_says_how_its_poll_went(burrow: RecordedBurrow, clock: Clock) -> None:
+    """Whether it was good, when the last good one was, what failed, and which readings are older than it."""
+    polled = Polled(burrow.address, clock=clock)
+    burrow.answers["/v3/kafka/c/consumer/g/lag"] = Recorded(404, "", "gone")
+    polled.poll()
+    first = polled.published[-1]
+    assert (True, START, {("lag", "http_4xx"): 1}) == how(first)
+    assert [first.outcome.expires_at] == [group.expires_at for group in first.clusters[0].groups]
+    clock.now += 15
+    burrow.answers["/burrow/admin/ready"] = STARTING
+    polled.poll()
+    second = polled.published[-1]
+    assert (False, START, {("ready", "not_ready"): 1}) == how(second)
+    assert second.outcome.expires_at > second.clusters[0].groups[0].expires_at
+
+
+def how(snapshot: Snapshot) -> tuple[bool, float | None, dict[tuple[str, str], int]]:
+    """Return how the poll of a snapshot went."""
+    return snapshot.outcome.good, snapshot.outcome.last_good_at, dict(snapshot.outcome.failures)
+
+
+def test_a_snapshot_says_on_which_clusters_burrow_is_behind(burrow: RecordedBurrow) -> None:
+    """Also when nothing is published of the cluster, and when it is published all the same after a while."""
+    with_own(burrow, 5000)
+    patient = Polled(burrow.address)
+    patient.poll()
+    assert ((), {"c": 5000}) == (patient.published[-1].clusters, patient.published[-1].outcome.behind)
+    impatient = Polled(BurrowConfig(addresses=(burrow.address,), timeout=2, catch_up_timeout=0))
+    assert {"g", "h"} == set(select(impatient.poll(), STATUS, "consumer_group"))
+    assert {"c": 5000} == impatient.published[-1].outcome.behind
+    with_own(burrow, 0)
+    impatient.poll()
+    assert {} == impatient.published[-1].outcome.behind
 
 
 def test_the_recorded_restart_publishes_no_group_before_burrow_has_caught_up() -> None:

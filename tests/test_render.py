@@ -147,6 +147,17 @@ def test_alert_for(tmp_path: Path, nowhere: Path) -> None:
     assert {"1s"} == {rule["for"] for group in groups for rule in group["rules"] if "alert" in rule}
 
 
+def test_links_of_alerts(tmp_path: Path, nowhere: Path) -> None:
+    """They lead to the Grafana and the runbook of the settings, and no rule keeps the files' own links."""
+    links = {"grafana_url": "https://grafana.example.org/g", "runbook_url": "https://wiki.example.org/burrow"}
+    files = made(Settings(**links), tmp_path, nowhere)
+    groups = [group for name in files if "/rules/" in name for group in yaml.safe_load(files[name])["groups"]]
+    notes = [rule["annotations"] for group in groups for rule in group["rules"] if "alert" in rule]
+    assert len(notes) > 20
+    assert all(each["dashboard_url"].startswith("https://grafana.example.org/g/d/burrow-") for each in notes)
+    assert all(each["runbook_url"].startswith("https://wiki.example.org/burrow#") for each in notes)
+
+
 @BOTH
 def test_external_labels_are_no_labels_of_series(profile: str, tmp_path: Path, nowhere: Path) -> None:
     """Thanos lets external labels overwrite those of series: the exporter's, and what scraping adds, are none."""
@@ -209,7 +220,7 @@ def test_unknown_names(line: str, tmp_path: Path) -> None:
 def test_all_faults_at_once() -> None:
     """Everything that cannot work is told in one go."""
     with pytest.raises(SettingsError) as refused:
-        Settings(profile="huge", cluster="Prod", retention="2 days", email_to="x@example.org")
-    assert ["PROFILE", "CLUSTER", "RETENTION", "EMAIL_TO"] == [
+        Settings(profile="huge", cluster="Prod", retention="2 days", grafana_url="a b", email_to="x@example.org")
+    assert ["PROFILE", "CLUSTER", "RETENTION", "GRAFANA_URL", "EMAIL_TO"] == [
         line.partition(":")[0] for line in str(refused.value).splitlines()
     ]

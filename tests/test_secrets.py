@@ -26,7 +26,10 @@ from secured import Web, bcrypt_hash, pem
 
 USER, SECRET, OWN, WRONG = "spy", "sesame7Qz", "mellon4Kw", "xyzzy9Vb"
 """The user, the password for Burrow, that of the exporter's own users, and one that is no password."""
-PATHS = ("/metrics", "/", "/-/healthy", "/-/ready", "/-/reload", "/nowhere")
+PATHS = (
+    *("/metrics", "/", "/-/healthy", "/-/ready", "/-/reload", "/nowhere"),
+    "/group?burrow=as+a+status,+the+password&cluster=c&name=g",
+)
 LOG_FORMATS = ("logfmt", "json")
 CRASHING = """
 import sys
@@ -279,7 +282,7 @@ def test_a_burrow_that_repeats_credentials(
 
 
 def test_a_process_whose_burrow_repeats_credentials(folder: Path) -> None:
-    """The same of all that a process logs and serves, landing page included."""
+    """The same of all that a process logs and serves, status page included."""
     with ExitStack() as stack:
         burrows = []
         for number, (name, (_, answers)) in enumerate(ECHOES.items()):

@@ -7,9 +7,11 @@ import gzip
 import http.client
 import socket
 import statistics
+import threading
 import time
 import zlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -67,9 +69,9 @@ class FixedContent:
         small = compressor.flush()
         return body_of(large, small)
 
-    def landing(self) -> bytes:
-        """Return a page for humans."""
-        return "<!DOCTYPE html><title>Läg</title>".encode()
+    def status_page(self, path: str, query: str) -> tuple[int, bytes]:
+        """Return a page that tells what was asked for; there is no group x."""
+        return 404 if "name=x" in query else 200, f"<!DOCTYPE html><title>Läg</title>{path} {query}".encode()
 
     def is_healthy(self) -> bool:
         """Tell what the test says."""
@@ -288,7 +290,7 @@ def test_paths(server: Server, status: int, path: str) -> None:
     assert status == ask(server, path).status
 
 
-@pytest.mark.parametrize("path", ["/metrics", "/", "/-/healthy", "/-/ready"])
+@pytest.mark.parametrize("path", ["/metrics", "/", "/group", "/-/healthy", "/-/ready"])
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PATCH", "NONSENSE"])
 def test_other_methods(server: Server, method: str, path: str) -> None:
     """Other methods are refused with those that are allowed."""
@@ -323,21 +325,53 @@ def test_failed_reload(server: Server, content: FixedContent) -> None:
     assert (500, True) == (reply.status, content.complaint.encode() in reply.body)
 
 
-def test_landing_page(server: Server, content: FixedContent) -> None:
-    """The landing page is HTML in UTF-8 that may carry inline style and nothing else."""
-    reply = ask(server, "/")
+@pytest.mark.parametrize(
+    ("expected", "target"),
+    [
+        (b"200 / ", "/"),
+        (b"200 / q=a%20b&page=2", "/?q=a%20b&page=2"),
+        (b"200 /group name=%2F..%2F%25%0A%FF", "/group?name=%2F..%2F%25%0A%FF"),
+        (b"404 /group name=x", "/group?name=x"),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_status_page(server: Server, method: str, expected: bytes, target: str) -> None:
+    """A page for humans is HTML in UTF-8, made from the query as it stands in the URL, fresh and without any script."""
+    reply = ask(server, target, method)
 
-    assert (200, "text/html; charset=utf-8", content.landing()) == (
-        reply.status,
-        reply.headers["content-type"],
-        reply.body,
-    )
-    policy = reply.headers["content-security-policy"].split("; ")
-    assert {"default-src 'none'", "style-src 'unsafe-inline'", "frame-ancestors 'none'"} <= set(policy)
+    status, _, rest = expected.partition(b" ")
+    page = "<!DOCTYPE html><title>Läg</title>".encode() + rest
+    assert (int(status), str(len(page))) == (reply.status, reply.headers["content-length"])
+    assert (b"" if method == "HEAD" else page) == reply.body
+    assert ("text/html; charset=utf-8", "no-store") == (reply.headers["content-type"], reply.headers["cache-control"])
+    policy = set(reply.headers["content-security-policy"].split("; "))
+    assert {"default-src 'none'", "style-src 'unsafe-inline'", "form-action 'self'", "frame-ancestors 'none'"} <= policy
+    assert not [rule for rule in policy if rule.startswith("script-src")]
+
+
+def test_status_page_does_not_hold_up_the_rest(server: Server, content: FixedContent) -> None:
+    """While one page is made, which may take a while, metrics are answered; another page waits for its turn."""
+    begun, go_on = threading.Event(), threading.Event()
+    others: list[tuple[str, str]] = []
+
+    def slow(path: str, query: str) -> tuple[int, bytes]:
+        others.append((path, query))
+        begun.set()
+        go_on.wait(5)
+        return 200, b"done"
+
+    content.status_page = slow  # type: ignore[method-assign]
+    with ThreadPoolExecutor() as pool:
+        pages = [pool.submit(ask, server, path) for path in ("/", "/group")]
+        assert begun.wait(5)
+        assert 200 == ask(server, "/metrics").status
+        assert 1 == len(others)
+        go_on.set()
+        assert [b"done"] * 2 == [page.result().body for page in pages]
 
 
 def test_telemetry_path_of_root(content: FixedContent) -> None:
-    """A telemetry path of / puts the metrics there, and there is no landing page."""
+    """A telemetry path of / puts the metrics there, and there is no list of groups."""
     with serving(content, "/") as server:
         assert (TEXT, content.page) == ((reply := ask(server, "/")).headers["content-type"], reply.body)
         assert 404 == ask(server, "/metrics").status

@@ -533,7 +533,7 @@ def test_stop_is_bounded(content: LargeContent, sockets: ExitStack) -> None:
 def test_stop_lets_answers_end(content: LargeContent, sockets: ExitStack) -> None:
     """A scrape under way when the server stops is answered whole."""
     content.chunks = 200
-    with serving(content) as server:
+    with serving(content, limits=Limits(grace_seconds=3.0)) as server:
         client = dial(server, sockets, REQUEST, receive_buffer=CHUNK)
         received = len(client.recv(CHUNK))
         with ThreadPoolExecutor(1) as pool:

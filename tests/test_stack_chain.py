@@ -20,7 +20,8 @@ from compose.settings import Settings
 from conftest import tool
 from processes import Running, exporter, running
 
-STALLED = 'consumer_group="invoice-printer"'
+STALLED = {"alertname": "ConsumerGroupError", "consumer_group": "invoice-printer"}
+FILTERS = [f'{name}="{value}"' for name, value in STALLED.items()]
 SECONDS = 60.0
 
 
@@ -31,7 +32,7 @@ class Chain:
     prometheus: list[str]
     alertmanager: str
 
-    def ask(self, address: str, path: str, **parameters: str) -> Any:
+    def ask(self, address: str, path: str, **parameters: str | list[str]) -> Any:
         """Return what an API answers."""
         answer = requests.get(f"{address}/api/{path}", parameters, timeout=5)
         answer.raise_for_status()
@@ -86,9 +87,10 @@ def replica(name: str, folder: Path) -> Iterator[tuple[Running, str]]:
 
 @pytest.fixture(scope="module")
 def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
-    """Run it all, with nothing changed in what is rendered but the targets, the interval and the alerts' ``for``."""
+    """Run it all, with nothing changed in what is rendered but targets, interval, links and the alerts' ``for``."""
     folder = tmp_path_factory.mktemp("generated")
-    render(Settings(scrape_interval="1s", alert_for="3s"), folder, folder / "none")
+    links = {"grafana_url": "https://grafana.example.org", "runbook_url": "https://wiki.example.org/burrow"}
+    render(Settings(scrape_interval="1s", alert_for="3s", **links), folder, folder / "none")
     with ExitStack() as stack:
         _, address = stack.enter_context(exporter("demo", "--poll.interval=1s", "--metrics.partition-info"))
         targets = folder / "prometheus" / "targets" / "burrow.yaml"
@@ -122,29 +124,31 @@ def test_external_labels(chain: Chain) -> None:
 
 
 def test_the_alert_of_a_group_in_error_arrives_once(chain: Chain) -> None:
-    """Both Prometheus fire it and have told Alertmanager, which has one alert of the group, without a replica."""
+    """Both Prometheus fire it and have told Alertmanager, which has it once, without a replica, and with the links."""
 
     def sent(address: str) -> bool:
-        fired = any(alert["labels"].get("consumer_group") == "invoice-printer" for alert in chain.firing(address))
+        fired = any(STALLED.items() <= alert["labels"].items() for alert in chain.firing(address))
         query = "prometheus_notifications_sent_total"
         page = requests.get(f"{address}/metrics", timeout=5).text
         counts = [float(line.rpartition(" ")[2]) for line in page.splitlines() if line.startswith(query)]
         return fired and sum(counts) > 0
 
     eventually(lambda: all(sent(address) for address in chain.prometheus))
-    eventually(lambda: chain.ask(chain.alertmanager, "v2/alerts", filter=STALLED))
-    (alert,) = chain.ask(chain.alertmanager, "v2/alerts", filter=STALLED)
+    eventually(lambda: chain.ask(chain.alertmanager, "v2/alerts", filter=FILTERS))
+    (alert,) = chain.ask(chain.alertmanager, "v2/alerts", filter=FILTERS)
     expected = {
-        "alertname": "ConsumerGroupError",
+        **STALLED,
         "severity": "critical",
         "cluster": "eu-west",
-        "consumer_group": "invoice-printer",
         "job": "burrow",
         "instance": "burrow-exporter",
         "monitor": "burrow",
     }
     assert expected == alert["labels"]
     assert "Consumer group invoice-printer on eu-west is in error" == alert["annotations"]["summary"]
+    assert "https://wiki.example.org/burrow#consumergrouperror" == alert["annotations"]["runbook_url"]
+    group = "var-cluster=eu-west&var-consumer_group=invoice-printer"
+    assert f"https://grafana.example.org/d/burrow-group?{group}" == alert["annotations"]["dashboard_url"]
 
 
 def test_what_is_not_there_is_told(chain: Chain) -> None:

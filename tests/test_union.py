@@ -87,6 +87,7 @@ def test_the_first_keeps_a_cluster_that_two_burrows_have(log: Log) -> None:
         exporter = exporter_of(named("a", one), named("b", two))
         assert [(1, {"cluster": "c"}), (3, {"cluster": "d"})] == poll(exporter)
         assert (0, 1) == tuple(own_of(exporter, "refused_clusters", burrow=name) for name in "ab")
+        assert [set(), {"c"}] == [exporter._publisher.snapshots[name].refused for name in "ab"]
         poll(exporter)
         (line,) = [line for line in log if "refused" in line["event"]]
         assert ("b", "'c'", "warning") == (line["burrow"], line["clusters"], line["log_level"])

@@ -1,0 +1,93 @@
+"""The stack's rules, their tests and their runbook, as files; and what a query asks for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from burrow_exporter.families import FAMILIES
+from burrow_exporter.selfmetrics import SelfMetrics
+from stack import ROOT
+
+RULES = ROOT / "compose" / "rules"
+RUNBOOK = ROOT / "docs" / "runbook.md"
+Rule = dict[str, Any]
+
+COUNTERS = {
+    "node_cpu_seconds_total",
+    "thanos_objstore_bucket_operation_failures_total",
+    "thanos_shipper_upload_failures_total",
+    "thanos_shipper_uploads_total",
+}
+GAUGES = {
+    "up",
+    "kafka_controller_KafkaController_Value",
+    "kafka_server_ReplicaManager_Value",
+    "node_filesystem_avail_bytes",
+    "node_filesystem_size_bytes",
+    "thanos_compact_halted",
+}
+"""What is not the exporter's: of Prometheus, the node exporter, Kafka's JMX exporter (names as on MSK) and Thanos."""
+OWN_THRESHOLD = "group:burrow_kafka_consumer_lag_seconds:override"
+"""What a user's own rules may record."""
+
+WORDS = {"and", "or", "unless", "bool", "offset", "Inf"}
+GROUPING = re.compile(r"\b(?:by|without|on|ignoring|group_left|group_right)\s*\([^)]*\)")
+IGNORED = re.compile(r'"[^"]*"|\{[^}]*\}|\[[^]]*\]|\boffset \w+')
+NAME = re.compile(r"(?<![\w:.])[A-Za-z_:][\w:]*(?![\w:]*\s*\()")
+RATE = re.compile(r"\b(?:rate|irate|increase|resets)\(\s*([\w:]+)")
+
+
+def files() -> Iterator[Path]:
+    """Yield the files of rules."""
+    yield from sorted(RULES.glob("*.yaml"))
+
+
+def rules(kind: str) -> Iterator[Rule]:
+    """Yield all rules of a kind, ``alert`` or ``record``."""
+    for path in files():
+        for group in yaml.safe_load(path.read_text(encoding="utf-8"))["groups"]:
+            yield from (rule for rule in group["rules"] if kind in rule)
+
+
+def tests() -> Iterator[Rule]:
+    """Yield all tests for promtool."""
+    for path in sorted((RULES / "tests").glob("*.yaml")):
+        yield from yaml.safe_load(path.read_text(encoding="utf-8"))["tests"]
+
+
+def sections() -> dict[str, str]:
+    """Return the runbook's sections that are named after an alert, by title."""
+    parts = re.split(r"^### (.+)$", RUNBOOK.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def queries(text: str) -> list[str]:
+    """Return the queries that stand in a page of documentation."""
+    return re.findall(r"^```promql\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def metrics(query: str) -> set[str]:
+    """Return the names of the metrics that a query asks for, recorded ones too."""
+    return {name for name in NAME.findall(GROUPING.sub(" ", IGNORED.sub(" ", query))) if name not in WORDS}
+
+
+def rated(query: str) -> set[str]:
+    """Return the names of the metrics that a query treats as counters."""
+    return set(RATE.findall(query))
+
+
+def own_counters() -> set[str]:
+    """Return the counters of the exporter."""
+    return {f"{family.name}_total" for family in SelfMetrics().registry.collect() if family.type == "counter"}
+
+
+def known() -> set[str]:
+    """Return every metric that a query may ask for, recorded ones too."""
+    own = {family.name for family in SelfMetrics().registry.collect() if family.type == "gauge"}
+    recorded = {rule["record"] for rule in rules("record")}
+    return {family.name for family in FAMILIES} | own | own_counters() | recorded | COUNTERS | GAUGES | {OWN_THRESHOLD}
