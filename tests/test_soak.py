@@ -11,9 +11,9 @@ GROUP = frozenset({("cluster", "c"), ("consumer_group", "g")})
 STEADY = [Usage(40.0, 9, 12)] * 100
 
 
-def judged(usages: list[Usage], polls: int = 100) -> list[str]:
+def judged(usages: list[Usage], polls: int = 100, warming: float = 0.0) -> list[str]:
     """Return the problems of a soak in which the exporter has used this."""
-    seen = Soak(faults=Counter({"hang": 3}), usages=usages, polls=polls, failed_polls=2)
+    seen = Soak(faults=Counter({"hang": 3}), usages=usages, polls=polls, failed_polls=2, warming=warming)
     seen.judge()
     return seen.problems
 
@@ -39,6 +39,8 @@ def test_use_that_grows() -> None:
     """Memory may grow until it is warm, threads and files come and go; what stays or is too much is told."""
     assert [] == judged([Usage(30.0, 9, 12)] * 20 + STEADY)
     assert ["memory has grown from 40.0 to 42.1 MiB"] == judged([*STEADY, *[Usage(42.1, 9, 12)] * 20])
+    assert [] == judged([*STEADY, *[Usage(44.9, 9, 12)] * 20], warming=3.0)
+    assert 1 == len(judged([*STEADY, *[Usage(45.1, 9, 12)] * 20], warming=3.0))
     assert ["threads: 12, at the start 9"] == judged([*STEADY, Usage(40.0, 12, 12)])
     assert ["files: 25, at the start 12"] == judged([*STEADY, Usage(40.0, 9, 25)])
     assert ["files: 15 left at the end, at the start 12"] == judged([*STEADY, *[Usage(40.0, 9, 15)] * 20])
