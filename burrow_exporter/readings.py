@@ -24,14 +24,13 @@ def read_group(answer: GroupStatus, filters: Filters, read_at: float, expires_at
     if answer.partitions and not kept:
         return None
     whole = len(kept) == len(answer.partitions)
-    committed = tuple([partition for partition in kept if partition.end])
     return Group(
         name=answer.group,
         status=answer.status if whole else worst_status(kept),
-        partitions=committed,
-        uncommitted=tuple([partition for partition in kept if not partition.end]) if len(committed) < len(kept) else (),
-        total_lag=answer.totallag if whole else sum([partition.current_lag for partition in kept]),
-        max_lag=max([partition.current_lag for partition in kept], default=0),
+        partitions=tuple(partition for partition in kept if partition.end),
+        uncommitted=tuple(partition for partition in kept if not partition.end),
+        total_lag=answer.totallag if whole else sum(partition.current_lag for partition in kept),
+        max_lag=max((partition.current_lag for partition in kept), default=0),
         read_at=read_at,
         expires_at=expires_at,
     )
@@ -40,7 +39,8 @@ def read_group(answer: GroupStatus, filters: Filters, read_at: float, expires_at
 def check_partitions(answer: GroupStatus) -> None:
     """Raise ``BurrowError`` for an answer that would not make a valid page."""
     partitions = answer.partitions
-    if any(map(is_too_long, {name for part in partitions for name in (part.topic, part.owner, part.client_id)})):
+    names = {part.topic for part in partitions} | {part.owner for part in partitions}
+    if any(map(is_too_long, names | {part.client_id for part in partitions})):
         detail = f"group {answer.group!r} holds a name of more than {MAX_NAME_BYTES} bytes"
         raise BurrowError(Endpoint.LAG, Reason.NAME_TOO_LONG, detail)
     if len({(part.topic, part.partition) for part in partitions}) < len(partitions):
@@ -57,11 +57,8 @@ def keep(partitions: Sequence[Partition], filters: Filters, now: float) -> Seque
 
     A partition without a commit has no age, and stays.
     """
-    topics = {partition.topic for partition in partitions}
-    admitted = {topic for topic in topics if filters.topic.admits(topic)}
-    kept = partitions
-    if admitted != topics:
-        kept = [partition for partition in partitions if partition.topic in admitted]
+    topics = {topic for topic in {partition.topic for partition in partitions} if filters.topic.admits(topic)}
+    kept = [partition for partition in partitions if partition.topic in topics]
     if filters.max_commit_age is None:
         return kept
     oldest = (now - filters.max_commit_age) * 1000
