@@ -54,7 +54,7 @@ def lag_seconds_max(group: Group) -> Value:
     return max((seconds for seconds in group.lag_seconds if seconds is not None), default=None)
 
 
-def unless_uncommitted(figure: int, group: Group) -> Value:
+def unless_uncommitted(figure: int, group: Group) -> int | None:
     """Return ``figure`` for a group of which some commit is known; a sum of unknown lags is no lag."""
     return figure if group.partitions or not group.uncommitted else None
 

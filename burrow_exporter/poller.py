@@ -50,7 +50,7 @@ class Poller:
             BurrowClient(address, burrow.timeout, metrics, burrow.credentials(), burrow.tls, burrow.proxy_url)
             for address in burrow.addresses
         )
-        self._last: WalkResult | None = None
+        self._last = WalkResult(expires_at=0.0)
         self._state = BurrowState(burrow, shard)
         self.was_good = False
         self._log = structlog.get_logger().bind(burrow=burrow.name)
@@ -104,8 +104,8 @@ class Poller:
                 tick=self._drop_expired,
                 clock=self._clock,
                 shard=self._shard,
-                late=self._last.late if self._last else (),
-                reads=self._last.reads if self._last else {},
+                late=self._last.late,
+                reads=self._last.reads,
                 stop=self._stop,
             )
             now = time.monotonic()

@@ -12,7 +12,7 @@ from functools import cached_property
 from types import MappingProxyType
 
 from burrow_exporter.answers import Partition
-from burrow_exporter.families import lag_seconds_max
+from burrow_exporter.families import lag_seconds_max, unless_uncommitted
 from burrow_exporter.snapshot import Cluster, Group, Snapshot
 
 KINDS: Mapping[str, str] = MappingProxyType(
@@ -82,7 +82,7 @@ class GroupRow:
     @property
     def lag(self) -> int | None:
         """The sum of the lags in messages."""
-        return self.group.total_lag if self.group.partitions or not self.group.uncommitted else None
+        return unless_uncommitted(self.group.total_lag, self.group)
 
     @property
     def partitions(self) -> int:

@@ -199,7 +199,6 @@ def exporter() -> Section:
 
 def burrow() -> Section:
     """Return whether Burrow keeps up with Kafka."""
-    heard = signals.age("burrow_kafka_cluster_last_commit_timestamp_seconds", "cluster")
     listed = "burrow_kafka_cluster_consumer_groups", "burrow_kafka_cluster_topics"
     groups, topics = (f"max by (cluster) ({each})" for each in listed)
     return Section(
@@ -216,7 +215,7 @@ def burrow() -> Section:
                     NO_EXPORTER,
                     steps=DATA_AGE,
                 ),
-                Query(heard, "{{cluster}}"),
+                Query(signals.heard(), "{{cluster}}"),
             ),
             over_time(
                 Look(

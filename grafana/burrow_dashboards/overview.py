@@ -69,11 +69,10 @@ def counts() -> Section:
         4,
         steps=DATA_AGE,
     )
-    age = signals.age("burrow_kafka_cluster_last_commit_timestamp_seconds", "cluster", signals.CLUSTERS)
     panels += [
         figure(worst, Query(f"max({signals.lag_seconds()})", "seconds"), spark=True),
         figure(total, Query(f"sum({signals.lag()})", "messages"), spark=True),
-        figure(heard, Query(f"max({age})", "ago")),
+        figure(heard, Query(f"max({signals.heard(signals.CLUSTERS)})", "ago")),
     ]
     return Section("", panels)
 
@@ -151,7 +150,6 @@ def more_of(chosen: str) -> list[Cell]:
 def per_cluster() -> Section:
     """Return the state of each cluster."""
     look = Look("Clusters", "The state of each cluster. Click one to see nothing but it.", "short", 24, 5)
-    heard = signals.age("burrow_kafka_cluster_last_commit_timestamp_seconds", "cluster", signals.CLUSTERS)
     behind = signals.merged("burrow_kafka_cluster_burrow_lag", "cluster", signals.CLUSTERS)
     cells: list[Cell] = [
         Label("cluster", "Cluster", None, from_row(OVERVIEW, cluster="Cluster")),
@@ -162,7 +160,7 @@ def per_cluster() -> Section:
         Column("Not OK", f"avg by (cluster) ({signals.status()} > bool 1)", "percentunit"),
         Column("Worst time lag", f"max by (cluster) ({signals.lag_seconds()})", "s", 130, steps=LAG_SECONDS),
         Column("Messages behind", f"sum by (cluster) ({signals.lag()})", "short", 140),
-        Column("Burrow heard of a commit", heard, "s", 190, steps=DATA_AGE),
+        Column("Burrow heard of a commit", signals.heard(signals.CLUSTERS), "s", 190, steps=DATA_AGE),
         Column("Burrow is behind", behind, "short", 150),
     ]
     return Section("Per cluster", [rows(look, cells, sort_by=["ERR"])])

@@ -85,6 +85,14 @@ def query(number: int, expression: str) -> Dataquery:
     return Dataquery().expr(expression).ref_id("ABCDEFGHIJKLMNOPQRSTUVWXYZ"[number]).datasource(DATA_SOURCE)
 
 
+def ask(panel: AnyPanel, queries: Sequence[Query], *, spans: bool) -> AnyPanel:
+    """Give a panel its queries; ``spans`` has them asked for the whole time shown, else for its end."""
+    for number, each in enumerate(queries):
+        target = query(number, each.expression).legend_format(each.legend)
+        panel.with_target(target.range() if spans else target.instant())
+    return panel
+
+
 def color(mode: FieldColorModeId) -> FieldColor:
     """Return how values are coloured."""
     return FieldColor().mode(mode)
@@ -118,9 +126,7 @@ def over_time(
     for name, fixed in (colors or {}).items():
         value = {"mode": FieldColorModeId.FIXED, "fixedColor": fixed}
         panel.override_by_name(name, [DynamicConfigValue("color", value)])
-    for number, each in enumerate(queries):
-        panel.with_target(query(number, each.expression).range().legend_format(each.legend))
-    return panel
+    return ask(panel, queries, spans=True)
 
 
 def legend(*, beside: bool) -> common.VizLegendOptions:
@@ -138,10 +144,7 @@ def figure(look: Look, *queries: Query, spark: bool = False) -> stat.Panel:
     panel.color_mode(BigValueColorMode.BACKGROUND if look.filled else BigValueColorMode.VALUE)
     panel.text_mode(BigValueTextMode.AUTO).reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
     panel.color_scheme(color(FieldColorModeId.THRESHOLDS))
-    for number, each in enumerate(queries):
-        target = query(number, each.expression).legend_format(each.legend)
-        panel.with_target(target.range() if spark else target.instant())
-    return panel
+    return ask(panel, queries, spans=spark)
 
 
 def bars(look: Look, *queries: Query, largest: float | None = None) -> bargauge.Panel:
@@ -152,9 +155,7 @@ def bars(look: Look, *queries: Query, largest: float | None = None) -> bargauge.
     panel.color_scheme(color(FieldColorModeId.THRESHOLDS))
     if largest is not None:
         panel.max(largest)
-    for number, each in enumerate(queries):
-        panel.with_target(query(number, each.expression).instant().legend_format(each.legend))
-    return panel
+    return ask(panel, queries, spans=False)
 
 
 def states(look: Look, *queries: Query) -> statetimeline.Panel:
@@ -163,6 +164,4 @@ def states(look: Look, *queries: Query) -> statetimeline.Panel:
     panel.show_value(VisibilityMode.AUTO).line_width(0)
     panel.legend(legend(beside=False)).tooltip(common.VizTooltipOptions().mode(TooltipDisplayMode.SINGLE))
     panel.color_scheme(color(FieldColorModeId.PALETTE_CLASSIC))  # by thresholds, 9.4 shows these in place of the words
-    for number, each in enumerate(queries):
-        panel.with_target(query(number, each.expression).range().legend_format(each.legend))
-    return panel
+    return ask(panel, queries, spans=True)

@@ -125,6 +125,11 @@ def heat(of: str) -> str:
     return f"{pace} / on (topic) group_left () (avg by (topic) ({pace}) > 0.1)"
 
 
+def heard(of: str = "") -> str:
+    """Return how many seconds ago Burrow saw the last commit of any group, by cluster."""
+    return age("burrow_kafka_cluster_last_commit_timestamp_seconds", "cluster", of)
+
+
 def age(metric: str, by: str, of: str = "") -> str:
     """Return how many seconds ago a time stamp was; the newest where there are several."""
     return f"time() - {merged(metric, by, of)}"
