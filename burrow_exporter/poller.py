@@ -10,8 +10,9 @@ from collections.abc import Callable
 
 import structlog
 
-from burrow_exporter.burrow import BurrowClient, BurrowError, Endpoint, Reason
+from burrow_exporter.burrow import BurrowClient
 from burrow_exporter.config import BurrowConfig, PollConfig, ShardConfig
+from burrow_exporter.failures import BurrowError, Endpoint, Reason
 from burrow_exporter.selfmetrics import BurrowMetrics
 from burrow_exporter.snapshot import Snapshot
 from burrow_exporter.state import BurrowState, Poll

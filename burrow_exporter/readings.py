@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from burrow_exporter.answers import GroupStatus, Partition
-from burrow_exporter.burrow import MAX_NAME_BYTES, BurrowError, Endpoint, Reason
 from burrow_exporter.config import INTERNAL_TOPIC, Filters
+from burrow_exporter.failures import BurrowError, Endpoint, Reason
 from burrow_exporter.snapshot import GROUP_STATUS_CODES, PARTITION_STATUS_CODES, Group, Topic
 
 OWN_GROUP_PREFIX = "burrow-"
+MAX_NAME_BYTES = 4096
 BROKEN = frozenset({"STOP", "STALL", "REWIND"})
 
 

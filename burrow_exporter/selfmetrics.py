@@ -20,7 +20,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.openmetrics import exposition as openmetrics_format
 
 from burrow_exporter import __version__
-from burrow_exporter.burrow import Endpoint, Reason
+from burrow_exporter.failures import Endpoint, Reason
 
 PREFIX = "burrow_exporter"
 

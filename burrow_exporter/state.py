@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from burrow_exporter.burrow import BurrowError
 from burrow_exporter.catchup import CatchUp, Verdict
 from burrow_exporter.config import BurrowConfig, ShardConfig
+from burrow_exporter.failures import BurrowError
 from burrow_exporter.readings import is_own, may_be_own, newest, own_lag, trusted_topics
 from burrow_exporter.snapshot import Cluster, Group, Outcome, Snapshot
 from burrow_exporter.timelag import TimeLag

@@ -14,10 +14,12 @@ from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 from burrow_exporter.answers import GroupStatus
-from burrow_exporter.burrow import MAX_NAME_BYTES, TRANSIENT, UNANSWERED, BurrowClient, BurrowError, Endpoint, Reason
+from burrow_exporter.burrow import BurrowClient
 from burrow_exporter.config import Filters, ShardConfig
 from burrow_exporter.connection import open_loop
+from burrow_exporter.failures import TRANSIENT, UNANSWERED, BurrowError, Endpoint, Reason
 from burrow_exporter.readings import (
+    MAX_NAME_BYTES,
     is_too_long,
     last_commit,
     may_be_own,

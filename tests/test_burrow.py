@@ -19,9 +19,10 @@ import trustme
 
 from burrow_exporter import burrow
 from burrow_exporter.answers import GroupStatus
-from burrow_exporter.burrow import BurrowClient, BurrowError, Endpoint, Reason
+from burrow_exporter.burrow import BurrowClient
 from burrow_exporter.connection import open_loop
 from burrow_exporter.demo import SimulatedBurrow
+from burrow_exporter.failures import BurrowError, Endpoint, Reason
 from faults import (
     FaultServer,
     Step,

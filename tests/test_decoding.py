@@ -9,12 +9,13 @@ SCRIPT = """
 import sys, threading
 from burrow_exporter import burrow
 from burrow_exporter.answers import LagAnswer
+from burrow_exporter.failures import Endpoint
 sys.setswitchinterval(1e-6)
 body = b'{"error":false,"message":"","status":{"cluster":"c","group":"g","status":"OK","partitions":[],"totallag":0}}'
 gate = threading.Barrier(8)
 def work():
     gate.wait()
-    burrow.decode(burrow.Endpoint.LAG, "/", body, LagAnswer)
+    burrow.decode(Endpoint.LAG, "/", body, LagAnswer)
 threads = [threading.Thread(target=work) for _ in range(8)]
 for thread in threads: thread.start()
 for thread in threads: thread.join()

@@ -27,9 +27,10 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from burrow_exporter import log, statuspage
-from burrow_exporter.burrow import DECODERS, BurrowClient, BurrowError, Endpoint, decode
+from burrow_exporter.burrow import DECODERS, BurrowClient, decode
 from burrow_exporter.config import BurrowConfig, Filters, PollConfig, TopicFilter
 from burrow_exporter.exposition import Renderer
+from burrow_exporter.failures import BurrowError, Endpoint
 from burrow_exporter.poller import Poller
 from burrow_exporter.publisher import Publisher
 from burrow_exporter.selfmetrics import SelfMetrics

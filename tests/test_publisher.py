@@ -6,8 +6,8 @@ import gzip
 
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 
-from burrow_exporter.burrow import Endpoint, Reason
 from burrow_exporter.exposition import Renderer
+from burrow_exporter.failures import Endpoint, Reason
 from burrow_exporter.publisher import Publisher
 from burrow_exporter.selfmetrics import SelfMetrics
 from burrow_exporter.snapshot import Cluster, Snapshot

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from burrow_exporter.answers import Commit, GroupStatus, Partition
-from burrow_exporter.burrow import BurrowError, Reason
 from burrow_exporter.config import Filters, TopicFilter
+from burrow_exporter.failures import BurrowError, Reason
 from burrow_exporter.readings import (
     is_own,
     is_too_long,

@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 
 from burrow_exporter import walk as module
-from burrow_exporter.burrow import MAX_NAME_BYTES, BurrowClient, BurrowError, Endpoint, Observer, Reason
+from burrow_exporter.burrow import BurrowClient, Observer
 from burrow_exporter.config import Filter, Filters
+from burrow_exporter.failures import BurrowError, Endpoint, Reason
+from burrow_exporter.readings import MAX_NAME_BYTES
 from burrow_exporter.snapshot import Group
 from burrow_exporter.walk import Walk, WalkResult, groups_to_ask, pause
 from faults import FaultServer, Step, by_path, good, in_turn, reply, then_close, then_hang
