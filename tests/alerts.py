@@ -1,4 +1,4 @@
-"""The stack's rules, their tests and their runbook, as files; and what a query asks for."""
+"""The stack's rules, their tests and their runbook, as files; and what they may ask for."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from burrow_exporter.families import FAMILIES
-from burrow_exporter.selfmetrics import SelfMetrics
+from promql import OWN
 from stack import ROOT
 
 RULES = ROOT / "compose" / "rules"
@@ -35,10 +35,6 @@ GAUGES = {
 OWN_THRESHOLD = "group:burrow_kafka_consumer_lag_seconds:override"
 """What a user's own rules may record."""
 
-WORDS = {"and", "or", "unless", "bool", "offset", "Inf"}
-GROUPING = re.compile(r"\b(?:by|without|on|ignoring|group_left|group_right)\s*\([^)]*\)")
-IGNORED = re.compile(r'"[^"]*"|\{[^}]*\}|\[[^]]*\]|\boffset \w+')
-NAME = re.compile(r"(?<![\w:.])[A-Za-z_:][\w:]*(?![\w:]*\s*\()")
 RATE = re.compile(r"\b(?:rate|irate|increase|resets)\(\s*([\w:]+)")
 
 
@@ -71,11 +67,6 @@ def queries(text: str) -> list[str]:
     return re.findall(r"^```promql\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
-def metrics(query: str) -> set[str]:
-    """Return the names of the metrics that a query asks for, recorded ones too."""
-    return {name for name in NAME.findall(GROUPING.sub(" ", IGNORED.sub(" ", query))) if name not in WORDS}
-
-
 def rated(query: str) -> set[str]:
     """Return the names of the metrics that a query treats as counters."""
     return set(RATE.findall(query))
@@ -83,11 +74,10 @@ def rated(query: str) -> set[str]:
 
 def own_counters() -> set[str]:
     """Return the counters of the exporter."""
-    return {f"{family.name}_total" for family in SelfMetrics().registry.collect() if family.type == "counter"}
+    return {name for name, kind in OWN.items() if kind == "counter"}
 
 
 def known() -> set[str]:
     """Return every metric that a query may ask for, recorded ones too."""
-    own = {family.name for family in SelfMetrics().registry.collect() if family.type == "gauge"}
     recorded = {rule["record"] for rule in rules("record")}
-    return {family.name for family in FAMILIES} | own | own_counters() | recorded | COUNTERS | GAUGES | {OWN_THRESHOLD}
+    return {family.name for family in FAMILIES} | OWN.keys() | recorded | COUNTERS | GAUGES | {OWN_THRESHOLD}

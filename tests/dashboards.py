@@ -15,12 +15,6 @@ Variable = dict[str, Any]
 DASHBOARDS: dict[str, dict[str, Any]] = {
     path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("*.json"))
 }
-WORDS = {"and", "or", "unless", "bool", "max", "min", "sum", "count", "avg"}
-NOT_METRICS = re.compile(
-    r'"(?:[^"\\]|\\.)*"|\{[^{}]*\}|\[[^\]]*\]'
-    r"|\b(?:by|on|ignoring|without|group_left|group_right) *\([^()]*\)|[\w$]+ *(?=\()"
-)
-"""Of an expression: texts, matchers, windows, lists of labels, and functions."""
 
 
 @dataclass(frozen=True)
@@ -73,11 +67,3 @@ def label_values(variable: Variable) -> tuple[str, str]:
     match = re.fullmatch(r"label_values\((.*), (\w+)\)", variable["query"]["query"])
     assert match, variable["query"]
     return match[1], match[2]
-
-
-def metrics_in(expression: str) -> set[str]:
-    """Return the names of the metrics of an expression, also of those chosen by a pattern of names."""
-    patterns = re.findall(r'__name__=~"([\w|]+)"', expression)
-    left = NOT_METRICS.sub(lambda match: " " if match[0][0] != "{" else "", expression)
-    names = set(re.findall(r"[a-zA-Z_:][\w:]*", left)) - WORDS
-    return names.union(*(pattern.split("|") for pattern in patterns))

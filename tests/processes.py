@@ -94,7 +94,14 @@ def prometheus(configuration: str, folder: Path, **addresses: str) -> Iterator[t
     address = f"127.0.0.1:{lasting_port()}"  # it cannot be asked for a port of its own choice
     filled = configuration.format(own=address, **addresses) if addresses else configuration
     (folder / "prometheus.yml").write_text(filled)
-    flags = ("--config.file=prometheus.yml", "--storage.tsdb.path=data", f"--web.listen-address={address}")
+    with prometheus_on(folder, "prometheus.yml", "data", address) as run:
+        yield run, f"http://{address}"
+
+
+@contextmanager
+def prometheus_on(folder: Path, configuration: str, data: str, address: str) -> Iterator[Running]:
+    """Run a Prometheus on a file and a folder of data in ``folder`` until the end of the block."""
+    flags = (f"--config.file={configuration}", f"--storage.tsdb.path={data}", f"--web.listen-address={address}")
     with running(*flags, "--log.level=debug", command=(tool("prometheus"),), folder=folder) as run:
         run.wait_for("Server is ready")
-        yield run, f"http://{address}"
+        yield run

@@ -11,19 +11,15 @@ from typing import Any
 import pytest
 
 from burrow_exporter.families import FAMILIES, FEW_FAMILIES
-from burrow_exporter.selfmetrics import SelfMetrics
 from compose.render import render
 from compose.settings import Settings
-from dashboards import DASHBOARDS, FOLDER, Panel, Query, label_values, metrics_in, panels, queries, variables
+from dashboards import DASHBOARDS, FOLDER, Panel, Query, label_values, panels, queries, variables
 from grafana.burrow_dashboards.__main__ import stale, write
+from promql import OWN, metrics
 
 ALL_PANELS = [(uid, panel) for uid in DASHBOARDS for panel in panels(uid)]
 QUERIES = list(queries())
 VARIABLES = [(uid, variable) for uid in DASHBOARDS for variable in variables(uid)]
-OWN = {
-    f"{metric.name}_total" if metric.type == "counter" else metric.name: metric.type
-    for metric in SelfMetrics().registry.collect()
-}
 FOREIGN = {
     **dict.fromkeys(["up", "scrape_duration_seconds"], "gauge"),  # Prometheus makes them
     **dict.fromkeys(["node_boot_time_seconds", "node_filesystem_avail_bytes", "node_filesystem_size_bytes"], "gauge"),
@@ -166,8 +162,8 @@ def test_grid(uid: str) -> None:
 @by_query
 def test_known_metrics(query: Query) -> None:
     """A query asks for metrics that exist: the exporter's, or those listed of others."""
-    assert metrics_in(query.expression)
-    assert set() == metrics_in(query.expression) - set(TYPES)
+    assert metrics(query.expression)
+    assert set() == metrics(query.expression) - set(TYPES)
 
 
 @by_query
@@ -187,10 +183,10 @@ def test_rates(query: Query) -> None:
 def test_variables(uid: str, variable: dict[str, Any]) -> None:
     """Options come from few series: one a group or cluster, one group's, or one a topic; and keep to the time shown."""
     selector, label = label_values(variable)
-    assert metrics_in(selector) <= set(TYPES)
+    assert metrics(selector) <= set(TYPES)
     few = {family.name for family in FEW_FAMILIES} | set(FOREIGN) | set(OWN)
     one = 'consumer_group="$consumer_group"' in selector or 'partition="0"' in selector
-    assert metrics_in(selector) <= few or one, (uid, selector)
+    assert metrics(selector) <= few or one, (uid, selector)
     assert variable["label"]
     assert re.fullmatch(r"\w+", label)
     assert variable["refresh"] == 2

@@ -12,14 +12,14 @@ import yaml
 
 import alerts
 from conftest import built, tool
+from dashboards import DASHBOARDS
+from promql import metrics
 from stack import ROOT
 
 ALERTS = {rule["alert"]: rule for rule in alerts.rules("alert")}
 RECORDS = [rule["record"] for rule in alerts.rules("record")]
 EACH = pytest.mark.parametrize("name", ALERTS)
 BOTH = pytest.mark.parametrize("find", [built, tool], ids=["the stack's release", "Debian's"])
-DASHBOARDS = {"burrow-overview", "burrow-group", "burrow-topics", "burrow-brokers", "burrow-monitoring"}
-VARIABLES = {"cluster", "consumer_group", "topic"}
 
 
 def said(promtool: str, *arguments: str) -> str:
@@ -77,11 +77,12 @@ def test_every_dashboard_link_leads_somewhere(name: str) -> None:
     found = re.fullmatch(r"http://localhost:3000/d/([a-z-]+)(?:\?(.+))?", link)
     assert found
     assert found[1] in DASHBOARDS
+    variables = {each["name"] for each in DASHBOARDS[found[1]]["templating"]["list"]}
     for variable in (found[2] or "").split("&") if found[2] else ():
         filled = re.fullmatch(r"var-(\w+)=\{\{ \$labels\.(\w+) \| urlquery \}\}", variable)
         assert filled
         assert filled[1] == filled[2]
-        assert filled[1] in VARIABLES
+        assert filled[1] in variables
 
 
 def test_the_runbook_has_a_section_for_each_alert() -> None:
@@ -108,8 +109,8 @@ def asked() -> list[tuple[str, str]]:
 @pytest.mark.parametrize(("where", "query"), asked())
 def test_every_metric_exists(where: str, query: str) -> None:
     """Every metric in a query is published or recorded, and none is treated as a counter that is a gauge."""
-    assert alerts.metrics(query), where
-    assert set() == alerts.metrics(query) - alerts.known(), where
+    assert metrics(query), where
+    assert set() == metrics(query) - alerts.known(), where
     assert set() == alerts.rated(query) - alerts.COUNTERS - alerts.own_counters(), where
 
 
@@ -123,7 +124,7 @@ def test_every_metric_exists(where: str, query: str) -> None:
 )
 def test_metrics_of_a_query(query: str, expected: set[str]) -> None:
     """Names are told from functions, labels, words and numbers."""
-    assert expected == alerts.metrics(query)
+    assert expected == metrics(query)
 
 
 def test_the_pages_name_every_record() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -18,7 +17,7 @@ from burrow_exporter.families import FAMILIES
 from compose.render import render
 from compose.settings import Settings
 from conftest import tool
-from processes import Running, exporter, running
+from processes import exporter, lasting_port, prometheus_on, running
 
 STALLED = {"alertname": "ConsumerGroupError", "consumer_group": "invoice-printer"}
 FILTERS = [f'{name}="{value}"' for name, value in STALLED.items()]
@@ -57,16 +56,10 @@ def eventually(seen: Callable[[], object]) -> None:
         time.sleep(0.5)
 
 
-def free() -> str:
-    """Return an address of this host that nothing listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return f"127.0.0.1:{listener.getsockname()[1]}"
-
-
 @contextmanager
 def alertmanager(folder: Path) -> Iterator[str]:
     """Run an Alertmanager on the rendered configuration; give its address."""
-    address = free()
+    address = f"127.0.0.1:{lasting_port()}"
     flags = ("--config.file=alertmanager.yml", "--storage.path=data", "--cluster.listen-address=")
     command = (tool("prometheus-alertmanager"), *flags, f"--web.listen-address={address}")
     with running(command=command, folder=folder) as run:
@@ -75,14 +68,11 @@ def alertmanager(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def replica(name: str, folder: Path) -> Iterator[tuple[Running, str]]:
+def replica(name: str, folder: Path) -> Iterator[str]:
     """Run a Prometheus on the rendered configuration; give its address."""
-    address = free()
-    flags = (f"--config.file=prometheus-{name}.yml", f"--storage.tsdb.path=data-{name}")
-    command = (tool("prometheus"), *flags, f"--web.listen-address={address}")
-    with running(command=command, folder=folder) as run:
-        run.wait_for("Server is ready")
-        yield run, f"http://{address}"
+    address = f"127.0.0.1:{lasting_port()}"
+    with prometheus_on(folder, f"prometheus-{name}.yml", f"data-{name}", address):
+        yield f"http://{address}"
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +88,7 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
         manager = stack.enter_context(alertmanager(folder / "alertmanager"))
         own = yaml.safe_dump([{"targets": [manager.removeprefix("http://")]}])
         (folder / "prometheus" / "alertmanagers.yaml").write_text(own)
-        servers = [stack.enter_context(replica(name, folder / "prometheus"))[1] for name in "ab"]
+        servers = [stack.enter_context(replica(name, folder / "prometheus")) for name in "ab"]
         yield Chain(servers, manager)
 
 
