@@ -24,7 +24,9 @@ MIXED = DataSourceRef("datasource", "-- Mixed --")
 ONE_TOPIC = f'{signals.ONE_GROUP}, topic="$topic"'
 FREE = "CloudWatch has it at every level of monitoring, once a minute."
 PAID = "CloudWatch has it at the level PER_TOPIC_PER_PARTITION alone, at a price for each partition."
-DRAIN = "CloudWatch estimates how long reading all of it will take, the exporter tells the age of the first message unread."
+DRAIN = (
+    "CloudWatch estimates how long it takes to read all of it, the exporter tells the age of the first unread message."
+)
 EMPTY = "Nothing, of either: see that the names are right"
 
 
