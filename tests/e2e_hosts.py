@@ -26,6 +26,8 @@ import requests
 import yaml
 
 from burrow_exporter.families import FAMILIES
+from compose.render import render
+from compose.settings import Settings
 from e2e import ROOT, eventually, say
 
 NAMES = ("kafka", "a", "b", "query")
@@ -72,7 +74,9 @@ def hosts() -> Iterator[Hosts]:
         try:
             for name in NAMES:
                 docker("network", "create", f"{PREFIX}host-{name}")
-                address = docker("network", "inspect", "--format", "{{(index .IPAM.Config 0).Gateway}}", f"{PREFIX}host-{name}")
+                address = docker(
+                    "network", "inspect", "--format", "{{(index .IPAM.Config 0).Gateway}}", f"{PREFIX}host-{name}"
+                )
                 found[name] = Host(name, Path(folder) / name, address)
                 copy(found[name].folder)
             yield found
@@ -85,7 +89,8 @@ def hosts() -> Iterator[Hosts]:
 
 def docker(*arguments: str) -> str:
     """Run docker; return what it says."""
-    return subprocess.run(["docker", *arguments], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+    command = ["docker", *arguments]
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
 
 
 def copy(folder: Path) -> None:
@@ -108,7 +113,7 @@ def start(found: Hosts) -> None:
     kafka, collecting, query = found["kafka"], (found["a"], found["b"]), found["query"]
     kafka.change("kafka", ports=[f"{kafka.address}:9092:9092"])
     kafka.change("object-store", ports=[f"{kafka.address}:7070:7070"])
-    kafka.run("make", "--no-print-directory", "compose/generated/compose.env")
+    render(Settings(), kafka.folder / "compose/generated", kafka.folder / "none")
     kafka.compose("up", "--detach", "--wait", "kafka", "workload", "object-store")
     say(kafka.run("sh", "compose/certificates.sh", SECRETS, "a", "b", "query"))
     bucket = (kafka.folder / "compose/generated/secrets/bucket.yaml").read_text(encoding="utf-8")
@@ -119,8 +124,15 @@ def start(found: Hosts) -> None:
     for host in collecting:
         host.change("burrow", extra_hosts=[f"kafka:{kafka.address}"])  # so Kafka names itself
         settings(
-            host, ROLE="collect", REPLICA=host.name, QUERY_HOST=query.address, CLUSTER="orders", BROKERS="kafka:9092",
-            JMX_EXPORTER_PORT="off", NODE_EXPORTER_PORT="off", **certificates(host),
+            host,
+            ROLE="collect",
+            REPLICA=host.name,
+            QUERY_HOST=query.address,
+            CLUSTER="orders",
+            BROKERS="kafka:9092",
+            JMX_EXPORTER_PORT="off",
+            NODE_EXPORTER_PORT="off",
+            **certificates(host),
         )
     settings(query, ROLE="query", COLLECT_HOSTS=",".join(host.address for host in collecting), **certificates(query))
     for host in (query, *collecting):
@@ -212,7 +224,9 @@ def handshake(host: Host, address: str, port: int, who: str) -> str:
 def alerts(found: Hosts, **labels: str) -> list[dict[str, Any]]:
     """Return the alerts that Alertmanager has with these labels, by its own amtool."""
     matchers = [f'{name}="{value}"' for name, value in labels.items()]
-    answer = found["query"].compose("exec", "-T", "alertmanager", "amtool", "alert", "query", "--output=json", *matchers)
+    answer = found["query"].compose(
+        "exec", "-T", "alertmanager", "amtool", "alert", "query", "--output=json", *matchers
+    )
     return list(json.loads(answer))
 
 
@@ -250,7 +264,13 @@ def main() -> int:
     with hosts() as found:
         try:
             start(found)
-            for step in (both_are_asked, families_are_one, strangers_are_refused, an_alert_arrives_once, one_host_stops):
+            for step in (
+                both_are_asked,
+                families_are_one,
+                strangers_are_refused,
+                an_alert_arrives_once,
+                one_host_stops,
+            ):
                 step(found)
         except (AssertionError, subprocess.CalledProcessError) as error:
             say(f"FAILED: {error}")
