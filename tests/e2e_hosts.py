@@ -26,8 +26,6 @@ import requests
 import yaml
 
 from burrow_exporter.families import FAMILIES
-from compose.render import render
-from compose.settings import Settings
 from e2e import ROOT, eventually, say
 
 NAMES = ("kafka", "a", "b", "query")
@@ -113,7 +111,7 @@ def start(found: Hosts) -> None:
     kafka, collecting, query = found["kafka"], (found["a"], found["b"]), found["query"]
     kafka.change("kafka", ports=[f"{kafka.address}:9092:9092"])
     kafka.change("object-store", ports=[f"{kafka.address}:7070:7070"])
-    render(Settings(), kafka.folder / "compose/generated", kafka.folder / "none")
+    kafka.run(sys.executable, "-m", "compose.render")
     kafka.compose("up", "--detach", "--wait", "kafka", "workload", "object-store")
     say(kafka.run("sh", "compose/certificates.sh", SECRETS, "a", "b", "query"))
     bucket = (kafka.folder / "compose/generated/secrets/bucket.yaml").read_text(encoding="utf-8")
