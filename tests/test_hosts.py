@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,8 @@ from compose import hosts
 from compose.hosts import TLS_NAME
 from compose.render import render
 from compose.settings import Settings, SettingsError, read_settings
-from conftest import tool
-from stack import COMPOSE
+from conftest import built, tool
+from stack import COMPOSE, ROOT
 
 FILES = {"GRPC_CA_FILE": "ca.pem", "GRPC_CERT_FILE": "host.pem", "GRPC_KEY_FILE": "host-key.pem"}
 COLLECT = {"ROLE": "collect", "REPLICA": "b", "QUERY_HOST": "10.0.0.30", "BROKERS": "one:9092", **FILES}
@@ -123,6 +124,20 @@ def test_nothing_is_said_between_hosts_without_certificates(folder: Path) -> Non
         assert (
             (folder / path).read_text() == asking[f"secrets/grpc/{kind}.pem"] == collecting[f"secrets/grpc/{kind}.pem"]
         )
+
+
+@pytest.mark.parametrize("values", [COLLECT, QUERY], ids=["collect", "query"])
+def test_prometheus_takes_it(values: dict[str, str], folder: Path) -> None:
+    """Prometheus of the stack's release takes the configuration; the secrets that it names are not here."""
+    rendered(folder, values)
+    (path,) = (folder / "generated" / "prometheus").glob("prometheus-*.yml")
+    told = subprocess.run(
+        [built("promtool"), "check", "config", "--syntax-only", "--lint=all", "--lint-fatal", path],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (0, 1) == (told.returncode, told.stdout.count("SUCCESS: ")), told.stdout + told.stderr
 
 
 def test_one_host_has_none_of_it(folder: Path) -> None:
@@ -247,6 +262,22 @@ def test_the_certificates_of_the_script_will_do(tmp_path: Path) -> None:
     for name in ("a", "b", "query"):
         paths = (tmp_path / "made" / file for file in ("ca.pem", f"{name}.pem", f"{name}-key.pem"))
         assert "" == hosts.refusal(*paths)
+
+
+def test_the_examples_will_do(tmp_path: Path) -> None:
+    """The settings that the document shows are taken, with the certificates made as it says, and fit together."""
+    document = (ROOT / "docs" / "hosts.md").read_text(encoding="utf-8")
+    (script,) = re.findall(r"^    sh (\S+) certificates a b query$", document, re.MULTILINE)
+    command = [tool("sh"), str(ROOT / script), str(tmp_path / "certificates"), "a", "b", "query"]
+    subprocess.run(command, capture_output=True, check=True)
+    found = []
+    for example in re.findall(r"^```ini\n(.*?)^```$", document, re.MULTILINE | re.DOTALL):
+        (tmp_path / ".env").write_text(example, encoding="utf-8")
+        found.append(read_settings(tmp_path / ".env").hosts)
+    first, second, last = found
+    assert [("collect", "a"), ("collect", "b"), ("query", "query")] == [(each.role, each.replica) for each in found]
+    assert "10.0.3.10" == first.query_host == second.query_host
+    assert ("10.0.1.10", "10.0.2.10") == last.collect_hosts
 
 
 def test_the_script_says_how_it_is_called(tmp_path: Path) -> None:
