@@ -77,11 +77,12 @@ def _formats(settings: Settings) -> Iterator[str]:
                 yield f"{name.upper()}: {wrong}"
 
 
-def _address(settings: Settings) -> Iterator[str]:
-    try:
-        ipaddress.ip_address(settings.bind_address)
-    except ValueError:
-        yield "BIND_ADDRESS: not an IP address; write one of this host, such as 127.0.0.1, or 0.0.0.0 for all"
+def _addresses(settings: Settings) -> Iterator[str]:
+    for name, address in (("BIND_ADDRESS", settings.bind_address), ("TLS_BIND_ADDRESS", settings.hosts.bind_address)):
+        try:
+            ipaddress.ip_address(address)
+        except ValueError:
+            yield f"{name}: not an IP address; write one of this host, such as 127.0.0.1, or 0.0.0.0 for all"
 
 
 def _ports(settings: Settings) -> Iterator[str]:
@@ -135,7 +136,7 @@ def _cloudwatch(settings: Settings) -> Iterator[str]:
 
 CHECKS: tuple[Callable[[Settings], Iterator[str]], ...] = (
     _formats,
-    _address,
+    _addresses,
     _ports,
     _together,
     _bucket,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import ssl
 from collections.abc import Mapping
@@ -77,7 +76,7 @@ def read_hosts(values: Mapping[str, str], root: Path) -> tuple[Hosts, list[str]]
     given = Given(**{name.lower(): value for name, value in values.items()})
     cause = Cause(root=root)
     if given.role not in {"all", "collect", "query"}:
-        cause.fault("role", "none of all, collect and query")
+        cause.fault("role", "none of all, collect and query; write one of them")
     elif given.role == "all":
         if others := [name.upper() for name in NAMES if getattr(given, name) != getattr(Given, name)]:
             cause.fault("role", f"missing, though there is {', '.join(others)}; say collect or query, or remove these")
@@ -92,14 +91,12 @@ def _one_of_several(given: Given, cause: Cause) -> Hosts:
     if collects and given.replica not in {"a", "b"}:
         cause.fault("replica", "neither a nor b; say a on one of the two hosts that collect, and b on the other")
     if collects and not HOST.fullmatch(given.query_host):
-        cause.fault("query_host", "not the name or address of the host with ROLE=query, without a port")
+        cause.fault("query_host", "not a host; write the name or address of the one with ROLE=query, without a port")
     hosts = tuple(each.strip(" ") for each in given.collect_hosts.split(","))
     if not collects and (len(set(hosts)) != 2 or not all(map(HOST.fullmatch, hosts))):  # noqa: PLR2004  a and b
         cause.fault(
-            "collect_hosts", "not two names or addresses, x,y: those of the hosts with ROLE=collect, without ports"
+            "collect_hosts", "not two hosts; write names or addresses of those with ROLE=collect, x,y, without ports"
         )
-    if not _is_address(given.tls_bind_address):
-        cause.fault("tls_bind_address", "not an IP address of this host, such as 0.0.0.0")
     authorities, certificate, key = _certificate(given, cause)
     return Hosts(
         given.role,
@@ -168,11 +165,3 @@ def _go_on(ends: tuple[ssl.SSLObject, ...]) -> None:
             end.do_handshake()
         except ssl.SSLWantReadError:
             continue
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True

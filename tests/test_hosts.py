@@ -160,7 +160,7 @@ def test_another_certificate_is_taken_up(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        ({"ROLE": "both"}, ["ROLE: none of all, collect and query"]),
+        ({"ROLE": "both"}, ["ROLE: none of all, collect and query; write one of them"]),
         (
             {"REPLICA": "a", "QUERY_HOST": "q"},
             ["ROLE: missing, though there is REPLICA, QUERY_HOST; say collect or query, or remove these"],
@@ -169,7 +169,7 @@ def test_another_certificate_is_taken_up(folder: Path) -> None:
             {"ROLE": "collect", "BROKERS": "one:9092"},
             [
                 "REPLICA: neither a nor b; say a on one of the two hosts that collect, and b on the other",
-                "QUERY_HOST: not the name or address of the host with ROLE=query, without a port",
+                "QUERY_HOST: not a host; write the name or address of the one with ROLE=query, without a port",
                 *(f"{name}: {MISSING}" for name in FILES),
             ],
         ),
@@ -177,14 +177,16 @@ def test_another_certificate_is_taken_up(folder: Path) -> None:
             {**COLLECT, "REPLICA": "c", "QUERY_HOST": "q:9093", "TLS_BIND_ADDRESS": "here"},
             [
                 "REPLICA: neither a nor b; say a on one of the two hosts that collect, and b on the other",
-                "QUERY_HOST: not the name or address of the host with ROLE=query, without a port",
-                "TLS_BIND_ADDRESS: not an IP address of this host, such as 0.0.0.0",
+                "QUERY_HOST: not a host; write the name or address of the one with ROLE=query, without a port",
+                "TLS_BIND_ADDRESS: not an IP address; write one of this host, such as 127.0.0.1, or 0.0.0.0 for all",
             ],
         ),
         *(
             (
                 {**QUERY, "COLLECT_HOSTS": wrong},
-                ["COLLECT_HOSTS: not two names or addresses, x,y: those of the hosts with ROLE=collect, without ports"],
+                [
+                    "COLLECT_HOSTS: not two hosts; write names or addresses of those with ROLE=collect, x,y, without ports"
+                ],
             )
             for wrong in ("", "a", "a,a", "a,b,c", "a:10901,b", "a,")
         ),
