@@ -94,9 +94,7 @@ def _one_of_several(given: Given, cause: Cause) -> Hosts:
         cause.fault("query_host", "not a host; write the name or address of the one with ROLE=query, without a port")
     hosts = tuple(each.strip(" ") for each in given.collect_hosts.split(","))
     if not collects and (len(set(hosts)) != 2 or not all(map(HOST.fullmatch, hosts))):  # noqa: PLR2004  a and b
-        cause.fault(
-            "collect_hosts", "not two hosts; write names or addresses of those with ROLE=collect, x,y, without ports"
-        )
+        cause.fault("collect_hosts", "not two hosts; write names or addresses of those with ROLE=collect, x,y")
     authorities, certificate, key = _certificate(given, cause)
     return Hosts(
         given.role,
