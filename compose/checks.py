@@ -36,7 +36,8 @@ FORMATS: dict[str, tuple[str, tuple[str, ...]]] = {
         r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]",
         ("s3_bucket",),
     ),
-    "not a region; write one such as eu-west-1": ("[a-z0-9]+(-[a-z0-9]+)*", ("s3_region",)),
+    "not a region; write one such as eu-west-1": ("[a-z0-9]+(-[a-z0-9]+)*", ("s3_region", "cloudwatch_region")),
+    "neither true nor false; write one of the two": ("true|false", ("cloudwatch",)),
     "neither host nor host:port; write it without https://, which goes without saying": (
         rf"{HOST}(:\d{{1,5}})?",
         ("s3_endpoint",),
@@ -76,11 +77,12 @@ def _formats(settings: Settings) -> Iterator[str]:
                 yield f"{name.upper()}: {wrong}"
 
 
-def _address(settings: Settings) -> Iterator[str]:
-    try:
-        ipaddress.ip_address(settings.bind_address)
-    except ValueError:
-        yield "BIND_ADDRESS: not an IP address; write one of this host, such as 127.0.0.1, or 0.0.0.0 for all"
+def _addresses(settings: Settings) -> Iterator[str]:
+    for name, address in (("BIND_ADDRESS", settings.bind_address), ("TLS_BIND_ADDRESS", settings.hosts.bind_address)):
+        try:
+            ipaddress.ip_address(address)
+        except ValueError:
+            yield f"{name}: not an IP address; write one of this host, such as 127.0.0.1, or 0.0.0.0 for all"
 
 
 def _ports(settings: Settings) -> Iterator[str]:
@@ -115,11 +117,30 @@ def _passwords(settings: Settings) -> Iterator[str]:
         yield "GRAFANA_ADMIN_PASSWORD: has ${, $__x{ or %(, which Grafana would replace; choose another"
 
 
+def _hosts(settings: Settings) -> Iterator[str]:
+    """Yield what does not fit with several hosts."""
+    if not settings.hosts.several:
+        return
+    if settings.hosts.collects and settings.demo:
+        yield "BROKERS: missing; several hosts need a Kafka of your own, the demo is for one"
+    if not settings.full:
+        yield f"PROFILE: small, but ROLE is {settings.hosts.role}; several hosts are the whole, so remove it"
+
+
+def _cloudwatch(settings: Settings) -> Iterator[str]:
+    if settings.cloudwatch == "true" and not settings.cloudwatch_region:
+        yield "CLOUDWATCH_REGION: missing, though CLOUDWATCH is true; say the region of your MSK"
+    if settings.cloudwatch_region and settings.cloudwatch != "true":
+        yield "CLOUDWATCH: not true, though CLOUDWATCH_REGION is set; they go together"
+
+
 CHECKS: tuple[Callable[[Settings], Iterator[str]], ...] = (
     _formats,
-    _address,
+    _addresses,
     _ports,
     _together,
     _bucket,
     _passwords,
+    _hosts,
+    _cloudwatch,
 )

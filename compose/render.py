@@ -17,6 +17,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from compose.hosts import TLS_NAME
 from compose.settings import Settings, SettingsError, read_settings
 
 HERE = Path(__file__).parent
@@ -58,6 +59,8 @@ def render(settings: Settings, target: Path, bucket: Path = BUCKET) -> None:
     own_bucket = bucket.read_text(encoding="utf-8") if bucket.exists() else ""
     if own_bucket and settings.s3_bucket:
         raise SettingsError(["S3_BUCKET: compose/bucket.yaml describes a bucket too; keep one of the two"])
+    if settings.hosts.several and not (own_bucket or settings.s3_bucket):
+        raise SettingsError(["S3_BUCKET: missing; several hosts need one bucket that all of them reach"])
     files = {f"secrets/{name}": text for name, text in secret_files(settings, target / "secrets", own_bucket)}
     files |= dict(public_files(settings))
     variables = {"profiles": profiles(settings, own_bucket), "digests": digests(files)}
@@ -71,19 +74,38 @@ def render(settings: Settings, target: Path, bucket: Path = BUCKET) -> None:
 
 def public_files(settings: Settings) -> Iterator[tuple[str, str]]:
     """Yield name and content of what everyone may read."""
-    names = ["grafana/datasources/prometheus.yaml", "grafana/dashboards/burrow.yaml"]
-    names += [f"prometheus/targets/{job}.yaml" for job in settings.jobs]
-    if settings.full:
-        names += ["alertmanager/alertmanager.yml", "prometheus/alertmanagers.yaml"]
-        names += ["thanos/endpoints.yaml", "thanos/cache.yaml"]
-    for name in names:
+    for name in filled(settings):
         yield name, fill(name, settings)
     for replica in settings.replicas:
         yield f"prometheus/prometheus-{replica}.yml", fill("prometheus/prometheus.yml", settings, replica=replica)
-    for path in sorted((HERE.parent / "grafana" / "dashboards").glob("*.json")):
-        yield f"grafana/dashboards/{path.name}", path.read_text(encoding="utf-8")
     for name in settings.rules:
         yield f"prometheus/rules/{name}.yaml", rules(name, settings)
+    for path in dashboards(settings):
+        yield f"grafana/dashboards/{path.name}", path.read_text(encoding="utf-8")
+
+
+def filled(settings: Settings) -> Iterator[str]:
+    """Yield the names of the templates that are filled once, under their own name."""
+    yield from (f"prometheus/targets/{job}.yaml" for job in settings.jobs)
+    if settings.full:
+        yield "prometheus/alertmanagers.yaml"
+    if not settings.hosts.answers:
+        return
+    yield from ("grafana/datasources/prometheus.yaml", "grafana/dashboards/burrow.yaml")
+    if settings.cloudwatch == "true":
+        yield "grafana/datasources/cloudwatch.yaml"
+    if settings.full:
+        yield from ("alertmanager/alertmanager.yml", "amtool/config.yml", "thanos/endpoints.yaml", "thanos/cache.yaml")
+    if settings.hosts.several:
+        yield from ("alertmanager/web.yml", "amtool/http.yml")
+
+
+def dashboards(settings: Settings) -> Iterator[Path]:
+    """Yield the files of the dashboards that Grafana is to show."""
+    folder = HERE.parent / "grafana" / "dashboards"
+    if settings.hosts.answers:
+        yield from sorted(folder.glob("*.json"))
+        yield from sorted(folder.glob("cloudwatch/*.json")) if settings.cloudwatch == "true" else ()
 
 
 def secret_files(settings: Settings, folder: Path, own_bucket: str) -> Iterator[tuple[str, str]]:
@@ -92,7 +114,7 @@ def secret_files(settings: Settings, folder: Path, own_bucket: str) -> Iterator[
     yield "object-store-key", key
     yield "object-store.env", fill("secrets/object-store.env", settings, object_store_key=key)
     yield "bucket.yaml", own_bucket or fill("secrets/bucket.yaml", settings, object_store_key=key)
-    yield "burrow/burrow.toml", fill("secrets/burrow/burrow.toml", settings)
+    yield "burrow/burrow.toml", fill("secrets/burrow/burrow.toml", settings) if settings.hosts.collects else ""
     yield from pem_files(settings)
     yield "grafana-admin-password", settings.grafana_admin_password or kept(folder / "grafana-admin-password")
     yield "slack-webhook-url", settings.slack_webhook_url
@@ -101,8 +123,11 @@ def secret_files(settings: Settings, folder: Path, own_bucket: str) -> Iterator[
 
 
 def pem_files(settings: Settings) -> Iterator[tuple[str, str]]:
-    """Yield name and content of the PEM files that burrow.toml names, beside which they lie."""
-    for cluster in settings.clusters:
+    """Yield name and content of PEM files: of Burrow, beside burrow.toml, which names them, and of this host."""
+    yield "grpc/ca.pem", settings.hosts.authorities
+    yield "grpc/cert.pem", settings.hosts.certificate
+    yield "grpc/key.pem", settings.hosts.key
+    for cluster in settings.clusters if settings.hosts.collects else ():
         access = cluster.access
         for name, text in (("ca", access.authorities), ("cert", access.certificate), ("key", access.key)):
             if text:
@@ -111,6 +136,8 @@ def pem_files(settings: Settings) -> Iterator[tuple[str, str]]:
 
 def profiles(settings: Settings, own_bucket: str) -> list[str]:
     """Return the profiles of compose.yaml that are to run."""
+    if settings.hosts.several:
+        return [settings.hosts.role]
     store = ["object-store"] if settings.full and not own_bucket and not settings.s3_bucket else []
     return [settings.profile, *store, *(["demo"] if settings.demo else [])]
 
@@ -133,7 +160,7 @@ def digests(files: Mapping[str, str]) -> dict[str, str]:
 def fill(name: str, settings: Settings, **more: object) -> str:
     """Return a template filled with the settings, ``settings`` itself, and ``more``."""
     values: dict[str, Any] = {each.name: getattr(settings, each.name) for each in fields(settings)}
-    values |= {"settings": settings, **more}
+    values |= {"settings": settings, "tls_name": TLS_NAME, **more}
     return TEMPLATES.get_template(name).render(values).lstrip("\n")
 
 

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
-from compose import checks, clusters, envfile, given, legacy
+from compose import checks, clusters, envfile, given, hosts, legacy
 from compose.clusters import DEMO_CLUSTERS, Cluster
+from compose.hosts import ONE_HOST, Hosts
 
 
 class SettingsError(ValueError):
@@ -23,10 +24,12 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True)
 class Settings:
-    """The settings by their names in `.env`, lower case; all but the first two are text."""
+    """The settings by their names in `.env`, lower case; all but the first three are text."""
 
     clusters: tuple[Cluster, ...] = DEMO_CLUSTERS
     """The Kafka clusters; those of the demo bring a Kafka of their own."""
+    hosts: Hosts = ONE_HOST
+    """Which of several hosts this is, if there are several."""
     warnings: tuple[str, ...] = ()
     """What is odd, but works."""
     profile: str = "full"
@@ -71,6 +74,9 @@ class Settings:
     smtp_username: str = ""
     smtp_password: str = field(default="", repr=False)
     webhook_url: str = field(default="", repr=False)
+    cloudwatch: str = "false"
+    """``true``: Grafana can ask CloudWatch, as the role of the instance allows."""
+    cloudwatch_region: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what cannot work, all of it at once."""
@@ -90,14 +96,38 @@ class Settings:
 
     @property
     def replicas(self) -> list[str]:
-        """Return the names of the Prometheus servers."""
+        """Return the names of the Prometheus servers of this host."""
+        if self.hosts.several:
+            return [self.hosts.replica]
         return ["a", "b"] if self.full else ["a"]
 
     @property
     def jobs(self) -> list[str]:
         """Return what Prometheus scrapes; each has a file of targets."""
-        whole = ["thanos", "alertmanager"] if self.full else []
-        return ["burrow", "prometheus", *whole, *self.broker_jobs]
+        thanos = ["thanos"] if self.full else []
+        manager = ["alertmanager"] if self.full and self.hosts.answers else []
+        return [*self._collected("burrow"), "prometheus", *thanos, *manager, *self._collected(*self.broker_jobs)]
+
+    def _collected(self, *names: str) -> tuple[str, ...]:
+        """Return the names if what they are about is collected on this host."""
+        return names if self.hosts.collects else ()
+
+    @property
+    def thanos(self) -> list[str]:
+        """Return the components of Thanos that run here, but for the sidecar of one of several hosts."""
+        sidecars = [] if self.hosts.several else ["sidecar-a", "sidecar-b"]
+        return [*sidecars, *(["query", "query-frontend", "store", "compact"] if self.hosts.answers else [])]
+
+    @property
+    def stores(self) -> list[str]:
+        """Return the hosts that Thanos Query asks."""
+        sidecars = [*self.hosts.collect_hosts, "thanos-sidecar"]
+        return [*(sidecars if self.hosts.several else ["thanos-sidecar-a", "thanos-sidecar-b"]), "thanos-store"]
+
+    @property
+    def alertmanager(self) -> str:
+        """Return the host and the port to which alerts go."""
+        return "alertmanager:9093" if self.hosts.answers else f"{self.hosts.query_host}:{self.alertmanager_port}"
 
     @property
     def broker_jobs(self) -> list[str]:
@@ -108,8 +138,9 @@ class Settings:
     @property
     def rules(self) -> list[str]:
         """Return the files of rules that have something to watch."""
-        whole = ["prometheus", "thanos"] if self.full else []
-        return ["recording", "consumers", "exporter", *whole, *(["brokers"] if self.broker_jobs else [])]
+        collected = self._collected("recording", "consumers", "exporter", *(["brokers"] if self.broker_jobs else []))
+        others = {"all": ["prometheus", "thanos"], "collect": ["thanos"], "query": ["hosts", "thanos"]}
+        return [*collected, *(others[self.hosts.role] if self.full else [])]
 
     @property
     def s3_address(self) -> str:
@@ -118,7 +149,7 @@ class Settings:
         return self.s3_endpoint or f"s3.{self.s3_region}.{domain}"
 
 
-NAMES = tuple(each.name for each in fields(Settings))[2:]
+NAMES = tuple(each.name for each in fields(Settings))[3:]
 """The settings that concern the whole stack, and not one cluster."""
 
 
@@ -130,12 +161,14 @@ def read_settings(path: Path) -> Settings:
     found = legacy.translated(envfile.read(path))
     values = {name: value for name, value in found.values.items() if name.lower() in NAMES}
     of_clusters = {name: value for name, value in found.values.items() if clusters.known(name)}
-    unknown = [_unknown(name) for name in found.values if name not in values and name not in of_clusters]
+    of_hosts = {name: value for name, value in found.values.items() if name.lower() in hosts.NAMES}
+    unknown = [_unknown(name) for name in found.values if name not in {*values, *of_clusters, *of_hosts}]
     read, wrong, odd = clusters.read_clusters(of_clusters, path.parent)
-    faults, warnings = [*found.faults, *unknown, *wrong], (*found.warnings, *odd)
+    host, amiss = hosts.read_hosts(of_hosts, path.parent)
+    faults, warnings = [*found.faults, *unknown, *wrong, *amiss], (*found.warnings, *odd)
     named = {name.lower(): value for name, value in values.items()}
     try:
-        settings = Settings(clusters=read or DEMO_CLUSTERS, warnings=warnings, **named)
+        settings = Settings(clusters=read or DEMO_CLUSTERS, hosts=host, warnings=warnings, **named)
     except SettingsError as error:
         raise SettingsError([*faults, *error.faults], warnings) from error
     if faults:
@@ -152,5 +185,5 @@ def _unknown(name: str) -> str:
 
 def _known_names(suffix: str) -> Iterator[str]:
     """Yield all names, those of a cluster with this suffix too."""
-    yield from (name.upper() for name in (*NAMES, *given.NAMES))
+    yield from (name.upper() for name in (*NAMES, *hosts.NAMES, *given.NAMES))
     yield from (f"{name.upper()}{suffix}" for name in given.NAMES if suffix not in {"", "_0", "_1"})

@@ -10,19 +10,21 @@ from pathlib import Path
 import pytest
 
 from compose.settings import Settings
-from stack import COMBINATIONS, COMPOSE, ROOT, WHOLE, Service, composed, services
+from stack import COMBINATIONS, COMPOSE, HOSTS, ROOT, WHOLE, Service, composed, services
 
-ALL = services(*WHOLE)
+ALL = services(*WHOLE, *(role for combination in HOSTS for role in combination))
 LASTING = {name: each for name, each in ALL.items() if name != "init"}
 PUBLISHED = {
-    "alertmanager": ["${BIND_ADDRESS:-127.0.0.1}:${ALERTMANAGER_PORT:-9093}:9093"],
+    "alertmanager": ["${ALERTMANAGER_ADDRESS:-127.0.0.1}:${ALERTMANAGER_PORT:-9093}:9093"],
     "burrow-exporter": ["${BIND_ADDRESS:-127.0.0.1}:${EXPORTER_PORT:-9254}:9254"],
     "grafana": ["${BIND_ADDRESS:-127.0.0.1}:${GRAFANA_PORT:-3000}:3000"],
+    "prometheus": ["${BIND_ADDRESS:-127.0.0.1}:${PROMETHEUS_PORT:-9090}:9090"],
     "prometheus-a": ["${BIND_ADDRESS:-127.0.0.1}:${PROMETHEUS_PORT:-9090}:9090"],
     "prometheus-b": ["${BIND_ADDRESS:-127.0.0.1}:${PROMETHEUS_B_PORT:-9091}:9090"],
     "thanos-query": ["${BIND_ADDRESS:-127.0.0.1}:${THANOS_PORT:-10902}:10902"],
+    "thanos-sidecar": ["${SIDECAR_ADDRESS:-127.0.0.1}:10901:10901"],
 }
-MEGABYTES = {"small": 4096, "full": 8192}
+MEGABYTES = {"small": 4096, "full": 8192, "collect": 3072, "query": 4096}
 by_service = pytest.mark.parametrize("service", LASTING.values(), ids=LASTING)
 
 
@@ -155,6 +157,8 @@ def test_secrets_are_for_those_who_use_them() -> None:
         for secret in service.get("secrets", []):
             wanted.setdefault(f"/secrets/{secret}", set()).add(service["user"].partition(":")[2])
     assert set(composed()["secrets"]) == {name.removeprefix("/secrets/") for name in wanted}
+    certificate = {wanted.pop(f"/secrets/grpc-{name}.pem").pop() for name in ("ca", "cert", "key")}
+    wanted["/secrets/grpc/*"] = certificate
     assert ["./generated/secrets/burrow:/etc/burrow:ro"] == ALL["burrow"]["volumes"]
     wanted["/secrets/burrow/*"] = {ALL["burrow"]["user"].partition(":")[2]}
     assert wanted == {name: users for name, users in given().items() if name.startswith("/secrets/")}

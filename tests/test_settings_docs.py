@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from compose import given, legacy, settings
+from compose import given, hosts, legacy, settings
 from compose.envfile import NAME
 from compose.given import Given
 from compose.render import render
@@ -20,9 +20,11 @@ PARTS = EXAMPLE.split("\n\n")
 """Its paragraphs; a variant is one."""
 PAGE = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
 KNOWN = {name.upper() for name in (*settings.NAMES, *given.NAMES)}
+OF_HOSTS = {name.upper() for name in hosts.NAMES}
+"""Not in the example, as each host has its own: docs/hosts.md."""
 DEFAULTS = {
     name.upper(): default
-    for names, of in ((settings.NAMES, Settings), (given.NAMES, Given))
+    for names, of in ((settings.NAMES, Settings), (given.NAMES, Given), (hosts.NAMES, hosts.Given))
     for name in names
     if (default := getattr(of, name))
 }
@@ -92,13 +94,14 @@ def test_the_example_has_every_name() -> None:
 def test_the_example_shows_defaults() -> None:
     """A name that has a default is shown with it, but for what turns something on."""
     found = {name: value for name, value in shown(EXAMPLE) if name in DEFAULTS}
-    assert {**DEFAULTS, "KAFKA_TLS_SKIP_VERIFY": "true"} == found
+    of_one_host = {name: value for name, value in DEFAULTS.items() if name not in OF_HOSTS}
+    assert {**of_one_host, "KAFKA_TLS_SKIP_VERIFY": "true", "CLOUDWATCH": "true"} == found
 
 
 def test_the_page_has_every_name() -> None:
     """Once, with its default where there is one that stands for itself."""
     rows = re.findall(r"^\| `([A-Z0-9_]+)` \| ([^|]*) \| [^|]*\|$", PAGE.partition("## Older names")[0], re.MULTILINE)
-    assert sorted(KNOWN) == sorted(name for name, _ in rows)
+    assert sorted(KNOWN | OF_HOSTS) == sorted(name for name, _ in rows)
     told = {name: match[1] for name, cell in rows if (match := re.match("`([^`]+)`", cell))}
     assert {**DEFAULTS, "CLUSTER": "kafka"} == told
     assert all(cell for _, cell in rows)
