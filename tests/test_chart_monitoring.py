@@ -1,0 +1,150 @@
+"""What the chart brings for Prometheus and Grafana: the very rules and dashboards of the stack, and how it is scraped."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import yaml
+
+import alerts
+from chart import CHART, NAMESPACE, RELEASE, objects, one
+from conftest import built, tool
+from dashboards import FOLDER
+from processes import exporter, prometheus
+from stack import ROOT
+
+NAMES = ("consumers", "exporter", "recording")
+BOTH = pytest.mark.parametrize("find", [built, tool], ids=["the stack's release", "Debian's"])
+
+
+def rules(name: str) -> dict[str, dict[str, Any]]:
+    """Return what each PrometheusRule holds, by the end of its name."""
+    found = {each["metadata"]["name"]: each["spec"] for each in objects("PrometheusRule", name)}
+    return {full.rpartition("-")[2]: spec for full, spec in found.items()}
+
+
+def source(name: str) -> str:
+    """Return the text of a file of rules."""
+    return (alerts.RULES / f"{name}.yaml").read_text(encoding="utf-8")
+
+
+def test_rules_are_the_stacks() -> None:
+    """Nothing is lost on the way, the braces of annotations least of all."""
+    assert {name: yaml.safe_load(source(name)) for name in NAMES} == rules("operator")
+    assert "{{ $labels.consumer_group }}" in str(rules("operator")["consumers"])
+
+
+def test_links_of_alerts() -> None:
+    """They lead to one's own Grafana and runbook; nothing else differs."""
+    found = rules("everything")
+    for name in NAMES:
+        expected = source(name).replace("http://localhost:3000", "https://grafana.example.org")
+        assert yaml.safe_load(expected.replace("docs/runbook.md", "https://wiki.example.org/burrow")) == found[name]
+
+
+@BOTH
+def test_promtool_takes_the_rules(find: Callable[[str], str], tmp_path: Path) -> None:
+    """As the operator hands them to Prometheus."""
+    for name, spec in rules("everything").items():
+        path = tmp_path / f"{name}.yaml"
+        path.write_text(yaml.safe_dump(spec), encoding="utf-8")
+        command = [find("promtool"), "check", "rules", str(path)]
+        run = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert 0 == run.returncode, run.stdout + run.stderr
+        assert f"SUCCESS: {sum(len(group['rules']) for group in spec['groups'])} rules found" in run.stdout
+
+
+def test_rules_that_need_more_are_left_out() -> None:
+    """Those of brokers, Prometheus and Thanos; what is in the chart asks only for the exporter's metrics."""
+    others = {path.stem for path in alerts.files()} - set(NAMES)
+    assert {"brokers", "prometheus", "thanos"} == others
+    asked = {name for file in NAMES for name in re.findall(r'job="(\w+)"', source(file))}
+    assert {"burrow"} == asked
+
+
+def test_dashboards_are_the_stacks() -> None:
+    """Byte by byte, each in a ConfigMap of its own that Grafana's sidecar finds."""
+    found = {}
+    for each in objects("ConfigMap", "everything"):
+        if "config.yaml" not in each["data"]:
+            assert "1" == each["metadata"]["labels"]["grafana_dashboard"]
+            assert {"grafana_folder": "Kafka"} == each["metadata"]["annotations"]
+            found |= each["data"]
+    assert {path.name: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.json")} == found
+
+
+def test_copies_are_links_to_nothing() -> None:
+    """What the chart holds of others are files: it can be installed from its own folder alone."""
+    assert [] == [path for path in CHART.rglob("*") if path.is_symlink()]
+
+
+def test_who_finds_them() -> None:
+    """Prometheus and Grafana, by the labels that the values give."""
+    for kind in ("ServiceMonitor", "PrometheusRule"):
+        for each in objects(kind, "everything"):
+            assert "prometheus" == each["metadata"]["labels"]["release"]
+
+
+def test_the_monitor_finds_the_service() -> None:
+    """By the labels of the Service, on its port, as the values say."""
+    spec = one("ServiceMonitor", "everything")["spec"]
+    assert spec["selector"]["matchLabels"].items() <= one("Service", "everything")["metadata"]["labels"].items()
+    (endpoint,) = spec["endpoints"]
+    assert ("metrics", "30s", "https", True) == (
+        endpoint["port"],
+        endpoint["interval"],
+        endpoint["scheme"],
+        endpoint["tlsConfig"]["insecureSkipVerify"],
+    )
+    assert one("Service", "everything")["spec"]["ports"][0]["name"] == endpoint["port"]
+
+
+def scrape_configuration(name: str, target: str) -> str:
+    """Return Prometheus' configuration for a ServiceMonitor: the operator's own labels first, one in the way, then it."""
+    (endpoint,) = one("ServiceMonitor", name)["spec"]["endpoints"]
+    words = {"sourceLabels": "source_labels", "targetLabel": "target_label"}
+    relabel = [{words.get(key, key): value for key, value in rule.items()} for rule in endpoint["relabelings"]]
+    labels = {"namespace": NAMESPACE, "pod": "pod-1", "service": "s", "container": "c", "endpoint": "metrics"}
+    job = {
+        "job_name": "serviceMonitor/monitoring/ours/0",
+        "honor_labels": endpoint["honorLabels"],
+        "static_configs": [{"targets": [target], "labels": {**labels, "cluster": "kubernetes", "job": "s"}}],
+        "relabel_configs": relabel,
+    }
+    return yaml.safe_dump({"global": {"scrape_interval": "1s"}, "scrape_configs": [job]})
+
+
+@pytest.mark.parametrize(("name", "instance"), [("operator", f"{RELEASE}-burrow-exporter"), ("everything", "pod-1")])
+def test_what_prometheus_stores(name: str, instance: str, tmp_path: Path) -> None:
+    """Series have the job of the rules, no name that goes with a pod unless there are several, and labels of their own."""
+    with exporter("demo", "--poll.interval=1s") as (_, address):
+        configuration = scrape_configuration(name, address.removeprefix("http://"))
+        with prometheus(configuration, tmp_path) as (process, own):
+
+            def series(metric: str) -> list[dict[str, str]]:
+                answer = requests.get(f"{own}/api/v1/query", {"query": metric}, timeout=5).json()
+                return [each["metric"] for each in answer["data"]["result"]]
+
+            process.wait_for("Server is ready")
+            while not (groups := series("burrow_kafka_consumer_status")):
+                assert process.process.poll() is None
+            (up,) = series("up")
+            requested = series("burrow_exporter_requests_total")
+    target = {"job": "burrow", "instance": instance, "namespace": NAMESPACE}
+    assert {"__name__": "up", "cluster": "kubernetes", **target} == up
+    assert {"__name__", "cluster", "consumer_group", *target} == {label for each in groups for label in each}
+    assert "kubernetes" not in {each["cluster"] for each in groups}
+    assert {"clusters", "consumers", "lag", "ready", "topic", "topics"} == {each["endpoint"] for each in requested}
+
+
+def test_the_pages_name_the_files() -> None:
+    """docs/kubernetes.md says which of the stack's rules the chart has."""
+    page = (ROOT / "docs" / "kubernetes.md").read_text(encoding="utf-8")
+    for name in NAMES:
+        assert f"`{name}`" in page
