@@ -40,7 +40,7 @@ lint: $(INSTALLED) ## Check style and types, and that generated files are curren
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive burrow_exporter
 	$(BIN)/python docs/generate.py --check
 	$(BIN)/python -m grafana.burrow_dashboards --check
-	$(BIN)/python charts/generate.py --check
+	$(BIN)/python -m charts.derive --check
 	$(BIN)/hadolint Dockerfile compose/*/Dockerfile
 	shellcheck .ci/run compose/*.sh compose/kafka/*.sh
 
@@ -66,7 +66,7 @@ dashboards: $(INSTALLED) ## Write Grafana's dashboards anew
 	$(BIN)/python -m grafana.burrow_dashboards
 
 chart: $(INSTALLED) ## Write anew what the Helm chart has from elsewhere
-	$(BIN)/python charts/generate.py
+	$(BIN)/python -m charts.derive
 
 tools: $(addprefix $(TOOLS)/,promtool amtool helm crds) ## Build promtool, amtool and helm, for the tests (needs Go)
 

@@ -66,6 +66,7 @@ def refusal(values: str) -> list[str]:
     return [line.removeprefix("- ") for line in run.stderr.splitlines() if line.startswith("- ")]
 
 
+@cache
 def schema(kind: str) -> dict[str, Any]:
     """Return the schema of a resource that the Prometheus operator defines, without room for unknown fields."""
     path = Path(built("crds")) / f"monitoring.coreos.com_{kind.lower()}s.yaml"

@@ -1,8 +1,9 @@
-"""The Helm chart: what it renders is what Kubernetes takes, runs as it is meant to, and may do no more than it needs."""
+"""The Helm chart: what it renders is valid for Kubernetes, runs as it is meant to, and may do no more than it needs."""
 
 from __future__ import annotations
 
 import re
+import time
 from http import HTTPStatus
 from pathlib import Path
 
@@ -13,9 +14,9 @@ import requests
 import yaml
 
 from burrow_exporter import __version__
+from burrow_exporter.config import WebConfig
 from burrow_exporter.configfile import convert, load_document
 from burrow_exporter.connections import LISTEN_ADDRESS
-from burrow_exporter.config import WebConfig
 from chart import CHART, NAMESPACE, RELEASE, VALUES, Object, container, helm, objects, one, pod, rendered, schema
 from processes import exporter
 from recorded import RecordedBurrow, small
@@ -59,7 +60,8 @@ def test_every_object_is_valid(name: str) -> None:
 def test_what_is_not_valid_is_found(kind: str) -> None:
     """A field that does not exist, and one of the wrong kind."""
     whole = objects(kind, "everything")[0]
-    for wrong in ({"specs": {}}, {"spec": []}):
+    unknown, misshapen = {"specs": dict[str, str]()}, {"spec": list[str]()}
+    for wrong in (unknown, misshapen):
         with pytest.raises(jsonschema.ValidationError):
             check({**whole, **wrong})
 
@@ -131,6 +133,7 @@ def test_the_container_runs(tmp_path: Path) -> None:
         with exporter(*arguments) as (run, address):
             while requests.get(f"{address}/-/ready", timeout=5).status_code != HTTPStatus.OK:
                 assert run.process.poll() is None, run.lines
+                time.sleep(0.05)
             for probe in ("livenessProbe", "readinessProbe"):
                 path = container()[probe]["httpGet"]["path"]
                 assert 200 == requests.get(f"{address}{path}", timeout=5).status_code, path
@@ -213,9 +216,7 @@ def test_memory_is_what_was_measured() -> None:
         assert peak <= request
         assert 1.25 * peak <= limit
     resources = container()["resources"]
-    assert sizes[2] == [
-        int(resources[bound]["memory"].removesuffix("Mi")) for bound in ("requests", "limits")
-    ]
+    assert sizes[2] == [int(resources[bound]["memory"].removesuffix("Mi")) for bound in ("requests", "limits")]
     assert {"memory"} == resources["limits"].keys()
 
 

@@ -1,9 +1,10 @@
-"""What the chart brings for Prometheus and Grafana: the very rules and dashboards of the stack, and how it is scraped."""
+"""What the chart brings for Prometheus and Grafana: the stack's very rules and dashboards, and how it is scraped."""
 
 from __future__ import annotations
 
 import re
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,7 @@ def test_rules_that_need_more_are_left_out() -> None:
 
 def test_dashboards_are_the_stacks() -> None:
     """Byte by byte, each in a ConfigMap of its own that Grafana's sidecar finds."""
-    found = {}
+    found: dict[str, str] = {}
     for each in objects("ConfigMap", "everything"):
         if "config.yaml" not in each["data"]:
             assert "1" == each["metadata"]["labels"]["grafana_dashboard"]
@@ -106,7 +107,7 @@ def test_the_monitor_finds_the_service() -> None:
 
 
 def scrape_configuration(name: str, target: str) -> str:
-    """Return Prometheus' configuration for a ServiceMonitor: the operator's own labels first, one in the way, then it."""
+    """Return a configuration as the operator makes it, a label of the target in the way of one of the exporter's."""
     (endpoint,) = one("ServiceMonitor", name)["spec"]["endpoints"]
     words = {"sourceLabels": "source_labels", "targetLabel": "target_label"}
     relabel = [{words.get(key, key): value for key, value in rule.items()} for rule in endpoint["relabelings"]]
@@ -122,7 +123,7 @@ def scrape_configuration(name: str, target: str) -> str:
 
 @pytest.mark.parametrize(("name", "instance"), [("operator", f"{RELEASE}-burrow-exporter"), ("everything", "pod-1")])
 def test_what_prometheus_stores(name: str, instance: str, tmp_path: Path) -> None:
-    """Series have the job of the rules, no name that goes with a pod unless there are several, and labels of their own."""
+    """Series have the rules' job, the release's name or that of one of several pods, and all labels of their own."""
     with exporter("demo", "--poll.interval=1s") as (_, address):
         configuration = scrape_configuration(name, address.removeprefix("http://"))
         with prometheus(configuration, tmp_path) as (process, own):
@@ -131,9 +132,10 @@ def test_what_prometheus_stores(name: str, instance: str, tmp_path: Path) -> Non
                 answer = requests.get(f"{own}/api/v1/query", {"query": metric}, timeout=5).json()
                 return [each["metric"] for each in answer["data"]["result"]]
 
-            process.wait_for("Server is ready")
+            end = time.monotonic() + 30
             while not (groups := series("burrow_kafka_consumer_status")):
-                assert process.process.poll() is None
+                assert time.monotonic() < end, process.lines
+                time.sleep(0.2)
             (up,) = series("up")
             requested = series("burrow_exporter_requests_total")
     target = {"job": "burrow", "instance": instance, "namespace": NAMESPACE}

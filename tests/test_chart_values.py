@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 import yaml
@@ -36,7 +35,10 @@ def examples() -> list[str]:
         ("at '/extraArgs/0': 'x' does not match pattern '^--'", "extraArgs: [x]"),
         ("at '/webConfig': got string, want object", "webConfig: web"),
         ("at '/secrets': items at 0 and 1 are equal", "secrets: [a, a]"),
-        ("at '/image/pullPolicy': value must be one of 'Always', 'IfNotPresent', 'Never'", "image: {pullPolicy: never}"),
+        (
+            "at '/image/pullPolicy': value must be one of 'Always', 'IfNotPresent', 'Never'",
+            "image: {pullPolicy: never}",
+        ),
         ("at '/image/digest': 'x' does not match pattern '^(sha256:[0-9a-f]{64})?$'", "image: {digest: x}"),
         ("at '/podLabels/a': got number, want string", "podLabels: {a: 1}"),
         ("at '/resources': additional properties 'memory' not allowed", "resources: {memory: 1Gi}"),

@@ -1,4 +1,4 @@
-"""Write what the chart has from elsewhere; ``--check`` only tells if it is current.
+"""Write what the chart has from elsewhere: ``python -m charts.derive``; ``--check`` only tells if it is current.
 
 A chart is installed from its own folder alone, so it holds copies of the rules and dashboards. Its version, the part of
 its schema that is the exporter's configuration, and the table of its values are written too.
@@ -22,19 +22,22 @@ CHART = ROOT / "charts" / "burrow-exporter"
 RULES = ("consumers", "exporter", "recording")
 """What needs nothing but the exporter."""
 KEPT_OUT = (("Config", "web"), ("BurrowConfig", "password"))
-"""What the chart's ``config`` may not have: the port and path are the chart's, and a ConfigMap is no place for secrets."""
+"""What the chart's ``config`` may not have: port and path are the chart's, and a ConfigMap is no place for secrets."""
+VERSION = re.compile(r"^(version|appVersion): .*$", re.MULTILINE)
 TABLE = re.compile(r"(?<=<!-- values -->\n).*?(?=\n<!-- end of values -->)", re.DOTALL)
 
 
 def files() -> dict[Path, str]:
     """Return what is written, by its path."""
-    made = {CHART / "files" / "rules" / f"{name}.yaml": read(ROOT / "compose" / "rules" / f"{name}.yaml") for name in RULES}
-    for path in (ROOT / "grafana" / "dashboards").glob("*.json"):
-        made[CHART / "files" / "dashboards" / path.name] = read(path)
-    made[CHART / "Chart.yaml"] = re.sub(r"(?m)^((?:appV|v)ersion:) .*$", rf"\1 {__version__}", read(CHART / "Chart.yaml"))
-    made[CHART / "values.schema.json"] = schema()
-    made[CHART / "README.md"] = TABLE.sub(lambda _: f"\n{table()}\n", read(CHART / "README.md"))
-    return made
+    rules = [ROOT / "compose" / "rules" / f"{name}.yaml" for name in RULES]
+    dashboards = (ROOT / "grafana" / "dashboards").glob("*.json")
+    return {
+        **{CHART / "files" / "rules" / path.name: read(path) for path in rules},
+        **{CHART / "files" / "dashboards" / path.name: read(path) for path in dashboards},
+        CHART / "Chart.yaml": VERSION.sub(rf"\1: {__version__}", read(CHART / "Chart.yaml")),
+        CHART / "values.schema.json": schema(),
+        CHART / "README.md": TABLE.sub(lambda _: f"\n{table()}\n", read(CHART / "README.md")),
+    }
 
 
 def read(path: Path) -> str:
@@ -59,14 +62,15 @@ def schema() -> str:
 def table() -> str:
     """Return the table of the values, in Markdown."""
     text = read(CHART / "values.yaml")
-    rows = documented(yaml.compose(text), yaml.safe_load(text), text.splitlines())
+    root = yaml.compose(text)
+    rows = documented(root, yaml.safe_load(text), text.splitlines()) if root else ()
     lines = [("value", "default", "meaning"), ("---",) * 3]
     lines += [(f"`{name}`", f"`{json.dumps(default)}`", meaning) for name, default, meaning in rows]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
 def documented(
-    node: yaml.MappingNode, values: Mapping[str, Any], lines: list[str], before: str = ""
+    node: yaml.Node, values: Mapping[str, Any], lines: list[str], before: str = ""
 ) -> Iterator[tuple[str, Any, str]]:
     """Yield name, default and comment of each value; what is below one with a comment is its default.
 
@@ -105,7 +109,7 @@ def main() -> int:
     paths = stale(made)
     if "--check" in sys.argv:
         for path in paths:
-            sys.stderr.write(f"{path.relative_to(ROOT)} is not current: run make chart\n")
+            sys.stderr.write(f"the chart's {path.relative_to(CHART)} is not current: run make chart\n")
         return 1 if paths else 0
     for path in paths:
         path.unlink(missing_ok=True)
