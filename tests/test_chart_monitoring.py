@@ -106,26 +106,26 @@ def test_the_monitor_finds_the_service() -> None:
     assert one("Service", "everything")["spec"]["ports"][0]["name"] == endpoint["port"]
 
 
-def scrape_configuration(name: str, target: str) -> str:
-    """Return a configuration as the operator makes it, a label of the target in the way of one of the exporter's."""
+def scraped(name: str, target: str) -> dict[str, Any]:
+    """Return a job as the operator makes it, with a label of the target in the way of one of the exporter's."""
     (endpoint,) = one("ServiceMonitor", name)["spec"]["endpoints"]
     words = {"sourceLabels": "source_labels", "targetLabel": "target_label"}
-    relabel = [{words.get(key, key): value for key, value in rule.items()} for rule in endpoint["relabelings"]]
     labels = {"namespace": NAMESPACE, "pod": "pod-1", "service": "s", "container": "c", "endpoint": "metrics"}
-    job = {
-        "job_name": "serviceMonitor/monitoring/ours/0",
+    return {
+        "job_name": f"serviceMonitor/{NAMESPACE}/{name}/0",
         "honor_labels": endpoint["honorLabels"],
         "static_configs": [{"targets": [target], "labels": {**labels, "cluster": "kubernetes", "job": "s"}}],
-        "relabel_configs": relabel,
+        "relabel_configs": [
+            {words.get(key, key): value for key, value in rule.items()} for rule in endpoint["relabelings"]
+        ],
     }
-    return yaml.safe_dump({"global": {"scrape_interval": "1s"}, "scrape_configs": [job]})
 
 
-@pytest.mark.parametrize(("name", "instance"), [("operator", f"{RELEASE}-burrow-exporter"), ("everything", "pod-1")])
-def test_what_prometheus_stores(name: str, instance: str, tmp_path: Path) -> None:
+def test_what_prometheus_stores(tmp_path: Path) -> None:
     """Series have the rules' job, the release's name or that of one of several pods, and all labels of their own."""
     with exporter("demo", "--poll.interval=1s") as (_, address):
-        configuration = scrape_configuration(name, address.removeprefix("http://"))
+        jobs = [scraped(name, address.removeprefix("http://")) for name in ("operator", "everything")]
+        configuration = yaml.safe_dump({"global": {"scrape_interval": "1s"}, "scrape_configs": jobs})
         with prometheus(configuration, tmp_path) as (process, own):
 
             def series(metric: str) -> list[dict[str, str]]:
@@ -133,15 +133,17 @@ def test_what_prometheus_stores(name: str, instance: str, tmp_path: Path) -> Non
                 return [each["metric"] for each in answer["data"]["result"]]
 
             end = time.monotonic() + 30
-            while not (groups := series("burrow_kafka_consumer_status")):
+            while len(series("group by (instance) (burrow_kafka_consumer_status)")) < len(jobs):
                 assert time.monotonic() < end, process.lines
                 time.sleep(0.2)
-            (up,) = series("up")
+            up, groups = series("up"), series("burrow_kafka_consumer_status")
             requested = series("burrow_exporter_requests_total")
-    target = {"job": "burrow", "instance": instance, "namespace": NAMESPACE}
-    assert {"__name__": "up", "cluster": "kubernetes", **target} == up
-    assert {"__name__", "cluster", "consumer_group", *target} == {label for each in groups for label in each}
-    assert "kubernetes" not in {each["cluster"] for each in groups}
+    target = {"job": "burrow", "namespace": NAMESPACE}
+    instances = ["pod-1", f"{RELEASE}-burrow-exporter"]
+    expected = [{"__name__": "up", "cluster": "kubernetes", "instance": each, **target} for each in instances]
+    assert sorted(expected, key=str) == sorted(up, key=str)
+    names = {"__name__", "cluster", "consumer_group", "instance", *target}
+    assert [] == [each for each in groups if each.keys() != names or "kubernetes" == each["cluster"]]
     assert {"clusters", "consumers", "lag", "ready", "topic", "topics"} == {each["endpoint"] for each in requested}
 
 
