@@ -91,9 +91,10 @@ $(TOOLS)/helm: Makefile
 
 $(TOOLS)/crds: Makefile
 	go mod download $(OPERATOR)
-	@rm -rf $@ && mkdir -p $@
-	cd "$$(go env GOMODCACHE)/$(OPERATOR)/example/prometheus-operator-crd" && \
-		cp monitoring.coreos.com_prometheusrules.yaml monitoring.coreos.com_servicemonitors.yaml $(CURDIR)/$@
+	@mkdir -p $@
+	cd "$$(go env GOMODCACHE)/$(OPERATOR)/example/prometheus-operator-crd" && cp -f \
+		monitoring.coreos.com_prometheusrules.yaml monitoring.coreos.com_servicemonitors.yaml $(CURDIR)/$@
+	@touch $@
 
 # $(call release,IMAGE,PREFIX,MODULE'S PREFIX): the version of a Go module, from the image's tag in compose.yaml.
 release = $(shell sed -n 's|^ *image: $(1):$(2)|$(3)|p' compose/compose.yaml)
