@@ -10,7 +10,10 @@ EXPORTER_IMAGE ?= burrow-exporter
 export EXPORTER_IMAGE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format check bench soak fuzz lock docs dashboards clean tools image render up down logs e2e e2e-hosts
+.PHONY: help demo
+.PHONY: test lint format check bench soak fuzz mutate audit dist wheel-test
+.PHONY: lock docs dashboards chart tools clean
+.PHONY: image render up down logs e2e e2e-hosts e2e-auth
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +43,7 @@ lint: $(INSTALLED) ## Check style and types, and that generated files are curren
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive burrow_exporter
 	$(BIN)/python docs/generate.py --check
 	$(BIN)/python -m grafana.burrow_dashboards --check
+	$(BIN)/python -m charts.derive --check
 	$(BIN)/hadolint Dockerfile compose/*/Dockerfile
 	shellcheck .ci/run compose/*.sh compose/kafka/*.sh
 
@@ -64,7 +68,10 @@ docs: $(INSTALLED) ## Write the generated pages anew
 dashboards: $(INSTALLED) ## Write Grafana's dashboards anew
 	$(BIN)/python -m grafana.burrow_dashboards
 
-tools: $(TOOLS)/promtool $(TOOLS)/amtool ## Build promtool and amtool of the stack's releases, for its tests (needs Go)
+chart: $(INSTALLED) ## Write anew what the Helm chart has from elsewhere
+	$(BIN)/python -m charts.derive
+
+tools: $(addprefix $(TOOLS)/,promtool amtool helm crds) ## Build promtool, amtool and helm, for the tests (needs Go)
 
 # Prometheus' module v0.3NN is its release v3.NN; other kinds of service discovery than files are left out.
 $(TOOLS)/promtool: compose/compose.yaml
@@ -75,6 +82,21 @@ $(TOOLS)/promtool: compose/compose.yaml
 $(TOOLS)/amtool: compose/compose.yaml
 	GOBIN=$(CURDIR)/$(TOOLS) go install github.com/prometheus/alertmanager/cmd/amtool@$(call \
 		release,prom/alertmanager,v,v)
+	@touch $@
+
+# What the chart's tests need: helm, and the resources that the Prometheus operator defines.
+HELM := v4.3.1
+OPERATOR := github.com/prometheus-operator/prometheus-operator@v0.94.1
+
+$(TOOLS)/helm: Makefile
+	GOBIN=$(CURDIR)/$(TOOLS) go install helm.sh/helm/v4/cmd/helm@$(HELM)
+	@touch $@
+
+$(TOOLS)/crds: Makefile
+	go mod download $(OPERATOR)
+	@mkdir -p $@
+	cd "$$(go env GOMODCACHE)/$(OPERATOR)/example/prometheus-operator-crd" && cp -f \
+		monitoring.coreos.com_prometheusrules.yaml monitoring.coreos.com_servicemonitors.yaml $(CURDIR)/$@
 	@touch $@
 
 # $(call release,IMAGE,PREFIX,MODULE'S PREFIX): the version of a Go module, from the image's tag in compose.yaml.
