@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -15,21 +14,37 @@ DURATION = re.compile(r"(?=.*[1-9])(\d+y)?(\d+w)?(\d+d)?(\d+h)?(\d+m)?(\d+s)?(\d
 """A duration of Prometheus, the larger units first, and not 0."""
 HOST = r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?"
 FORMATS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "neither small nor full": ("small|full", ("profile",)),
-    "only letters, digits, and - _ . inside: it becomes a label": (r"[A-Za-z0-9]([\w.-]*[A-Za-z0-9])?", ("monitor",)),
-    "not a duration such as 15s or 2d": (
+    "neither small nor full; write one of the two": ("small|full", ("profile",)),
+    "not a name of letters and digits, with - _ . inside; choose one": (
+        r"[A-Za-z0-9]([\w.-]*[A-Za-z0-9])?",
+        ("monitor",),
+    ),
+    "not a duration; write one such as 15s, 2d or 1h30m": (
         DURATION.pattern,
         ("scrape_interval", "alert_for", "retention", "retention_raw", "retention_5m", "retention_1h"),
     ),
-    "no link that could stand in an alert": (r"[^\s{}\"'#$]+", ("grafana_url", "runbook_url")),
-    "not an address such as https://example.org/path": (r"https?://[^\s]+", ("slack_webhook_url", "webhook_url")),
-    "not host:port": (rf"{HOST}:\d{{1,5}}", ("smtp_server",)),
-    "not the name of a bucket: 3 to 63 of a-z, 0-9, - and .": (r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", ("s3_bucket",)),
-    "not a region such as eu-west-1": ("[a-z0-9]+(-[a-z0-9]+)*", ("s3_region",)),
-    "not host or host:port; without https://, which is taken": (rf"{HOST}(:\d{{1,5}})?", ("s3_endpoint",)),
+    "not an address that could stand in an alert; write it without spaces, quotes, braces, # and $": (
+        r"[^\s{}\"'#$]+",
+        ("grafana_url", "runbook_url"),
+    ),
+    "not an address; write one such as https://example.org/path": (
+        r"https?://[^\s]+",
+        ("slack_webhook_url", "webhook_url"),
+    ),
+    "not host:port; write one such as smtp.example.org:587": (rf"{HOST}:\d{{1,5}}", ("smtp_server",)),
+    "not the name of a bucket; write its 3 to 63 letters a-z, digits, - and .": (
+        r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]",
+        ("s3_bucket",),
+    ),
+    "not a region; write one such as eu-west-1": ("[a-z0-9]+(-[a-z0-9]+)*", ("s3_region",)),
+    "neither host nor host:port; write it without https://, which goes without saying": (
+        rf"{HOST}(:\d{{1,5}})?",
+        ("s3_endpoint",),
+    ),
 }
-"""What is said of a value that does not look as it must, the pattern, and for which names; nothing may always stand."""
-PORTS = ("grafana_port", "prometheus_port", "alertmanager_port", "thanos_port", "exporter_port")
+"""What is said of a value that does not look as it must, the pattern, and for which names. None of them must be set."""
+PORTS = ("prometheus_port", "grafana_port", "alertmanager_port", "thanos_port", "exporter_port")
+"""Each needs a port of its own; the first takes the next one too, for the second Prometheus."""
 TOGETHER = (
     ("s3_access_key", "s3_secret_key"),
     ("s3_secret_key", "s3_access_key"),
@@ -65,21 +80,20 @@ def _address(settings: Settings) -> Iterator[str]:
     try:
         ipaddress.ip_address(settings.bind_address)
     except ValueError:
-        yield "BIND_ADDRESS: not an IP address of this host, such as 127.0.0.1 or 0.0.0.0"
+        yield "BIND_ADDRESS: not an IP address; write one of this host, such as 127.0.0.1, or 0.0.0.0 for all"
 
 
 def _ports(settings: Settings) -> Iterator[str]:
-    given = {name: getattr(settings, name) for name in PORTS}
-    wrong = [name for name, port in given.items() if not (re.fullmatch(r"\d{1,5}", port) and 0 < int(port) < 1 << 16)]
-    yield from (f"{name.upper()}: not a port, 1 to 65535" for name in wrong)
-    numbers = {name: int(port) for name, port in given.items() if name not in wrong}
-    if "prometheus_port" in numbers:
-        numbers["prometheus_port, the second"] = numbers["prometheus_port"] + 1
-    for port, times in Counter(numbers.values()).items():
-        if times > 1:
-            first, *others = (name.partition(",") for name, each in numbers.items() if each == port)
-            also = " and ".join(f"{name.upper()}{more}{what}" for name, more, what in others)
-            yield f"{first[0].upper()}: {port} is the port of {also} too; each needs its own"
+    taken: dict[int, str] = {}
+    for name in PORTS:
+        text = getattr(settings, name)
+        if not (re.fullmatch(r"\d{1,5}", text, re.ASCII) and 0 < int(text) < 1 << 16):
+            yield f"{name.upper()}: not a port; write a number from 1 to 65535"
+            continue
+        for port in range(int(text), int(text) + (2 if name == "prometheus_port" else 1)):
+            if port in taken:
+                yield f"{name.upper()}: {port} is taken by {taken[port].upper()}; choose another"
+            taken.setdefault(port, name)
 
 
 def _together(settings: Settings) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import warnings
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +18,8 @@ SERVER = re.compile(rf"(?P<host>{LABEL}(\.{LABEL})*|\[[0-9A-Fa-f:.]+\]):(?P<port
 """What Burrow takes for a broker."""
 NOT_IN_RE2 = re.compile(r"\(\?(=|!|<=|<!|>|P=|\()|(?<!\\)(\\\\)*\\[1-9]")
 """Looking around, back references and the like, which Python's regular expressions have and Burrow's do not."""
-ONLY_IN_RE2 = (re.compile(r"\\[pP](\{\^?\w+\}|\w)"), re.compile(r"\\[zC]"))
+ONLY_IN_RE2 = re.compile(r"\\[pP](\{\^?\w+\}|\w)|\\x\{[0-9A-Fa-f]+\}|\\[zCQE]|\[:\^?\w+:\]|\(\?[imsU-]+\)")
+"""What Burrow's have and Python's do not; each may stand where an ``x`` may."""
 
 
 @dataclass(frozen=True)
@@ -97,11 +99,13 @@ def _cluster(given: Given, cause: Cause) -> Cluster:
 def _name(given: Given, cause: Cause) -> str:
     name = given.cluster or ("" if cause.suffix else "kafka")
     if not name:
-        cause.fault("cluster", "missing: every further cluster needs a name")
+        cause.fault("cluster", "missing; every further cluster needs a name")
     elif name != name.lower():
-        cause.fault("cluster", f"has capitals, which Burrow makes small in one place only; write {name.lower()}")
+        cause.fault("cluster", f"has capitals, and Burrow would list it without groups; write {name.lower()}")
     elif not re.fullmatch("[a-z0-9]([a-z0-9-]*[a-z0-9])?", name):
-        cause.fault("cluster", "only a-z, 0-9, and - inside: it becomes the name of a section for Burrow")
+        cause.fault(
+            "cluster", "not a-z, 0-9, and - inside; choose another, as it becomes the name of a section for Burrow"
+        )
     return name
 
 
@@ -113,7 +117,7 @@ def _servers(given: Given, cause: Cause) -> tuple[str, ...]:
     found = tuple(server.strip(" ") for server in given.brokers.split(","))
     wrong = [server for server in found if not _is_server(server)]
     if wrong:
-        cause.fault("brokers", f"not host:port, separated by commas: {', '.join(map(repr, wrong))}")
+        cause.fault("brokers", f"not host:port: {', '.join(map(repr, wrong))}; write them so, separated by commas")
     cause.faults.extend(
         f"{cause.name('brokers')}: {server} stands there twice; name each broker once"
         for server, times in Counter(found).items()
@@ -144,27 +148,26 @@ def _port(given: Given, name: str, cause: Cause) -> str:
     if value == "off":
         return ""
     if not re.fullmatch(r"\d{1,5}", value) or not 0 < int(value) < 1 << 16:
-        cause.fault(name, "neither a port nor off")
+        cause.fault(name, "neither a port nor off; write one of the two")
     return value
 
 
 def _expression(given: Given, name: str, cause: Cause) -> str:
     """Return a regular expression, which Burrow would not start with if it is none of Go's."""
     value: str = getattr(given, name)
-    plain = value
-    for each in ONLY_IN_RE2:
-        plain = each.sub("x", plain)
+    plain = ONLY_IN_RE2.sub("x", value)
     if NOT_IN_RE2.search(plain):
         cause.fault(name, "looks around or back, which regular expressions of Go cannot; write it without")
     elif wrong := _wrong(plain):
-        cause.fault(name, f"not a regular expression: {wrong}")
+        cause.fault(name, f"not a regular expression ({wrong}); mend it")
     return value
 
 
 def _wrong(expression: str) -> str:
     """Return what is wrong with a regular expression, or nothing."""
     try:
-        re.compile(expression)
+        with warnings.catch_warnings(action="ignore"):  # of what may mean something else in a later Python
+            re.compile(expression)
     except re.error as error:
         return error.msg
     return ""

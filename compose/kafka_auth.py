@@ -70,7 +70,9 @@ def read_access(given: Given, servers: tuple[str, ...], cause: Cause) -> Access:
     _foreign(given, auth, cause)
     if auth.startswith("scram"):
         _credentials(given, auth, cause)
-    certificate, key = _client_certificate(given, cause)
+    certificate, key = _client_certificate(given, cause) if auth == "tls" else ("", "")
+    if auth == "plaintext":
+        return OPEN
     return Access(
         auth,
         username=given.kafka_username,
@@ -80,7 +82,7 @@ def read_access(given: Given, servers: tuple[str, ...], cause: Cause) -> Access:
         key=key,
         skip_verify=_skip_verify(given, cause),
         region=_region(given, servers, cause) if auth == "iam" else "",
-        role_arn=_role(given, cause),
+        role_arn=_role(given, cause) if auth == "iam" else "",
     )
 
 
@@ -90,7 +92,7 @@ def _auth(given: Given, servers: tuple[str, ...], cause: Cause) -> str:
     usual = {PORTS.get(port, ("",))[0] for port in ports}
     said = given.kafka_auth
     if said and said not in USES:
-        cause.fault("kafka_auth", f"none of {', '.join(USES)}")
+        cause.fault("kafka_auth", f"not known; say one of {', '.join(USES)}")
         return ""
     if not said:
         if len(usual) == 1 and usual != {""}:
@@ -99,7 +101,7 @@ def _auth(given: Given, servers: tuple[str, ...], cause: Cause) -> str:
             f"port {ports[0]} does not tell" if len(ports) == 1 else f"ports {', '.join(map(str, ports))} do not tell"
         )
         if servers:
-            cause.fault("kafka_auth", f"missing, and {told}; say one of {', '.join(USES)}")
+            cause.fault("kafka_auth", f"missing, and {told} it; say one of {', '.join(USES)}")
         return ""
     for port in ports:
         expected = PORTS.get(port, (said,))[0]
@@ -134,7 +136,7 @@ def _credentials(given: Given, auth: str, cause: Cause) -> None:
 def _skip_verify(given: Given, cause: Cause) -> bool:
     """Return whether the brokers' certificates go unverified."""
     if given.kafka_tls_skip_verify not in {"true", "false"}:
-        cause.fault("kafka_tls_skip_verify", "neither true nor false")
+        cause.fault("kafka_tls_skip_verify", "neither true nor false; write one of the two")
     if given.kafka_tls_skip_verify != "true":
         return False
     why = "so that whoever stands in between can pose as a broker; name their authority in KAFKA_CA_FILE instead"
@@ -144,21 +146,21 @@ def _skip_verify(given: Given, cause: Cause) -> bool:
 
 def _region(given: Given, servers: tuple[str, ...], cause: Cause) -> str:
     """Return the region that tokens are made for, said or told by MSK's names of brokers."""
-    if given.aws_region:
-        if not REGION.fullmatch(given.aws_region):
-            cause.fault("aws_region", "not a region such as eu-west-1")
-        return given.aws_region
-    told = {match["region"] if (match := MSK.search(server)) else "" for server in servers}
-    if len(told) == 1 and told != {""}:
-        return told.pop()
-    cause.fault("aws_region", "missing, and the names of the brokers do not tell it; say one such as eu-west-1")
-    return ""
+    said = given.aws_region
+    told = {match["region"] for server in servers if (match := MSK.search(server))}
+    if said and not REGION.fullmatch(said):
+        cause.fault("aws_region", "not a region; write one such as eu-west-1")
+    elif said and told - {said}:
+        cause.fault("aws_region", f"{said}, but the brokers are in {', '.join(sorted(told))}; change one of the two")
+    elif not said and len(told) != 1:
+        cause.fault("aws_region", "missing, and the names of the brokers do not tell it; say one such as eu-west-1")
+    return said or "".join(told)
 
 
 def _role(given: Given, cause: Cause) -> str:
     """Return the role to assume, if one is named."""
     if given.aws_role_arn and not ROLE.fullmatch(given.aws_role_arn):
-        cause.fault("aws_role_arn", "not the ARN of a role, such as arn:aws:iam::123456789012:role/burrow")
+        cause.fault("aws_role_arn", "not the ARN of a role; write one such as arn:aws:iam::123456789012:role/burrow")
     return given.aws_role_arn
 
 

@@ -21,29 +21,29 @@ GONE = {
 
 def translated(found: EnvFile) -> EnvFile:
     """Return the same with today's names; a word for each old one, and a fault where both are set."""
-    values, faults, warnings = dict(found.values), list(found.faults), list(found.warnings)
-    for old, new in RENAMED.items():
-        if old in values:
-            value = values.pop(old)
-            faults += [f"{old}: is an older name of {new}, which is set too; remove {old}"] * (new in values)
-            warnings.append(f"{old}: an older name, taken for {new}")
-            values.setdefault(new, value)
-    hosts = sorted((name for name in values if HOST.fullmatch(name)), key=lambda name: int(name.rpartition("_")[2]))
+    old = {name: new for name in found.values if (new := RENAMED.get(name))}
+    hosts = sorted(filter(HOST.fullmatch, found.values), key=lambda name: int(name.rpartition("_")[2]))
+    gone = {name: why for name in found.values for pattern, why in GONE.items() if pattern.fullmatch(name)}
+    values = {name: value for name, value in found.values.items() if name not in {*old, *hosts, *gone}}
+    twice = [(name, new) for name, new in {**old, **dict.fromkeys(hosts, "BROKERS")}.items() if new in values]
+    values = {**{new: found.values[name] for name, new in old.items()}, **values}
     if hosts:
-        faults += [f"{hosts[0]}: is an older name of BROKERS, which is set too; remove it"] * ("BROKERS" in values)
-        warnings += [f"{name}: an older name, taken for one of BROKERS" for name in hosts]
-        values.setdefault("BROKERS", ",".join(_server(values, name) for name in hosts))
-    for name in list(values):
-        if name in hosts:
-            del values[name]
-        for pattern, why in GONE.items():
-            if pattern.fullmatch(name):
-                warnings.append(f"{name}: ignored: {why}")
-                del values[name]
-    return EnvFile(values, faults, warnings)
+        values.setdefault("BROKERS", ",".join(_server(found.values[name], values) for name in hosts))
+    return EnvFile(
+        values,
+        [
+            *found.faults,
+            *(f"{name}: is an older name of {new}, which is set too; remove {name}" for name, new in twice),
+        ],
+        [
+            *found.warnings,
+            *(f"{name}: an older name, taken for {new}; rename it" for name, new in old.items()),
+            *(f"{name}: an older name, taken for one of BROKERS; write them there" for name in hosts),
+            *(f"{name}: ignored: {why}; remove it" for name, why in gone.items()),
+        ],
+    )
 
 
-def _server(values: Mapping[str, str], name: str) -> str:
-    """Return a broker; where no port was said it is the one that the older stack used, with and without a password."""
-    port = "9096" if "KAFKA_USERNAME" in values else "9092"
-    return values[name] if ":" in values[name] else f"{values[name]}:{port}"
+def _server(host: str, values: Mapping[str, str]) -> str:
+    """Return a broker; where no port was said it is MSK's, with a password or without."""
+    return host if ":" in host else f"{host}:{9096 if 'KAFKA_USERNAME' in values else 9092}"

@@ -28,7 +28,7 @@ def private_key(path: Path) -> str:
     """Return the private key of a file and nothing else of it. Raises PemError."""
     text = _text(path)
     if "-----BEGIN ENCRYPTED PRIVATE KEY-----" in text or "Proc-Type: 4,ENCRYPTED" in text:
-        message = f"{path}: the key is encrypted; nobody is there to type its passphrase: store it without"
+        message = f"{path}: the key is encrypted; store it without a passphrase, which nobody is there to type"
         raise PemError(message)
     return _blocks(path, "PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY")
 
@@ -59,5 +59,5 @@ def _text(path: Path) -> str:
         message = f"{path}: no such file; keep it in the checkout, from which paths count"
         raise PemError(message) from None
     except OSError as error:
-        message = f"{path}: cannot be read: {(error.strerror or 'error').lower()}"
+        message = f"{path}: cannot be read: {(error.strerror or 'error').lower()}; name a file that can"
         raise PemError(message) from error
