@@ -10,7 +10,7 @@ EXPORTER_IMAGE ?= burrow-exporter
 export EXPORTER_IMAGE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format check bench soak fuzz lock docs dashboards clean tools image render up down logs e2e
+.PHONY: help demo test lint format check bench soak fuzz lock docs dashboards clean tools image render up down logs e2e e2e-auth
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -108,6 +108,9 @@ logs: ## Follow the stack's logs
 
 e2e: $(INSTALLED) ## Try the whole stack, demo included, and end it (needs docker and a registry)
 	$(BIN)/python tests/e2e.py
+
+e2e-auth: $(INSTALLED) ## Try each way to authenticate to a Kafka, right and wrong, and the ACLs (needs docker)
+	PYTHONPATH=. $(BIN)/python tests/e2e_auth.py
 
 lock: $(INSTALLED) ## Pin the newest dependencies, with hashes
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -13,7 +14,11 @@ from shlex import quote
 import trustme
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
-IMAGE = "apache/kafka:4.1.2"
+from stack import COMPOSE
+
+IMAGE = re.findall(
+    r"^ARG KAFKA_IMAGE=(.+)$", (COMPOSE / "kafka" / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE
+)[0]
 HOST = "kafka"
 PORTS = {
     "CONTROLLER": 9093,
@@ -29,7 +34,7 @@ PORTS = {
 """The listeners: MSK's ports where MSK has such a listener."""
 NOBODY = 9999
 """A port at which nothing listens."""
-PASSWORD = "p\"w$d #\\ '1"
+PASSWORD = "p\"w$d #\\ '1"  # noqa: S105  it opens nothing
 """With all that a file could take for something else."""
 TOPIC, GROUP = "orders", "billing"
 WRITTEN, READ = 10, 4
@@ -79,7 +84,7 @@ ssl.keystore.location=/auth/kafka.pem
 ssl.truststore.location=/auth/ca.pem
 """
 LOGIN = "org.apache.kafka.common.security"
-OAUTH = f"{LOGIN}.oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub=\"nobody\";"
+OAUTH = f'{LOGIN}.oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub="nobody";'
 START = """
 set -eu
 export LOG_DIR=/tmp/logs PATH=$PATH:/opt/kafka/bin KAFKA_HEAP_OPTS="-Xms256m -Xmx512m"
@@ -106,27 +111,32 @@ def holders(name: str) -> list[str]:
 
 
 def write_certificates(folder: Path) -> None:
-    """Write the authorities, the broker's certificates and the clients' as PEM, readable by every container."""
-    now = datetime.now(UTC)
-    past = {"not_before": now - timedelta(days=9), "not_after": now - timedelta(days=2)}
+    """Write the authorities, the broker's certificates and the clients', as PEM."""
     own, other = trustme.CA(organization_name="own"), trustme.CA(organization_name="other")
-    leaves = {
-        "kafka": own.issue_cert(HOST, common_name="kafka"),
-        "othername": own.issue_cert("b-1.orders.example", common_name="kafka"),
-        "expired": own.issue_cert(HOST, common_name="kafka", **past),
-        "burrow": own.issue_cert("client.example", common_name="burrow"),
-        "burrow-expired": own.issue_cert("client.example", common_name="burrow", **past),
-        "burrow-other": other.issue_cert("client.example", common_name="burrow"),
-    }
     for name, authority in {"ca": own, "other-ca": other}.items():
         (folder / f"{name}.pem").write_bytes(authority.cert_pem.bytes())
+    leaves = {
+        "kafka": issue(own, "kafka", HOST),
+        "othername": issue(own, "kafka", "b-1.orders.example"),
+        "expired": issue(own, "kafka", HOST, days=-2),
+        "burrow": issue(own, "burrow", "client.example"),
+        "burrow-expired": issue(own, "burrow", "client.example", days=-2),
+        "burrow-other": issue(other, "burrow", "client.example"),
+    }
     for name, leaf in leaves.items():
         chain = b"".join(each.bytes() for each in leaf.cert_chain_pems)
         key = load_pem_private_key(leaf.private_key_pem.bytes(), None)
         pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())  # what Kafka reads
-        (folder / f"{name}.crt").write_bytes(chain)
-        (folder / f"{name}.key").write_bytes(pem)
-        (folder / f"{name}.pem").write_bytes(pem + chain)
+        for ending, content in {"crt": chain, "key": pem, "pem": pem + chain}.items():
+            (folder / f"{name}.{ending}").write_bytes(content)
+
+
+def issue(authority: trustme.CA, user: str, host: str, days: int = 9) -> trustme.LeafCert:
+    """Return a certificate of a user for a host, good for so many days from now."""
+    now = datetime.now(UTC)
+    return authority.issue_cert(
+        host, common_name=user, not_before=now - timedelta(days=9), not_after=now + timedelta(days=days)
+    )
 
 
 def write_configuration(folder: Path) -> None:

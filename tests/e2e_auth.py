@@ -26,11 +26,12 @@ from auth_cases import RIGHT, SEEN, WRONG, Case
 from compose.render import render
 from compose.settings import read_settings
 from e2e import say
-from stack import services
+from stack import composed
 
 NAME = "burrow-e2e-auth"
-BURROW = services("full")["burrow"]
-IMAGE = "burrow:v1.9.5"
+BURROW = composed()["services"]["burrow"]
+IMAGE = BURROW["image"].partition(":-")[2].rstrip("}")
+AS_COMPOSED = ("--user", BURROW["user"], "--read-only", "--cap-drop=ALL", f"--tmpfs={BURROW['tmpfs'][0]}")
 EXPORTER = (sys.executable, "-m", "burrow_exporter")
 LAG = (
     f'burrow_kafka_consumer_partition_lag{{cluster="orders",consumer_group="{GROUP}",topic="{TOPIC}",partition="0"}} '
@@ -59,7 +60,9 @@ class Burrow:
     @property
     def log(self) -> str:
         """Return what it has logged."""
-        return "\n".join(line for line in docker("logs", self.container).splitlines() if line.startswith(("{", "panic")))
+        return "\n".join(
+            line for line in docker("logs", self.container).splitlines() if line.startswith(("{", "panic"))
+        )
 
     @property
     def exit_code(self) -> int | None:
@@ -101,7 +104,7 @@ def burrow(case: Case, folder: Path, number: int) -> Iterator[Burrow]:
     container = f"{NAME}-{number}"
     configuration = rendered(case, folder, str(number))
     where = ("--network", NAME, "--hostname", "burrow-api", "--publish", "127.0.0.1::8000")
-    what = ("--volume", f"{configuration}:/etc/burrow:ro", *BURROW_AS_COMPOSED)
+    what = ("--volume", f"{configuration}:/etc/burrow:ro", *AS_COMPOSED)
     more = [f"--env={name}={value}" for name, value in case.more.items()]
     docker("run", "--detach", "--name", container, *where, *what, *more, IMAGE, *BURROW["command"])
     try:
@@ -110,14 +113,11 @@ def burrow(case: Case, folder: Path, number: int) -> Iterator[Burrow]:
         docker("rm", "--force", "--volumes", container, check=False)
 
 
-BURROW_AS_COMPOSED = ("--user", BURROW["user"], "--read-only", "--cap-drop=ALL", f"--tmpfs={BURROW['tmpfs'][0]}")
-
-
 def rendered(case: Case, folder: Path, name: str) -> Path:
     """Render everything for a case, and return the folder that Burrow is given, readable by every user."""
     path = folder / f"{name}.env"
     path.write_text("".join(f"{key}={value}\n" for key, value in case.settings.items()), encoding="utf-8")
-    render(read_settings(path), folder / name)
+    render(read_settings(path), folder / name, bucket=folder / "none.yaml")
     found = folder / name / "secrets" / "burrow"
     toml = found / "burrow.toml"
     lines = toml.read_text(encoding="utf-8").splitlines(keepends=True)
@@ -173,7 +173,7 @@ def see_it_run(case: Case, run: Burrow) -> str:
 
 def build_burrow() -> None:
     """Build Burrow's image as compose would, unless it is there."""
-    if subprocess.run(("docker", "image", "inspect", IMAGE), check=False, capture_output=True).returncode:
+    if "No such image" in docker("image", "inspect", IMAGE, check=False):
         docker("build", "--tag", IMAGE, BURROW["build"]["context"])
 
 
