@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from auth_broker import NOBODY, PASSWORD, PORTS
 
 NO_BROKER = "kafka: client has run out of available brokers to talk to"
-HUNG_UP = ("EOF", "write: broken pipe", "read: connection reset by peer")
+HUNG_UP = ("EOF", "write: broken pipe")
 """How it sounds when a broker closes the connection; which it is depends on who was faster."""
 NOT_ALLOWED = "kafka server: The client is not authorized to access this topic"
 SEEN = "published: 1 ERR"
