@@ -161,6 +161,12 @@ def write_configuration(folder: Path) -> None:
         (folder / name).write_text(text, encoding="utf-8")
 
 
+def open_up(folder: Path) -> None:
+    """Let everyone read what is in a folder: the users in containers are others."""
+    for each in (folder, *folder.rglob("*")):
+        each.chmod(0o755 if each.is_dir() else 0o644)
+
+
 def credentials(user: str) -> list[str]:
     """Return a user's password for both mechanisms, as kafka-storage.sh wants it."""
     return [f"SCRAM-SHA-{bits}=[name={user},password={PASSWORD}]" for bits in (256, 512)]
@@ -191,6 +197,7 @@ def kafka(folder: Path, name: str) -> Iterator[None]:
     """Run a Kafka in a network ``name``, with all that it needs in ``folder``, until the end of the block."""
     write_certificates(folder)
     write_configuration(folder)
+    open_up(folder)
     docker("network", "create", name)
     try:
         where = ("--network", name, "--hostname", HOST, "--network-alias", HOST, "--volume", f"{folder}:/auth:ro")
@@ -203,7 +210,7 @@ def kafka(folder: Path, name: str) -> Iterator[None]:
         docker("network", "rm", name, check=False)
 
 
-def wait_for_kafka(container: str, seconds: float = 120) -> None:
+def wait_for_kafka(container: str, seconds: float = 240) -> None:
     """Return once the broker has started."""
     end = time.monotonic() + seconds
     while "Kafka Server started" not in (log := docker("logs", container)):

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import requests
 
-from auth_broker import GROUP, READ, TOPIC, WRITTEN, docker, kafka
+from auth_broker import GROUP, READ, TOPIC, WRITTEN, docker, kafka, open_up
 from auth_cases import RIGHT, SEEN, WRONG, Case
 from compose.render import render
 from compose.settings import read_settings
@@ -126,12 +126,6 @@ def rendered(case: Case, folder: Path, name: str) -> Path:
     return found
 
 
-def open_up(folder: Path) -> None:
-    """Let everyone read what is in a folder: the users in containers are others."""
-    for each in (folder, *folder.rglob("*")):
-        each.chmod(0o755 if each.is_dir() else 0o644)
-
-
 def try_case(folder: Path, numbered: tuple[int, Case]) -> Outcome:
     """Run one case, say and return what was seen."""
     number, case = numbered
@@ -187,8 +181,8 @@ def main() -> int:
     except FileNotFoundError:
         say("FAILED: there is no docker")
         return 1
-    except subprocess.CalledProcessError as error:
-        say(f"FAILED: {error}: {error.stdout}")
+    except (AssertionError, subprocess.CalledProcessError) as error:
+        say(f"FAILED: {error} {getattr(error, 'stdout', '')}")
         return 1
     bad = [outcome.case.name for outcome in outcomes if not outcome.good]
     say(f"FAILED: {', '.join(bad)}" if bad else f"all {len(outcomes)} cases are as expected")
