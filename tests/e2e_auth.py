@@ -143,14 +143,9 @@ def see_it_end(case: Case, run: Burrow) -> str:
     """Burrow ends by itself, with an error and one of the expected messages."""
     seconds = run.eventually(lambda: run.exit_code is not None)
     assert run.exit_code != 0, run.log
-    assert any(each in run.log for each in case.says), run.log
-    return f"ends with {run.exit_code} after {seconds:.0f} s: {last_error(run.log)}"
-
-
-def last_error(log: str) -> str:
-    """Return what is wrong by the last line of a log."""
-    line = log.splitlines()[-1]
-    return str(json.loads(line).get("error", line)) if line.startswith("{") else line
+    told = [json.loads(line) for line in run.log.splitlines() if any(each in line for each in case.says)]
+    assert told, run.log
+    return f"ends with {run.exit_code} after {seconds:.0f} s: {told[-1].get('error', told[-1]['msg'])}"
 
 
 def see_it_run(case: Case, run: Burrow) -> str:

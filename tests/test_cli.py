@@ -302,7 +302,7 @@ def test_check_of_a_cluster_without_groups(
 ) -> None:
     """Where no group is published, what Burrow does not say is said: which right its user may lack."""
     own = {name: lag_answer("c", name, partition("__consumer_offsets", current_lag=0)) for name in groups}
-    code, lines = told(capsys, small(own, dict.fromkeys(topics, [100])))
+    code, lines = told(capsys, small(own, {name: [100] for name in topics}))
     assert 0 == code
     assert 1 == sum(line.startswith(f"  cluster c: {hint}") for line in lines)
 
