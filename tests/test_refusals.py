@@ -108,6 +108,10 @@ CLUSTERS = {
     "BROKERS=b:9092\nBROKERS_2=c:9092\nCLUSTER_2=kafka": (
         "CLUSTER_2: kafka is the name of a cluster before; give each its own"
     ),
+    "CLUSTER_2=x\nBROKERS_2=b:9092\nBROKERS_3=c:9092\nBROKERS_4=d:9092": [
+        "CLUSTER_3: missing; every further cluster needs a name",
+        "CLUSTER_4: missing; every further cluster needs a name",
+    ],
     "CLUSTER=orders\nAWS_REGION=eu-west-1": (
         "BROKERS: missing, though there is CLUSTER, AWS_REGION; name the brokers, or remove these"
     ),
@@ -125,8 +129,8 @@ CLUSTERS = {
     ),
 }
 AUTHENTICATION = {
-    "BROKERS=b:9093": f"KAFKA_AUTH: missing, and port 9093 does not tell it; say one of {WAYS}",
-    "BROKERS=b:9092,c:9094": f"KAFKA_AUTH: missing, and ports 9092, 9094 do not tell it; say one of {WAYS}",
+    "BROKERS=b:9093": f"KAFKA_AUTH: missing, and not told by port 9093; say one of {WAYS}",
+    "BROKERS=b:9092,c:9094": f"KAFKA_AUTH: missing, and not told by port 9092, 9094; say one of {WAYS}",
     "BROKERS=b:9096\nKAFKA_AUTH=scram": f"KAFKA_AUTH: not known; say one of {WAYS}",
     f"BROKERS={MSK}:9094\nKAFKA_AUTH=plaintext": (
         "KAFKA_AUTH: plaintext, but MSK has tls at port 9094; change one of the two"
@@ -142,13 +146,19 @@ AUTHENTICATION = {
     "CLUSTER_2=x\nBROKERS_2=b:9096\nKAFKA_PASSWORD_2=p": f"KAFKA_USERNAME_2: {CREDENTIALS}",
     "BROKERS=b:9096\nKAFKA_USERNAME=u\nKAFKA_PASSWORD=\ufb01\u00a0": f"KAFKA_PASSWORD: {NORMALISED}",
     "BROKERS=b:9092\nKAFKA_USERNAME=u": (
-        f"KAFKA_USERNAME: is for scram-sha-512 and scram-sha-256, {FOREIGN.format('plaintext')}"
+        f"KAFKA_USERNAME: is for scram-sha-512, scram-sha-256, {FOREIGN.format('plaintext')}"
     ),
     "BROKERS=b:9094\nAWS_REGION=eu-west-1": f"AWS_REGION: is for iam, {FOREIGN.format('tls')}",
     f"{SCRAM}KAFKA_CERT_FILE=x": f"KAFKA_CERT_FILE: is for tls, {FOREIGN.format('scram-sha-512')}",
-    "BROKERS=b:9092\nKAFKA_CA_FILE=x": f"KAFKA_CA_FILE: is for all but plaintext, {FOREIGN.format('plaintext')}",
+    "BROKERS=b:9092\nKAFKA_CA_FILE=x": (
+        f"KAFKA_CA_FILE: is for tls, scram-sha-512, scram-sha-256, iam, {FOREIGN.format('plaintext')}"
+    ),
     "BROKERS=b:9092\nKAFKA_TLS_SKIP_VERIFY=true": (
-        f"KAFKA_TLS_SKIP_VERIFY: is for all but plaintext, {FOREIGN.format('plaintext')}"
+        f"KAFKA_TLS_SKIP_VERIFY: is for tls, scram-sha-512, scram-sha-256, iam, {FOREIGN.format('plaintext')}"
+    ),
+    "CLUSTER_2=x\nBROKERS_2=b:9092\nKAFKA_CA_FILE_2=x": (
+        "KAFKA_CA_FILE_2: is for tls, scram-sha-512, scram-sha-256, iam, but this cluster has plaintext; "
+        "remove it or change KAFKA_AUTH_2"
     ),
     "BROKERS=b:9094\nKAFKA_TLS_SKIP_VERIFY=yes": f"KAFKA_TLS_SKIP_VERIFY: {BOOLEAN}",
     "BROKERS=b:9098": f"AWS_REGION: {NO_REGION}",
