@@ -134,6 +134,9 @@ e2e: $(INSTALLED) ## Try the whole stack, demo included, and end it (needs docke
 e2e-hosts: $(INSTALLED) ## Try the stack spread over three hosts, and end it (needs docker on Linux, and a registry)
 	$(BIN)/python tests/e2e_hosts.py
 
+e2e-auth: $(INSTALLED) ## Try each way to authenticate to a Kafka, right and wrong, and the ACLs (needs docker)
+	PYTHONPATH=. $(BIN)/python tests/e2e_auth.py
+
 lock: $(INSTALLED) ## Pin the newest dependencies, with hashes
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--custom-compile-command 'make lock' --upgrade --output-file requirements.txt setup.cfg
