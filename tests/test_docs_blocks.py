@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import jsonschema  # type: ignore[import-untyped] # no types there
+import jsonschema
 import pytest
 import requests
 import yaml
@@ -38,6 +38,7 @@ QUERIES = [block for block in BLOCKS if block.kind == "promql"]
 CALLS = [(block, call) for block in BLOCKS if block.kind == "sh" for call in commands.commands(block.text)]
 RUN = [(block, call) for block, call in CALLS if call[0].endswith("burrow-exporter")]
 KNOWN = alerts.known()
+FILES = re.compile(r"^\w+_FILE(_\d+)?=.*\n", re.MULTILINE)
 BEFORE = "before"
 """The note of a query that asks another exporter's metrics."""
 
@@ -85,9 +86,11 @@ def as_kubernetes(_: str, document: Any, __: Path) -> None:
 
 
 def as_values(_: str, document: Any, __: Path) -> None:
-    """Read it as the chart reads its values."""
-    (schema,) = ROOT.glob("charts/*/values.schema.json")
-    jsonschema.validate(document, json.loads(schema.read_text("utf-8")))
+    """Read it as the chart reads values, over its own."""
+    (chart,) = (path.parent for path in ROOT.glob("charts/*/Chart.yaml"))
+    values = yaml.safe_load((chart / "values.yaml").read_text("utf-8")) | document
+    schema = json.loads((chart / "values.schema.json").read_text("utf-8"))
+    assert [] == [error.message for error in jsonschema.Draft202012Validator(schema).iter_errors(values)]
 
 
 def as_bucket(_: str, document: Any, __: Path) -> None:
@@ -136,8 +139,8 @@ def check_query(block: Block, _: Path) -> None:
 
 
 def check_settings(block: Block, folder: Path) -> None:
-    """Read it as the stack reads its ``.env``."""
-    (folder / ".env").write_text(block.text, encoding="utf-8")
+    """Read it as the stack reads its ``.env``, but for files that it names, which need not be there."""
+    (folder / ".env").write_text(FILES.sub("", block.text), encoding="utf-8")
     read_settings(folder / ".env")
 
 
@@ -147,7 +150,7 @@ def check_text(block: Block, _: Path) -> None:
 
 
 CHECKS: dict[str, Callable[[Block, Path], object]] = {
-    "env": check_settings,
+    "ini": check_settings,
     "json": lambda block, _: json.loads(block.text),
     "promql": check_query,
     "python": lambda block, _: compile(block.text, block.place, "exec"),
