@@ -40,6 +40,25 @@ FOREIGN = {
 """Programs of others, of whose words only the files are checked."""
 SWITCHES = {"-d", "-i", "-it", "-t", "--detach", "--init", "--interactive", "--read-only", "--rm", "--tty"}
 """Flags of ``docker run`` that take no value."""
+DOCKER = {
+    *(
+        "build",
+        "buildx",
+        "exec",
+        "image",
+        "images",
+        "info",
+        "inspect",
+        "load",
+        "login",
+        "logs",
+        "network",
+        "ps",
+        "pull",
+    ),
+    *("push", "save", "stats", "tag", "version", "volume"),
+}
+"""What docker is told beside ``run`` and ``compose``."""
 
 
 def commands(text: str) -> Iterator[list[str]]:
@@ -123,7 +142,7 @@ def check_docker(words: Words) -> None:
         if re.search(r"(^|/)burrow[-_]exporter(:|@|$)", rest[0]) and "--entrypoint" not in words:
             check_exporter(rest[1:])
     else:
-        assert words[0] in {"build", "exec", "image", "images", "inspect", "logs", "ps", "pull", "stats", "volume"}
+        assert words[0] in DOCKER, f"docker {words[0]}: not known; add it to DOCKER"
 
 
 def check_compose(words: Words) -> None:
@@ -139,6 +158,13 @@ def check_compose(words: Words) -> None:
     if subcommand in {"exec", "logs", "restart", "start", "stop"}:
         named = [word for word in rest if not word.startswith("-") and not word.isdigit()][:1]
         assert set(named) <= services.keys(), f"docker compose {subcommand} {named}: no such service"
+
+
+def check_deploy(words: Words) -> None:
+    """See that the flags of compose/deploy.sh are those that it knows."""
+    text = (ROOT / "compose" / "deploy.sh").read_text("utf-8")
+    for word in words:
+        assert not word.startswith("-") or word.partition("=")[0] in text, f"deploy.sh {word}: no such flag"
 
 
 def check_install(words: Words) -> None:
@@ -172,6 +198,7 @@ def check_helm(words: Words) -> None:
 
 CHECKS: dict[str, Callable[[Words], None]] = {
     "burrow-exporter": check_exporter,
+    "deploy.sh": check_deploy,
     "docker": check_docker,
     "helm": check_helm,
     "make": check_make,
