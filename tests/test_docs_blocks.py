@@ -26,7 +26,7 @@ from burrow_exporter.configfile import convert, load_document
 from burrow_exporter.demo import SimulatedBurrow
 from burrow_exporter.families import FAMILIES
 from burrow_exporter.flags import FLAGS
-from compose.settings import read_settings
+from compose.settings import SettingsError, read_settings
 from conftest import tool
 from documents import PAGES, Block, blocks, name_of, words
 from processes import running
@@ -38,7 +38,7 @@ QUERIES = [block for block in BLOCKS if block.kind == "promql"]
 CALLS = [(block, call) for block in BLOCKS if block.kind == "sh" for call in commands.commands(block.text)]
 RUN = [(block, call) for block, call in CALLS if call[0].endswith("burrow-exporter")]
 KNOWN = alerts.known()
-FILES = re.compile(r"^\w+_FILE(_\d+)?=.*\n", re.MULTILINE)
+OF_FILE = re.compile(r"\w+_FILE(_\d+)?: ")
 BEFORE = "before"
 """The note of a query that asks another exporter's metrics."""
 
@@ -140,8 +140,12 @@ def check_query(block: Block, _: Path) -> None:
 
 def check_settings(block: Block, folder: Path) -> None:
     """Read it as the stack reads its ``.env``, but for files that it names, which need not be there."""
-    (folder / ".env").write_text(FILES.sub("", block.text), encoding="utf-8")
-    read_settings(folder / ".env")
+    (folder / ".env").write_text(block.text, encoding="utf-8")
+    try:
+        read_settings(folder / ".env")
+    except SettingsError as error:
+        faults = str(error).splitlines()
+        assert [] == [fault for fault in faults if not OF_FILE.match(fault)]
 
 
 def check_text(block: Block, _: Path) -> None:
