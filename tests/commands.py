@@ -41,22 +41,8 @@ FOREIGN = {
 SWITCHES = {"-d", "-i", "-it", "-t", "--detach", "--init", "--interactive", "--read-only", "--rm", "--tty"}
 """Flags of ``docker run`` that take no value."""
 DOCKER = {
-    *(
-        "build",
-        "buildx",
-        "exec",
-        "image",
-        "images",
-        "info",
-        "inspect",
-        "load",
-        "login",
-        "logs",
-        "network",
-        "ps",
-        "pull",
-    ),
-    *("push", "save", "stats", "tag", "version", "volume"),
+    *("build", "exec", "image", "images", "info", "inspect", "load", "login", "logs", "network", "ps", "pull", "push"),
+    *("save", "stats", "tag", "version", "volume"),
 }
 """What docker is told beside ``run`` and ``compose``."""
 

@@ -15,7 +15,6 @@ from pages import samples_in
 
 CLUSTER = "eu-west"
 """The cluster that an exporter of one Kafka watches."""
-STATUSES = "burrow_kafka_consumer_status", "burrow_kafka_topic_partition_status"
 
 
 @dataclass(frozen=True)
