@@ -32,12 +32,14 @@ VARIABLES = set(re.findall(r"\b([A-Z_]{4,})\b", (ROOT / "Makefile").read_text("u
 MADE = ("compose/generated/", "compose/bucket.yaml", ".venv/", "dist/")
 """What commands and users make, and the repository does not hold."""
 FOREIGN = {
-    *("[", "cat", "cd", "chmod", "cp", "echo", "export", "install", "ls", "mkdir", "mv", "read", "rm", "test", "umask"),
+    *("[", "bash", "cat", "cd", "chmod", "cp", "echo", "export", "install", "ls", "mkdir", "mv", "read", "rm", "sh"),
     *("awk", "curl", "grep", "head", "htpasswd", "keytool", "openssl", "sed", "sleep", "tail", "tar", "tee", "tr"),
     *("apt-get", "aws", "cosign", "gh", "git", "kubectl", "promtool", "pytest", "scp", "ssh", "systemctl", "thanos"),
-    *("kafka-acls.sh", "kafka-configs.sh", "kafka-consumer-groups.sh", "kafka-topics.sh"),
+    *("kafka-acls.sh", "kafka-configs.sh", "kafka-consumer-groups.sh", "kafka-topics.sh", "test", "umask"),
 }
 """Programs of others, of whose words only the files are checked."""
+ELSEWHERE = {"scp", "ssh"}
+"""Those whose words are files of other hosts."""
 SWITCHES = {"-d", "-i", "-it", "-t", "--detach", "--init", "--interactive", "--read-only", "--rm", "--tty"}
 """Flags of ``docker run`` that take no value."""
 DOCKER = {
@@ -78,8 +80,9 @@ def own(words: list[str]) -> Iterator[list[str]]:
 def check(words: Words) -> None:
     """Hold one command to what there is; ``AssertionError`` says what is wrong."""
     program = words[0].rpartition("/")[2]
-    assert program in CHECKS or program in FOREIGN, f"{program}: no rule how it is checked; add it to tests/commands.py"
-    for word in words:
+    known = program in CHECKS or program in FOREIGN or (program.endswith(".sh") and (ROOT / words[0]).is_file())
+    assert known, f"{program}: no rule how it is checked; add it to tests/commands.py"
+    for word in words if program not in ELSEWHERE else ():
         check_path(word.rpartition("=")[2] if word.startswith("-") else word)
     if program in CHECKS:
         CHECKS[program](words[1:])
