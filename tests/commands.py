@@ -12,6 +12,7 @@ import shlex
 from collections.abc import Callable, Iterator, Sequence
 from configparser import ConfigParser
 from itertools import pairwise
+from pathlib import Path
 
 import click
 import yaml
@@ -77,23 +78,34 @@ def own(words: list[str]) -> Iterator[list[str]]:
         yield words
 
 
-def check(words: Words) -> None:
-    """Hold one command to what there is; ``AssertionError`` says what is wrong."""
+def check_all(text: str) -> None:
+    """Hold each command of a block of shell to what there is; ``AssertionError`` says what is wrong."""
+    folder = ROOT
+    calls = list(commands(text))
+    assert calls, "no command"
+    for words in calls:
+        check(words, folder)
+        if words[0] == "cd" and (folder / words[1]).is_dir():
+            folder /= words[1]
+
+
+def check(words: Words, folder: Path = ROOT) -> None:
+    """Hold one command, called in a folder of the repository, to what there is."""
     program = words[0].rpartition("/")[2]
     known = program in CHECKS or program in FOREIGN or (program.endswith(".sh") and (ROOT / words[0]).is_file())
     assert known, f"{program}: no rule how it is checked; add it to tests/commands.py"
     for word in words if program not in ELSEWHERE else ():
-        check_path(word.rpartition("=")[2] if word.startswith("-") else word)
+        check_path(word.rpartition("=")[2] if word.startswith("-") else word, folder)
     if program in CHECKS:
         CHECKS[program](words[1:])
 
 
-def check_path(word: str) -> None:
+def check_path(word: str, folder: Path = ROOT) -> None:
     """See that a path within the repository leads to something, unless a command or a user makes it."""
     word = word.removeprefix("./").partition(":")[0]
     first, slash, _ = word.partition("/")
-    if slash and first and (ROOT / first).is_dir() and not word.startswith(MADE) and "*" not in word:
-        assert (ROOT / word).exists(), f"{word}: no such file in the repository"
+    if slash and first and (folder / first).is_dir() and not word.startswith(MADE) and "*" not in word:
+        assert (folder / word).exists(), f"{word}: no such file in the repository"
 
 
 def check_exporter(words: Words) -> None:

@@ -126,10 +126,7 @@ def check_shell(block: Block, _: Path) -> None:
     """See that the shell takes it, and hold each command to the rules of its program."""
     run = subprocess.run([tool("bash"), "-n"], input=block.text, capture_output=True, text=True, check=False)
     assert (0, "") == (run.returncode, run.stderr)
-    calls = list(commands.commands(block.text))
-    assert calls
-    for call in calls:
-        commands.check(call)
+    commands.check_all(block.text)
 
 
 def check_query(block: Block, _: Path) -> None:
@@ -239,10 +236,10 @@ def test_commands_of_a_block(text: str, expected: list[list[str]]) -> None:
         *("make nothing", "make demo NOTHING=1", "burrow-exporter --nothing", "burrow-exporter demo --poll.interval 0"),
         *("docker compose --profile x up", "docker compose logs nobody", "docker run burrow-exporter --nothing"),
         *("pip install other", "python -m nothing", "unheard-of", "cat docs/nothing.md", "helm install --set y=1"),
+        "cd compose\ncat rules/nothing.yaml",
     ],
 )
 def test_what_is_wrong_is_found(wrong: str) -> None:
     """Of each rule for commands one that must not pass."""
-    (call,) = commands.commands(wrong)
     with pytest.raises(AssertionError):
-        commands.check(call)
+        commands.check_all(wrong)
