@@ -29,7 +29,7 @@ $(INSTALLED): setup.cfg pyproject.toml requirements-dev.txt
 # What the exporter needs, without the tools to work on it: there in a fraction of the time.
 $(RUNTIME): requirements.txt
 	@$(HAS_VENV)
-	$(PYTHON) -m venv $(VENV)
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --require-hashes --requirement requirements.txt
 	@touch $@
 
