@@ -13,19 +13,44 @@ import msgspec
 
 from burrow_exporter.cli import command
 from burrow_exporter.config import Config
-from burrow_exporter.families import FAMILIES
+from burrow_exporter.failures import Endpoint, Reason
+from burrow_exporter.families import (
+    CLUSTER_LABELS,
+    FAMILIES,
+    GROUP_LABELS,
+    INFO_LABELS,
+    PARTITION_LABELS,
+    TOPIC_LABELS,
+)
 from burrow_exporter.flags import FLAGS, Flag
 from burrow_exporter.selfmetrics import SelfMetrics
 from burrow_exporter.values import schema_of
 
 HERE = Path(__file__).parent
 SCHEMA = HERE.parent / "burrow_exporter" / "config.schema.json"
+EACH = {
+    (): "exporter",
+    ("burrow",): "Burrow",
+    ("burrow", "cluster"): "cluster of a Burrow",
+    ("burrow", "endpoint"): f"Burrow and endpoint ({len(Endpoint)})",
+    ("burrow", "endpoint", "reason"): f"Burrow, endpoint and reason ({len(Reason)}) that was met",
+    ("format", "encoding"): "form of the page",
+    ("version", "python_version"): "exporter",
+    CLUSTER_LABELS: "cluster",
+    GROUP_LABELS: "group",
+    INFO_LABELS: "partition of a group",
+    PARTITION_LABELS: "partition of a group",
+    TOPIC_LABELS: "partition of a topic",
+}
+"""What there is one series of a metric for, by its labels."""
 NOTE = "<!-- Written by docs/generate.py from the code: `make docs`. -->"
 METRICS = f"""{NOTE}
 # Metrics
 
-All families made from Burrow's answers are gauges. Names, labels and values of the first ones are those of Burrow's own
-`/metrics`. A sample is left out where Burrow's answer does not tell its value: no figure is better than a wrong one.
+Names, labels and values of six families are those of Burrow's own `/metrics` ([what differs](migration.md)). *One for
+each* is how many series there are; a page's total is `burrow_exporter_series`, bounded by `--metrics.max-series`
+([sizing](operations.md#sizing)). A sample is left out where Burrow's answer does not tell its value: no figure is
+better than a wrong one.
 
 - A partition on which the group never committed has `burrow_kafka_consumer_partition_complete_ratio` 0 and nothing else
   (Burrow says lag 0 for it, meaning unknown).
@@ -42,7 +67,8 @@ All families made from Burrow's answers are gauges. Names, labels and values of 
 ## The exporter's own
 
 Beside these come the usual `process_*` and `python_*`. `burrow` is the name of the Burrow in the configuration,
-`default` where flags name it.
+`default` where flags name it; the endpoints are those of Burrow's API, and the reasons are tried in
+[faults.md](faults.md).
 
 {{own}}
 """
@@ -88,18 +114,28 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 def metrics() -> str:
     """Return docs/metrics.md."""
-    ours = ((f"`{family.name}`", ", ".join(family.labels), family.help) for family in FAMILIES)
-    collected = [
-        metric
-        for metric in SelfMetrics().registry.collect()
-        if metric.name.startswith("burrow_exporter_")  # the others are prometheus_client's
-    ]
-    suffix = {"counter": "_total"}
-    own = ((f"`{metric.name}{suffix.get(metric.type, '')}`", metric.type, metric.documentation) for metric in collected)
-    return METRICS.format(
-        burrow=table(["family", "labels", "value"], ours),
-        own=table(["metric", "type", "value"], own),
-    )
+    head = ["metric", "type", "labels", "one for each", "value, and where it is from"]
+    ours = (row(family.name, "gauge", family.labels, family.help) for family in FAMILIES)
+    return METRICS.format(burrow=table(head, ours), own=table([*head[:-1], "value"], own_rows()))
+
+
+def own_rows() -> Iterator[tuple[str, ...]]:
+    """Yield a row for each of the exporter's own metrics, all of which have met something."""
+    metrics = SelfMetrics()
+    burrow = metrics.of_burrow("default")
+    burrow.polled(good=True, at=0, duration=0)
+    burrow.failed(Endpoint.LAG, Reason.TIMEOUT)
+    burrow.unreadable([("cluster", 1)])
+    metrics.published(0, {("text", "gzip"): 0})
+    for metric in metrics.registry.collect():
+        if metric.name.startswith("burrow_exporter_"):  # the others are prometheus_client's
+            name = metric.name + ("_total" if metric.type == "counter" else "")
+            yield row(name, metric.type, tuple(metric.samples[0].labels), metric.documentation)
+
+
+def row(name: str, kind: str, labels: tuple[str, ...], text: str) -> tuple[str, ...]:
+    """Return the row of a metric."""
+    return f"`{name}`", kind, ", ".join(labels) or "-", EACH[labels], text
 
 
 def configuration() -> str:

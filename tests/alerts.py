@@ -63,11 +63,6 @@ def sections() -> dict[str, str]:
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
-def queries(text: str) -> list[str]:
-    """Return the queries that stand in a page of documentation."""
-    return re.findall(r"^```promql\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-
-
 def rated(query: str) -> set[str]:
     """Return the names of the metrics that a query treats as counters."""
     return set(RATE.findall(query))
