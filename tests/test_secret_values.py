@@ -96,7 +96,7 @@ def test_unchanged_and_nowhere_else(before: str, after: str) -> None:
 
 
 @given(NASTY.filter(lambda text: text and text == unicodedata.normalize("NFKC", text)))
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=25)
 def test_user_names(name: str) -> None:
     """User names need not be plain either."""
     secrets = "".join(f"{each}=sesame\n" for each in FILES)
