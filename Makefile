@@ -51,7 +51,6 @@ lint: $(INSTALLED) $(TOOLS)/actionlint ## Check style and types, and that genera
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows $(WORKFLOWS)
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-issue-forms $(ISSUE_FORMS)
-	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
 	$(TOOLS)/actionlint
 	$(BIN)/zizmor --quiet --offline --strict-collection --config .github/zizmor.yml .github
 
