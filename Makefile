@@ -108,7 +108,7 @@ wheel-test: dist ## Try the wheel with the source tree away
 	$(BIN)/python tests/wheel.py dist/*.whl
 
 audit: $(INSTALLED) ## Ask for known weaknesses of what is locked (needs PyPI itself)
-	$(BIN)/pip-audit --disable-pip --require-hashes $(foreach lock,$(LOCKS),--requirement $(lock))
+	$(BIN)/pip-audit --strict --disable-pip --require-hashes $(foreach lock,$(LOCKS),--requirement $(lock))
 
 render: $(INSTALLED) ## Render compose/generated from .env, without docker
 	$(BIN)/python -m compose.render
