@@ -117,7 +117,8 @@ def test_actions_are_pinned(name: str) -> None:
 def test_only_the_job_that_publishes_has_a_token() -> None:
     """Nothing that builds or tests can ask for a token in the project's name, and nothing that can builds the wheel."""
     jobs = workflow("release")["jobs"]
-    assert {"pypi", "image", "chart", "release"} == {name for name, job in jobs.items() if "id-token" in job["permissions"]}
+    with_token = {name for name, job in jobs.items() if "id-token" in job["permissions"]}
+    assert {"pypi", "image", "chart", "release"} == with_token
     assert {"id-token": "write"} == jobs["pypi"]["permissions"]
     assert "pypi" == jobs["pypi"]["environment"]
     assert [] == [step["run"] for step in jobs["pypi"]["steps"] if "run" in step]
