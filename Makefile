@@ -15,8 +15,7 @@ EXPORTER_IMAGE ?= burrow-exporter
 export EXPORTER_IMAGE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format check bench soak fuzz lock docs dashboards clean tools image render up down logs e2e \
-	dist wheel-test audit
+.PHONY: help demo test lint format check bench soak fuzz lock docs dashboards clean tools image render up down logs e2e
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,7 +74,7 @@ docs: $(INSTALLED) ## Write the generated pages anew
 dashboards: $(INSTALLED) ## Write Grafana's dashboards anew
 	$(BIN)/python -m grafana.burrow_dashboards
 
-tools: $(TOOLS)/promtool $(TOOLS)/amtool $(TOOLS)/actionlint ## Build promtool and amtool of the stack's releases, and actionlint (needs Go)
+tools: $(TOOLS)/promtool $(TOOLS)/amtool ## Build promtool and amtool of the stack's releases, for its tests (needs Go)
 
 # Prometheus' module v0.3NN is its release v3.NN; other kinds of service discovery than files are left out.
 $(TOOLS)/promtool: compose/compose.yaml
@@ -88,6 +87,8 @@ $(TOOLS)/amtool: compose/compose.yaml
 		release,prom/alertmanager,v,v)
 	@touch $@
 
+# What lint needs.
+tools: $(TOOLS)/actionlint
 $(TOOLS)/actionlint: Makefile
 	GOBIN=$(CURDIR)/$(TOOLS) go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 	@touch $@
@@ -97,6 +98,9 @@ release = $(shell sed -n 's|^ *image: $(1):$(2)|$(3)|p' compose/compose.yaml)
 
 image: ## Build the container image (EXPORTER_IMAGE=burrow-exporter)
 	docker build --tag $(EXPORTER_IMAGE) --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) .
+
+# What a release is made from.
+.PHONY: dist wheel-test audit
 
 # The time of the commit stands in the wheel: the same commit gives the same bytes.
 dist: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || date +%s)
