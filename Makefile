@@ -15,7 +15,10 @@ EXPORTER_IMAGE ?= burrow-exporter
 export EXPORTER_IMAGE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format check bench soak fuzz lock docs dashboards clean tools image render up down logs e2e
+.PHONY: help demo
+.PHONY: test lint format check bench soak fuzz mutate audit dist wheel-test
+.PHONY: lock docs dashboards chart tools clean
+.PHONY: image render up down logs e2e e2e-hosts e2e-auth
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +48,7 @@ lint: $(INSTALLED) $(TOOLS)/actionlint ## Check style and types, and that genera
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive burrow_exporter
 	$(BIN)/python docs/generate.py --check
 	$(BIN)/python -m grafana.burrow_dashboards --check
+	$(BIN)/python -m charts.derive --check
 	$(BIN)/hadolint Dockerfile compose/*/Dockerfile
 	shellcheck .ci/run .ci/release-notes compose/*.sh compose/kafka/*.sh
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows $(WORKFLOWS)
@@ -74,7 +78,10 @@ docs: $(INSTALLED) ## Write the generated pages anew
 dashboards: $(INSTALLED) ## Write Grafana's dashboards anew
 	$(BIN)/python -m grafana.burrow_dashboards
 
-tools: $(TOOLS)/promtool $(TOOLS)/amtool ## Build promtool and amtool of the stack's releases, for its tests (needs Go)
+chart: $(INSTALLED) ## Write anew what the Helm chart has from elsewhere
+	$(BIN)/python -m charts.derive
+
+tools: $(addprefix $(TOOLS)/,promtool amtool helm crds actionlint) ## Build promtool, amtool and helm, for the tests (needs Go)
 
 # Prometheus' module v0.3NN is its release v3.NN; other kinds of service discovery than files are left out.
 $(TOOLS)/promtool: compose/compose.yaml
@@ -87,8 +94,21 @@ $(TOOLS)/amtool: compose/compose.yaml
 		release,prom/alertmanager,v,v)
 	@touch $@
 
-# What lint needs.
-tools: $(TOOLS)/actionlint
+# What the chart's tests need: helm, and the resources that the Prometheus operator defines.
+HELM := v4.3.1
+OPERATOR := github.com/prometheus-operator/prometheus-operator@v0.94.1
+
+$(TOOLS)/helm: Makefile
+	GOBIN=$(CURDIR)/$(TOOLS) go install helm.sh/helm/v4/cmd/helm@$(HELM)
+	@touch $@
+
+$(TOOLS)/crds: Makefile
+	go mod download $(OPERATOR)
+	@mkdir -p $@
+	cd "$$(go env GOMODCACHE)/$(OPERATOR)/example/prometheus-operator-crd" && cp -f \
+		monitoring.coreos.com_prometheusrules.yaml monitoring.coreos.com_servicemonitors.yaml $(CURDIR)/$@
+	@touch $@
+
 $(TOOLS)/actionlint: Makefile
 	GOBIN=$(CURDIR)/$(TOOLS) go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 	@touch $@
@@ -139,6 +159,12 @@ logs: ## Follow the stack's logs
 
 e2e: $(INSTALLED) ## Try the whole stack, demo included, and end it (needs docker and a registry)
 	$(BIN)/python tests/e2e.py
+
+e2e-hosts: $(INSTALLED) ## Try the stack spread over three hosts, and end it (needs docker on Linux, and a registry)
+	$(BIN)/python tests/e2e_hosts.py
+
+e2e-auth: $(INSTALLED) ## Try each way to authenticate to a Kafka, right and wrong, and the ACLs (needs docker)
+	PYTHONPATH=. $(BIN)/python tests/e2e_auth.py
 
 lock: $(INSTALLED) ## Pin the newest dependencies, with hashes
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

@@ -22,10 +22,11 @@ from burrow_exporter.config import Config
 from burrow_exporter.connections import SMALLEST_PIECE, bind
 from burrow_exporter.demo import SimulatedBurrow
 from burrow_exporter.exporter import Exporter
+from burrow_exporter.failures import Reason
 from burrow_exporter.flags import FLAGS, Flag
 from burrow_exporter.healthcheck import ask_healthy
 from burrow_exporter.security import Security
-from burrow_exporter.snapshot import GROUP_STATUS_CODES
+from burrow_exporter.snapshot import GROUP_STATUS_CODES, Cluster
 from burrow_exporter.sources import build_config, section
 from burrow_exporter.state import Poll
 from burrow_exporter.webconfig import WebConfigError
@@ -170,6 +171,8 @@ def describe(poll: Poll) -> list[str]:
     """Return what a poll saw, a line each."""
     lines = [f"{error.endpoint}: {error.reason}: {error.detail}" for error in poll.failures[:10]]
     lines += [f"... and {len(poll.failures) - 10} failures more"] if len(poll.failures) > len(lines) else []
+    if any(error.reason is Reason.NOT_READY for error in poll.failures):
+        lines.append("Burrow is still connecting to Kafka: if that lasts, look into its log")
     lines += [f"cluster {name}: Burrow has not caught up, lag {lag}" for name, lag in poll.behind.items()]
     for cluster in poll.snapshot.clusters:
         # A word that is none of Burrow's is told, as far as it may be, among the failures.
@@ -177,7 +180,23 @@ def describe(poll: Poll) -> list[str]:
         words = ", ".join(f"{count} {status}" for status, count in sorted(statuses.items()))
         lines.append(f"cluster {cluster.name}: {cluster.listed_groups} groups listed, published: {words or 'none'}")
         lines.append(f"cluster {cluster.name}: {cluster.listed_topics} topics listed, {len(cluster.topics)} published")
+        lines += [f"cluster {cluster.name}: {hint}" for hint in hints(cluster)]
     return lines
+
+
+def hints(cluster: Cluster) -> list[str]:
+    """Return what may be wrong with a cluster of which no group is published.
+
+    Kafka leaves out of its lists what Burrow's user may not see, and Burrow takes that for nothing being there: it logs
+    nothing, and its answers are good.
+    """
+    if cluster.groups:
+        return []
+    if not cluster.listed_groups:
+        return ["Burrow has read no commit: there is none yet, or its user may not Read __consumer_offsets"]
+    if cluster.listed_topics <= 1:
+        return ["Burrow sees no topic but __consumer_offsets: there is none, or its user may not Describe topics"]
+    return ["no group but Burrow's own: none commits, filters leave all out, or its user may not Describe groups"]
 
 
 def give_up(message: str, code: int = COULD_NOT_RUN) -> int:

@@ -19,10 +19,11 @@ own() { # own USER FOLDER...
     chmod 0700 "$@"
 }
 
-share 10001 /secrets/burrow.toml
+share 10001 /secrets/burrow/*
 share 10002 /secrets/object-store.env
 share 472 /secrets/grafana-admin-password
 share 65534 /secrets/bucket.yaml /secrets/slack-webhook-url /secrets/smtp-password /secrets/webhook-url
+share 65534 /secrets/grpc/*
 
 own 65534 /volumes/thanos-store /volumes/thanos-compact
 mkdir -p /volumes/object-store/thanos # to the object store a folder is a bucket

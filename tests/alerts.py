@@ -30,6 +30,7 @@ GAUGES = {
     "node_filesystem_avail_bytes",
     "node_filesystem_size_bytes",
     "thanos_compact_halted",
+    "thanos_store_nodes_grpc_connections",
 }
 """What is not the exporter's: of Prometheus, the node exporter, Kafka's JMX exporter (names as on MSK) and Thanos."""
 OWN_THRESHOLD = "group:burrow_kafka_consumer_lag_seconds:override"

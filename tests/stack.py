@@ -12,6 +12,8 @@ import yaml
 ROOT = Path(__file__).parents[1]
 COMPOSE = ROOT / "compose"
 COMBINATIONS = (
+    ("collect",),
+    ("query",),
     ("small",),
     ("small", "demo"),
     ("full",),
@@ -21,6 +23,8 @@ COMBINATIONS = (
 )
 """The profiles that `make render` may choose together."""
 WHOLE = COMBINATIONS[-1]
+HOSTS = COMBINATIONS[:2]
+"""Those of several hosts."""
 Service = dict[str, Any]
 
 

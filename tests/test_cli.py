@@ -288,6 +288,25 @@ def test_check_of_a_small_burrow(capsys: Capture) -> None:
     assert (0, expected) == told(capsys, small(groups))
 
 
+@pytest.mark.parametrize(
+    ("hint", "groups", "topics"),
+    [
+        ("Burrow has read no commit: ", (), ("__consumer_offsets", "orders")),
+        ("Burrow has read no commit: ", (), ()),
+        ("Burrow sees no topic but __consumer_offsets: ", ("burrow-c",), ("__consumer_offsets",)),
+        ("no group but Burrow's own: ", ("burrow-c",), ("__consumer_offsets", "orders")),
+    ],
+)
+def test_check_of_a_cluster_without_groups(
+    capsys: Capture, hint: str, groups: tuple[str, ...], topics: tuple[str, ...]
+) -> None:
+    """Where no group is published, what Burrow does not say is said: which right its user may lack."""
+    own = {name: lag_answer("c", name, partition("__consumer_offsets", current_lag=0)) for name in groups}
+    code, lines = told(capsys, small(own, {name: [100] for name in topics}))
+    assert 0 == code
+    assert 1 == sum(line.startswith(f"  cluster c: {hint}") for line in lines)
+
+
 def test_check_names_failures(capsys: Capture) -> None:
     """Each failure stands on a line of its own, many are cut short, and a part that fails is no failure of all."""
     groups = {f"g{number:02}": BROKEN for number in range(12)}
@@ -312,6 +331,8 @@ def test_check_of_a_bad_burrow(capsys: Capture, failure: str, change: dict[str, 
     code, lines = told(capsys, small() | change)
     assert (1, "Burrow default at ADDRESS: FAILED") == (code, lines[0])
     assert any(line.startswith(f"  {failure}") for line in lines)
+    hint = "  Burrow is still connecting to Kafka: if that lasts, look into its log"
+    assert failure.startswith("ready:") == (hint in lines)
 
 
 def test_check_of_odd_names(capsys: Capture) -> None:

@@ -7,17 +7,21 @@ import stat
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from burrow_exporter.families import FAMILIES
 from burrow_exporter.selfmetrics import SelfMetrics
+from compose.clusters import Cluster
 from compose.render import render
-from compose.settings import Settings, SettingsError, read_settings
+from compose.settings import Settings
 from stack import COMPOSE, ROOT
 
 BOTH = pytest.mark.parametrize("profile", ["small", "full"])
+OURS = Cluster("ours", ("one:9092", "two:9092"))
+MAIL: dict[str, Any] = {"email_to": "a@example.org", "email_from": "b@example.org", "smtp_server": "c:25"}
 OWN_BUCKET = "type: GCS\nconfig:\n  bucket: ours\n"
 
 
@@ -42,9 +46,7 @@ def made(settings: Settings, folder: Path, bucket: Path) -> dict[str, str]:
 @BOTH
 def test_every_file_parses(profile: str, tmp_path: Path, nowhere: Path) -> None:
     """What is rendered is YAML and TOML where its name says so."""
-    files = made(
-        Settings(profile=profile, email_to="a@example.org", email_from="b", smtp_server="c:25"), tmp_path, nowhere
-    )
+    files = made(Settings(profile=profile, **MAIL), tmp_path, nowhere)
     parsed = [name for name in files if Path(name).suffix in {".yaml", ".yml", ".toml"}]
     assert len(parsed) > 10
     for name in parsed:
@@ -52,15 +54,22 @@ def test_every_file_parses(profile: str, tmp_path: Path, nowhere: Path) -> None:
 
 
 def test_every_template_and_rule_is_used(tmp_path: Path, nowhere: Path) -> None:
-    """The whole needs all of them, each under its own name but for Prometheus' configuration, which is made twice."""
+    """The whole needs all of them, each under its own name but for Prometheus' configuration, which is made twice.
+
+    But for what is only for several hosts, or for CloudWatch.
+    """
     files = set(made(Settings(), tmp_path, nowhere))
+    some = {"alertmanager/web.yml", "amtool/http.yml", "prometheus/rules/hosts.yaml"}
+    some.add("grafana/datasources/cloudwatch.yaml")
     expected = set(rendered(COMPOSE / "templates")) - {"prometheus/prometheus.yml"}
     expected |= {f"prometheus/rules/{path.name}" for path in (COMPOSE / "rules").glob("*.yaml")}
     expected |= {f"grafana/dashboards/{path.name}" for path in (ROOT / "grafana" / "dashboards").glob("*.json")}
     expected |= {"prometheus/prometheus-a.yml", "prometheus/prometheus-b.yml"}
     texts = {f"secrets/{name}" for name in ("grafana-admin-password", "object-store-key")}
     texts |= {f"secrets/{name}" for name in ("slack-webhook-url", "smtp-password", "webhook-url")}
-    assert expected | texts == files
+    texts |= {f"secrets/grpc/{name}.pem" for name in ("ca", "cert", "key")}
+    assert (expected | texts) - some == files
+    assert some < expected
 
 
 def test_small_has_no_word_of_the_rest(tmp_path: Path, nowhere: Path) -> None:
@@ -83,7 +92,7 @@ def test_changing_the_profile_leaves_nothing_behind(tmp_path: Path, nowhere: Pat
 def test_a_second_time_changes_nothing(tmp_path: Path, nowhere: Path) -> None:
     """Not even a file's time or mode, which init.sh may have set; what was made up stays."""
     render(Settings(), tmp_path, nowhere)
-    (tmp_path / "secrets" / "burrow.toml").chmod(0o440)
+    (tmp_path / "secrets" / "burrow" / "burrow.toml").chmod(0o440)
     before = {path: told(path) for path in tmp_path.rglob("*")}
     render(Settings(), tmp_path, nowhere)
     assert before == {path: told(path) for path in tmp_path.rglob("*")}
@@ -104,7 +113,7 @@ def test_modes(tmp_path: Path, nowhere: Path) -> None:
         os.umask(before)
     modes: dict[bool, set[str]] = {}
     for path in (tmp_path / "generated").rglob("*"):
-        modes.setdefault(path.parent.name == "secrets", set()).add(stat.filemode(path.stat().st_mode))
+        modes.setdefault("secrets" in path.parts and path.is_file(), set()).add(stat.filemode(path.stat().st_mode))
     assert {True: {"-rw-------"}, False: {"-rw-r--r--", "drwxr-xr-x"}} == modes
 
 
@@ -134,10 +143,76 @@ def test_own_bucket(tmp_path: Path) -> None:
 
 def test_own_kafka(tmp_path: Path, nowhere: Path) -> None:
     """With brokers of one's own there is no demo, and Burrow shows one cluster."""
-    files = made(Settings(brokers="one:9092, two:9092", cluster="ours"), tmp_path, nowhere)
-    burrow = tomllib.loads(files["secrets/burrow.toml"])
+    files = made(Settings(clusters=(OURS,)), tmp_path, nowhere)
+    burrow = tomllib.loads(files["secrets/burrow/burrow.toml"])
     assert {"ours": ["one:9092", "two:9092"]} == {name: each["servers"] for name, each in burrow["cluster"].items()}
     assert "COMPOSE_PROFILES=full,object-store\n" in files["compose.env"]
+
+
+def test_targets_of_brokers(tmp_path: Path, nowhere: Path) -> None:
+    """Every broker of every cluster is scraped at the ports that its cluster has, under the cluster's name."""
+    clusters = (
+        Cluster("a", ("one:9096", "two:9096"), jmx_port="11001", node_port="11002"),
+        Cluster("b", ("three:1", "three:2"), jmx_port="7071"),
+        Cluster("c", ("four:1",)),
+    )
+    files = made(Settings(clusters=clusters), tmp_path, nowhere)
+    jmx = [(["one:11001", "two:11001"], "a"), (["three:7071"], "b")]
+    expected = {"jmx": jmx, "node": [(["one:11002", "two:11002"], "a")]}
+    assert {
+        job: [{"targets": each, "labels": {"cluster": name}} for each, name in of] for job, of in expected.items()
+    } == {job: yaml.safe_load(files[f"prometheus/targets/{job}.yaml"]) for job in expected}
+
+
+@pytest.mark.parametrize(
+    ("ports", "jobs"),
+    [(("", ""), set()), (("1", ""), {"jmx"}), (("", "2"), {"node"}), (("1", "2"), {"jmx", "node"})],
+)
+def test_jobs_of_brokers(ports: tuple[str, str], jobs: set[str], tmp_path: Path, nowhere: Path) -> None:
+    """They and their rules are there as soon as one cluster has something to scrape, and else not at all."""
+    one = Cluster("one", ("b:9092",), jmx_port=ports[0], node_port=ports[1])
+    files = made(Settings(clusters=(OURS, one)), tmp_path, nowhere)
+    scraped = yaml.safe_load(files["prometheus/prometheus-a.yml"])["scrape_configs"]
+    assert jobs == {each["job_name"] for each in scraped} & {"jmx", "node"}
+    assert jobs == {job for job in ("jmx", "node") if f"prometheus/targets/{job}.yaml" in files}
+    assert bool(jobs) == ("prometheus/rules/brokers.yaml" in files)
+
+
+@BOTH
+def test_no_cluster_on_the_exporter(profile: str, tmp_path: Path, nowhere: Path) -> None:
+    """Its target bears no label ``cluster``, which would rename the exporter's."""
+    files = made(Settings(profile=profile, clusters=(OURS,)), tmp_path, nowhere)
+    (target,) = yaml.safe_load(files["prometheus/targets/burrow.yaml"])
+    assert {"instance"} == set(target["labels"])
+
+
+def test_s3(tmp_path: Path, nowhere: Path) -> None:
+    """A bucket of one's own, by the role of the instance or by a key, at AWS or elsewhere; the stack brings none."""
+    at_aws = made(Settings(s3_bucket="blocks", s3_region="eu-west-1"), tmp_path, nowhere)
+    expected = {"bucket": "blocks", "endpoint": "s3.eu-west-1.amazonaws.com", "region": "eu-west-1"}
+    assert {"type": "S3", "config": expected} == yaml.safe_load(at_aws["secrets/bucket.yaml"])
+    assert "COMPOSE_PROFILES=full,demo\n" in at_aws["compose.env"]
+    keys: dict[str, Any] = {"s3_access_key": "a", "s3_secret_key": "b"}
+    elsewhere = made(Settings(s3_bucket="blocks", s3_endpoint="minio:9000", **keys), tmp_path, nowhere)
+    expected = {"bucket": "blocks", "endpoint": "minio:9000", "access_key": "a", "secret_key": "b"}
+    assert {"type": "S3", "config": expected} == yaml.safe_load(elsewhere["secrets/bucket.yaml"])
+    in_china = made(Settings(s3_bucket="blocks", s3_region="cn-north-1"), tmp_path, nowhere)
+    assert "s3.cn-north-1.amazonaws.com.cn" == yaml.safe_load(in_china["secrets/bucket.yaml"])["config"]["endpoint"]
+
+
+@pytest.mark.parametrize(("address", "expected"), [("0.0.0.0", "0.0.0.0"), ("::1", "[::1]")])  # noqa: S104
+def test_published_ports(address: str, expected: str, tmp_path: Path, nowhere: Path) -> None:
+    """Address and ports are as set, an address of IPv6 as compose wants it; the second Prometheus has the next port."""
+    settings = Settings(bind_address=address, prometheus_port="9990", grafana_port="80", thanos_port="81")
+    lines = made(settings, tmp_path, nowhere)["compose.env"].splitlines()
+    ports = [
+        "PROMETHEUS_PORT=9990",
+        "PROMETHEUS_B_PORT=9991",
+        "GRAFANA_PORT=80",
+        "THANOS_PORT=81",
+        "EXPORTER_PORT=9254",
+    ]
+    assert {f"BIND_ADDRESS={expected}", "ALERTMANAGER_PORT=9093", *ports} <= set(lines)
 
 
 def test_alert_for(tmp_path: Path, nowhere: Path) -> None:
@@ -149,7 +224,10 @@ def test_alert_for(tmp_path: Path, nowhere: Path) -> None:
 
 def test_links_of_alerts(tmp_path: Path, nowhere: Path) -> None:
     """They lead to the Grafana and the runbook of the settings, and no rule keeps the files' own links."""
-    links = {"grafana_url": "https://grafana.example.org/g", "runbook_url": "https://wiki.example.org/burrow"}
+    links: dict[str, Any] = {
+        "grafana_url": "https://grafana.example.org/g",
+        "runbook_url": "https://wiki.example.org/burrow",
+    }
     files = made(Settings(**links), tmp_path, nowhere)
     groups = [group for name in files if "/rules/" in name for group in yaml.safe_load(files[name])["groups"]]
     notes = [rule["annotations"] for group in groups for rule in group["rules"] if "alert" in rule]
@@ -185,42 +263,15 @@ def prometheus_files(files: dict[str, str]) -> Iterator[str]:
 @pytest.mark.parametrize(
     ("secret", "unit"),
     [
-        ({"smtp_password": "p"}, None),
+        (MAIL, "ALERTMANAGER_CONFIG"),
         ({"grafana_admin_password": "p"}, "GRAFANA_CONFIG"),
-        ({"brokers": "p:1"}, "BURROW_CONFIG"),
+        ({"clusters": (OURS,)}, "BURROW_CONFIG"),
     ],
 )
-def test_what_changes_is_made_anew(secret: dict[str, str], unit: str | None, tmp_path: Path, nowhere: Path) -> None:
+def test_what_changes_is_made_anew(secret: dict[str, Any], unit: str, tmp_path: Path, nowhere: Path) -> None:
     """The digest of what a container reads changes with it; that of a secret says nothing without the stack's key."""
     before, after = (made(settings, tmp_path, nowhere)["compose.env"] for settings in (Settings(), Settings(**secret)))
     changed = {line.partition("=")[0] for line in set(before.splitlines()) ^ set(after.splitlines())}
-    assert {unit} - {None} <= changed
+    assert unit in changed
     other = made(Settings(**secret), tmp_path / "other", nowhere)["compose.env"]
     assert "BUCKET_CONFIG" in {line.partition("=")[0] for line in set(after.splitlines()) ^ set(other.splitlines())}
-
-
-def test_settings_are_read(tmp_path: Path) -> None:
-    """A value is all that follows the first equals sign; comments and empty lines are nothing."""
-    path = tmp_path / ".env"
-    path.write_text("# ours\n\nPROFILE=small\nSMTP_PASSWORD= a=b $c#d'\n")
-    assert Settings(profile="small", smtp_password=" a=b $c#d'") == read_settings(path)
-    assert Settings() == read_settings(tmp_path / "missing")
-
-
-@pytest.mark.parametrize("line", ["PROFIL=small", "profile=small", "export PROFILE=small", "PROFILE", "=x"])
-def test_unknown_names(line: str, tmp_path: Path) -> None:
-    """A line that sets nothing is refused by its number, and not quoted: it may be a piece of a password."""
-    path = tmp_path / ".env"
-    path.write_text(f"MONITOR=ours\n{line}\n")
-    with pytest.raises(SettingsError) as refused:
-        read_settings(path)
-    assert ".env, line 2: not a NAME=value with a name that is known" == str(refused.value)
-
-
-def test_all_faults_at_once() -> None:
-    """Everything that cannot work is told in one go."""
-    with pytest.raises(SettingsError) as refused:
-        Settings(profile="huge", cluster="Prod", retention="2 days", grafana_url="a b", email_to="x@example.org")
-    assert ["PROFILE", "CLUSTER", "RETENTION", "GRAFANA_URL", "EMAIL_TO"] == [
-        line.partition(":")[0] for line in str(refused.value).splitlines()
-    ]

@@ -11,6 +11,8 @@ TAG = "burrow"
 OVERVIEW, GROUP, TOPICS, BROKERS, MONITORING = (
     f"burrow-{each}" for each in ("overview", "group", "topics", "brokers", "monitoring")
 )
+CLOUDWATCH = "burrow-cloudwatch"
+"""Leads to the others; none leads to it, as most stacks do not have it."""
 
 
 TITLES = {

@@ -1,0 +1,113 @@
+"""Write what the chart has from elsewhere: ``python -m charts.derive``; ``--check`` only tells if it is current.
+
+Its version, the part of its schema that is the exporter's configuration, and the table of its values. Rules and
+dashboards are links in its ``files``, which helm follows.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from burrow_exporter import __version__
+
+ROOT = Path(__file__).parents[1]
+CHART = ROOT / "charts" / "burrow-exporter"
+KEPT_OUT = (("Config", "web"), ("BurrowConfig", "password"))
+"""What the chart's ``config`` may not have: port and path are the chart's, and a ConfigMap is no place for secrets."""
+VERSION = re.compile(r"^(version|appVersion): .*$", re.MULTILINE)
+TABLE = re.compile(r"(?<=<!-- values -->\n).*?(?=\n<!-- end of values -->)", re.DOTALL)
+
+
+def files() -> dict[Path, str]:
+    """Return what is written, by its path."""
+    return {
+        CHART / "Chart.yaml": VERSION.sub(rf"\1: {__version__}", read(CHART / "Chart.yaml")),
+        CHART / "values.schema.json": schema(),
+        CHART / "README.md": TABLE.sub(lambda _: f"\n{table()}\n", read(CHART / "README.md")),
+    }
+
+
+def read(path: Path) -> str:
+    """Return what a file holds."""
+    return path.read_text(encoding="utf-8")
+
+
+def schema() -> str:
+    """Return the schema of the values, its ``$defs`` those of the exporter's configuration."""
+    own = json.loads(read(CHART / "values.schema.json"))
+    own["$defs"] = json.loads(read(ROOT / "burrow_exporter" / "config.schema.json"))["$defs"]
+    for section, key in KEPT_OUT:
+        del own["$defs"][section]["properties"][key]
+    del own["$defs"]["WebConfig"]
+    for section in own["$defs"].values():
+        for field in section["properties"].values():
+            if "pattern" in field:  # Helm's regular expressions cannot look ahead
+                field |= {"pattern": field["pattern"].replace("(?=.)", ""), "minLength": 1}
+    return json.dumps(own, indent=2, ensure_ascii=False) + "\n"
+
+
+def table() -> str:
+    """Return the table of the values, in Markdown."""
+    text = read(CHART / "values.yaml")
+    root = yaml.compose(text)
+    rows = documented(root, yaml.safe_load(text), text.splitlines()) if root else ()
+    lines = [("value", "default", "meaning"), ("---",) * 3]
+    lines += [(f"`{name}`", f"`{json.dumps(default)}`", meaning) for name, default, meaning in rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def documented(
+    node: yaml.Node, values: Mapping[str, Any], lines: list[str], before: str = ""
+) -> Iterator[tuple[str, Any, str]]:
+    """Yield name, default and comment of each value; what is below one with a comment is its default.
+
+    Raises ``ValueError`` for a value without a comment above it.
+    """
+    for key, below in node.value:
+        name = f"{before}{key.value}"
+        comment = above(lines, key.start_mark.line)
+        if comment:
+            yield name, values[key.value], comment
+        elif isinstance(below, yaml.MappingNode) and below.value:
+            yield from documented(below, values[key.value], lines, f"{name}.")
+        else:
+            message = f"values.yaml: {name} has no comment"
+            raise ValueError(message)
+
+
+def above(lines: list[str], number: int) -> str:
+    """Return the comment that ends above a line, as one line."""
+    found: list[str] = []
+    while number and (line := lines[number - 1].strip()).startswith("#"):
+        found.insert(0, line.removeprefix("#").strip())
+        number -= 1
+    return " ".join(found)
+
+
+def stale(made: Mapping[Path, str]) -> list[Path]:
+    """Return the files that are not as they would be written now."""
+    return [path for path, text in made.items() if read(path) != text]
+
+
+def main() -> int:
+    """Write the files, or check them; return the exit code."""
+    made = files()
+    paths = stale(made)
+    if "--check" in sys.argv:
+        for path in paths:
+            sys.stderr.write(f"the chart's {path.relative_to(CHART)} is not current: run make chart\n")
+        return 1 if paths else 0
+    for path in paths:
+        path.write_text(made[path], encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,38 @@
+#!/bin/sh
+# Makes the certificates by which several hosts know each other (docs/hosts.md): certificates.sh FOLDER NAME...
+# In FOLDER there is then a CA for the stack alone, the one that was there if there was one, and for each NAME a
+# certificate NAME.pem with its key NAME-key.pem. All bear the one name that the hosts ask each other for.
+set -eu
+umask 077
+
+if [ $# -lt 2 ]; then
+    echo "usage: $0 FOLDER NAME..." >&2
+    exit 2
+fi
+mkdir -p "$1"
+cd "$1"
+shift
+
+key() { # key FILE
+    openssl ecparam -name prime256v1 -genkey -noout -out "$1"
+}
+
+if [ ! -e ca-key.pem ]; then
+    key ca-key.pem
+    openssl req -new -x509 -key ca-key.pem -sha256 -days 3650 -subj "/CN=burrow-stack CA" -out ca.pem
+fi
+extensions=$(mktemp)
+trap 'rm -f "$extensions"' EXIT
+cat >"$extensions" <<END
+basicConstraints = critical, CA:FALSE
+keyUsage = critical, digitalSignature
+extendedKeyUsage = serverAuth, clientAuth
+subjectAltName = DNS:burrow-stack
+END
+for name; do
+    key "$name-key.pem"
+    openssl req -new -key "$name-key.pem" -subj "/CN=$name" |
+        openssl x509 -req -CA ca.pem -CAkey ca-key.pem -set_serial "0x$(openssl rand -hex 16)" -sha256 -days 3650 \
+            -extfile "$extensions" -out "$name.pem"
+    openssl verify -CAfile ca.pem "$name.pem"
+done
