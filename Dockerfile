@@ -12,13 +12,6 @@ COPY burrow_exporter burrow_exporter
 RUN pip install --no-cache-dir --no-deps --no-build-isolation --prefix /installed .
 
 FROM ${PYTHON_IMAGE}
-ARG VERSION=unreleased
-ARG REVISION=unknown
-LABEL org.opencontainers.image.title="burrow_exporter" \
-      org.opencontainers.image.description="Prometheus exporter for LinkedIn Burrow" \
-      org.opencontainers.image.licenses="Apache-2.0" \
-      org.opencontainers.image.version="${VERSION}" \
-      org.opencontainers.image.revision="${REVISION}"
 # Nothing is installed into a running container.
 RUN rm -rf /usr/local/bin/pip* /usr/local/bin/idle* /usr/local/lib/python3.*/ensurepip \
     /usr/local/lib/python3.*/idlelib /usr/local/lib/python3.*/site-packages/*
@@ -28,3 +21,11 @@ EXPOSE 9254
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=30s --timeout=10s --start-period=10s CMD ["burrow-exporter", "healthcheck"]
 ENTRYPOINT ["burrow-exporter"]
+# Last, as they change with each commit; `make image` gives both. A release adds where its source is.
+ARG VERSION=unreleased
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="burrow_exporter" \
+      org.opencontainers.image.description="Prometheus exporter for LinkedIn Burrow" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"

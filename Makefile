@@ -5,6 +5,11 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 RUNTIME := $(VENV)/runtime
 TOOLS := .tools
+LOCKS := requirements.txt requirements-dev.txt requirements-build.txt compose/workload/requirements.txt
+WORKFLOWS := .github/workflows/*.yml
+ISSUE_FORMS := .github/ISSUE_TEMPLATE/bug.yml .github/ISSUE_TEMPLATE/feature.yml
+VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' burrow_exporter/__init__.py)
+REVISION = $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 GENERATED := compose/generated/compose.env
 COMPOSE := docker compose --file compose/compose.yaml --env-file $(GENERATED)
 EXPORTER_IMAGE ?= burrow-exporter
@@ -22,7 +27,7 @@ help: ## List the targets
 HAS_VENV = $(PYTHON) -c 'import ensurepip' 2>/dev/null || \
 	{ echo "$(PYTHON) has no venv: install it (Debian, Ubuntu: apt-get install python3-venv)" >&2; exit 1; }
 
-$(INSTALLED): setup.cfg pyproject.toml requirements-dev.txt
+$(INSTALLED): setup.cfg pyproject.toml requirements-dev.txt burrow_exporter/__init__.py
 	@$(HAS_VENV)
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/pip install --quiet --require-hashes --requirement requirements-dev.txt
@@ -46,7 +51,7 @@ test: $(INSTALLED) ## Run all tests, with branch coverage (WORKERS=3 at a time; 
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
-lint: $(INSTALLED) ## Check style and types, and that generated files are current
+lint: $(INSTALLED) $(TOOLS)/actionlint ## Check style and types, and that generated files are current
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -55,7 +60,12 @@ lint: $(INSTALLED) ## Check style and types, and that generated files are curren
 	$(BIN)/python -m grafana.burrow_dashboards --check
 	$(BIN)/python -m charts.derive --check
 	$(BIN)/hadolint Dockerfile compose/*/Dockerfile
-	shellcheck .ci/run compose/*.sh compose/kafka/*.sh
+	shellcheck .ci/run .ci/release-notes compose/*.sh compose/kafka/*.sh
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows $(WORKFLOWS)
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-issue-forms $(ISSUE_FORMS)
+	$(TOOLS)/actionlint
+	$(BIN)/zizmor --quiet --offline --strict-collection --config .github/zizmor.yml .github
 
 format: $(INSTALLED) ## Format the code
 	$(BIN)/ruff check --fix .
@@ -81,7 +91,7 @@ dashboards: $(INSTALLED) ## Write Grafana's dashboards anew
 chart: $(INSTALLED) ## Write anew what the Helm chart has from elsewhere
 	$(BIN)/python -m charts.derive
 
-tools: $(addprefix $(TOOLS)/,promtool amtool helm crds) ## Build promtool, amtool and helm, for the tests (needs Go)
+tools: $(addprefix $(TOOLS)/,promtool amtool helm crds actionlint) ## Build promtool, amtool and helm, for the tests (needs Go)
 
 # Prometheus' module v0.3NN is its release v3.NN; other kinds of service discovery than files are left out.
 $(TOOLS)/promtool: compose/compose.yaml
@@ -109,11 +119,30 @@ $(TOOLS)/crds: Makefile
 		monitoring.coreos.com_prometheusrules.yaml monitoring.coreos.com_servicemonitors.yaml $(CURDIR)/$@
 	@touch $@
 
+$(TOOLS)/actionlint: Makefile
+	GOBIN=$(CURDIR)/$(TOOLS) go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+	@touch $@
+
 # $(call release,IMAGE,PREFIX,MODULE'S PREFIX): the version of a Go module, from the image's tag in compose.yaml.
 release = $(shell sed -n 's|^ *image: $(1):$(2)|$(3)|p' compose/compose.yaml)
 
 image: ## Build the container image (EXPORTER_IMAGE=burrow-exporter)
-	docker build --tag $(EXPORTER_IMAGE) .
+	docker build --tag $(EXPORTER_IMAGE) --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) .
+
+# What a release is made from.
+.PHONY: dist wheel-test audit
+
+# The time of the commit stands in the wheel: the same commit gives the same bytes.
+dist: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || date +%s)
+dist: $(INSTALLED) ## Build the sdist, and the wheel from it, into dist/
+	rm -rf dist
+	$(BIN)/uv build --quiet --no-build-isolation --python $(BIN)/python --out-dir dist
+
+wheel-test: dist ## Try the wheel with the source tree away
+	$(BIN)/python tests/wheel.py dist/*.whl
+
+audit: $(INSTALLED) ## Ask for known weaknesses of what is locked (needs PyPI itself)
+	$(BIN)/pip-audit --strict --disable-pip --require-hashes $(foreach lock,$(LOCKS),--requirement $(lock))
 
 render: $(INSTALLED) ## Render compose/generated from .env, without docker
 	$(BIN)/python -m compose.render

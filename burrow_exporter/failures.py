@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import ssl
 from enum import StrEnum
 from http import HTTPStatus
@@ -73,7 +74,8 @@ def transport_reason(error: Exception) -> Reason:
 
 
 def describe(error: Exception) -> str:
-    """Return what a failure below HTTP says, in few words."""
+    """Return what a failure below HTTP says, in few words; of a name's several addresses each kind of failure once."""
     if isinstance(error, ConnectionError) and error.errno:
         return os.strerror(error.errno)
-    return str(error) or "timed out"
+    of_addresses = re.findall(r"\[Errno (\d+)\] Connect call failed", str(error))  # asyncio has them in one text alone
+    return ", ".join(dict.fromkeys(os.strerror(int(number)) for number in of_addresses)) or str(error) or "timed out"

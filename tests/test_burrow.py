@@ -22,7 +22,7 @@ from burrow_exporter.answers import GroupStatus
 from burrow_exporter.burrow import BurrowClient
 from burrow_exporter.connection import open_loop
 from burrow_exporter.demo import SimulatedBurrow
-from burrow_exporter.failures import BurrowError, Endpoint, Reason
+from burrow_exporter.failures import BurrowError, Endpoint, Reason, describe
 from faults import (
     FaultServer,
     Step,
@@ -398,6 +398,19 @@ def test_refused() -> None:
         pass
     error = Asking(server.address).refusal()
     assert (Reason.CONNECTION, "/v3/kafka: Connection refused") == (error.reason, error.detail)
+
+
+@pytest.mark.parametrize(
+    ("expected", "text"),
+    [
+        ("Connection refused", "[Errno 111] ('::1', 1, 0, 0), [Errno 111] ('127.0.0.1', 1)"),
+        ("Cannot assign requested address, Connection refused", "[Errno 99] ('::1', 1, 0, 0), [Errno 111] ('::2', 1)"),
+    ],
+)
+def test_several_addresses(expected: str, text: str) -> None:
+    """Where a name has several addresses, and none can be connected to, each kind of failure is said once."""
+    told = f"Multiple exceptions: {text}".replace("] ", "] Connect call failed ")
+    assert expected == describe(OSError(told))
 
 
 def test_unknown_host() -> None:

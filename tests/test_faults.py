@@ -59,7 +59,7 @@ older than `--poll.stale-after`. Whatever happens, a scrape is answered with 200
 def limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let nothing be tried again, and an answer be too large soon."""
     monkeypatch.setattr(walk, "ATTEMPTS", 1)
-    monkeypatch.setattr(burrow, "MAX_ANSWER_BYTES", 200_000)
+    monkeypatch.setattr(burrow, "MAX_ANSWER_BYTES", 1_000_000)
 
 
 class Watched:
