@@ -130,7 +130,6 @@ image: ## Build the container image (EXPORTER_IMAGE=burrow-exporter)
 	docker build --tag $(EXPORTER_IMAGE) --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) .
 
 # What a release is made from.
-.PHONY: dist wheel-test audit
 
 # The time of the commit stands in the wheel: the same commit gives the same bytes.
 dist: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || date +%s)
