@@ -4,8 +4,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 TOOLS := .tools
-GENERATED := compose/generated/compose.env
-COMPOSE := docker compose --file compose/compose.yaml --env-file $(GENERATED)
 EXPORTER_IMAGE ?= burrow-exporter
 export EXPORTER_IMAGE
 
@@ -83,28 +81,18 @@ release = $(shell sed -n 's|^ *image: $(1):$(2)|$(3)|p' compose/compose.yaml)
 image: ## Build the container image (EXPORTER_IMAGE=burrow-exporter)
 	docker build --tag $(EXPORTER_IMAGE) .
 
-render: $(INSTALLED) ## Render compose/generated from .env, without docker
-	$(BIN)/python -m compose.render
+render: ## Render compose/generated from .env, in the exporter's image or, without docker, by the virtual environment
+	@if docker info >/dev/null 2>&1; then compose/deploy.sh --render; \
+	else $(MAKE) --no-print-directory $(INSTALLED) && $(BIN)/python -m compose.render; fi
 
-# The same in the exporter's own image, so that a host needs nothing but docker.
-$(GENERATED): $(wildcard .env compose/bucket.yaml compose/*.py compose/rules/*.yaml grafana/dashboards/*) $(shell find compose/templates -type f)
-	@docker image inspect $(EXPORTER_IMAGE) >/dev/null 2>&1 || $(MAKE) image
-	@mkdir -p $(@D)
-	docker run --rm --network none --read-only --cap-drop ALL --user "$$(id -u):$$(id -g)" \
-		--volume "$(CURDIR):/stack:ro" --volume "$(CURDIR)/$(@D):/stack/$(@D)" --workdir /stack \
-		--env PYTHONDONTWRITEBYTECODE=1 --entrypoint python $(EXPORTER_IMAGE) -m compose.render
-	@touch $@
-
-up: $(GENERATED) ## Start the stack and wait until it is healthy; by default the demo (docs/stack.md)
-	$(COMPOSE) up --detach --remove-orphans --wait --wait-timeout 300
-	@$(COMPOSE) ps --format '{{.Service}}\t{{.Ports}}' | sed -n 's|^\([^\t]*\).*\t\([0-9.]*:[0-9]*\)->.*|\1 http://\2|p'
-	@echo "Grafana's password of admin: compose/generated/secrets/grafana-admin-password"
+up: ## Start the stack, or change it to what .env says, and wait until it is healthy; by default the demo (docs/stack.md)
+	@compose/deploy.sh
 
 down: ## End the stack; its data stays
-	$(COMPOSE) --profile '*' down --remove-orphans
+	@compose/deploy.sh --down
 
 logs: ## Follow the stack's logs
-	$(COMPOSE) logs --follow --tail 100
+	docker compose --file compose/compose.yaml --env-file compose/generated/compose.env logs --follow --tail 100
 
 e2e: $(INSTALLED) ## Try the whole stack, demo included, and end it (needs docker and a registry)
 	$(BIN)/python tests/e2e.py
