@@ -19,7 +19,7 @@ own() { # own USER FOLDER...
     chmod 0700 "$@"
 }
 
-share 10001 /secrets/burrow.toml
+share 10001 /secrets/burrow/*
 share 10002 /secrets/object-store.env
 share 472 /secrets/grafana-admin-password
 share 65534 /secrets/bucket.yaml /secrets/slack-webhook-url /secrets/smtp-password /secrets/webhook-url

@@ -10,7 +10,7 @@ import re
 import secrets
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import fields
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -22,17 +22,42 @@ from compose.settings import Settings, SettingsError, read_settings
 HERE = Path(__file__).parent
 BUCKET = HERE / "bucket.yaml"
 """Where one's own object store is described, if there is one."""
+
+
+def quoted(text: str) -> str:
+    """Return a text in double quotes, as both TOML and YAML read it, with nothing that anyone might expand.
+
+    What is no plain letter is written by its number: line ends, which neither format takes as they are, and ``$``,
+    as Thanos replaces ``$(NAME)`` before it reads YAML.
+    """
+    return f'"{"".join(map(_letter, text))}"'
+
+
+def _letter(letter: str) -> str:
+    if letter in '"\\':
+        return f"\\{letter}"
+    if letter == "$" or not letter.isprintable():
+        return f"\\u{ord(letter):04X}" if ord(letter) < 1 << 16 else f"\\U{ord(letter):08X}"
+    return letter
+
+
 TEMPLATES = Environment(
     loader=FileSystemLoader(HERE / "templates"),
     undefined=StrictUndefined,
     autoescape=False,  # noqa: S701  no HTML: templates quote for their own formats
     keep_trailing_newline=True,
 )
+TEMPLATES.filters["quoted"] = quoted
 
 
 def render(settings: Settings, target: Path, bucket: Path = BUCKET) -> None:
-    """Write everything for ``settings`` into the folder ``target``; ``bucket`` may describe an object store."""
+    """Write everything for ``settings`` into the folder ``target``; ``bucket`` may describe an object store.
+
+    Raises SettingsError where both it and the settings do.
+    """
     own_bucket = bucket.read_text(encoding="utf-8") if bucket.exists() else ""
+    if own_bucket and settings.s3_bucket:
+        raise SettingsError(["S3_BUCKET: compose/bucket.yaml describes a bucket too; keep one of the two"])
     files = {f"secrets/{name}": text for name, text in secret_files(settings, target / "secrets", own_bucket)}
     files |= dict(public_files(settings))
     variables = {"profiles": profiles(settings, own_bucket), "digests": digests(files)}
@@ -67,26 +92,36 @@ def secret_files(settings: Settings, folder: Path, own_bucket: str) -> Iterator[
     yield "object-store-key", key
     yield "object-store.env", fill("secrets/object-store.env", settings, object_store_key=key)
     yield "bucket.yaml", own_bucket or fill("secrets/bucket.yaml", settings, object_store_key=key)
-    yield "burrow.toml", fill("secrets/burrow.toml", settings)
+    yield "burrow/burrow.toml", fill("secrets/burrow/burrow.toml", settings)
+    yield from pem_files(settings)
     yield "grafana-admin-password", settings.grafana_admin_password or kept(folder / "grafana-admin-password")
     yield "slack-webhook-url", settings.slack_webhook_url
     yield "smtp-password", settings.smtp_password
     yield "webhook-url", settings.webhook_url
 
 
+def pem_files(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Yield name and content of the PEM files that burrow.toml names, beside which they lie."""
+    for cluster in settings.clusters:
+        access = cluster.access
+        for name, text in (("ca", access.authorities), ("cert", access.certificate), ("key", access.key)):
+            if text:
+                yield f"burrow/{cluster.name}-{name}.pem", text
+
+
 def profiles(settings: Settings, own_bucket: str) -> list[str]:
     """Return the profiles of compose.yaml that are to run."""
-    store = ["object-store"] if settings.full and not own_bucket else []
+    store = ["object-store"] if settings.full and not own_bucket and not settings.s3_bucket else []
     return [settings.profile, *store, *(["demo"] if settings.demo else [])]
 
 
 def digests(files: Mapping[str, str]) -> dict[str, str]:
-    """Return a digest for each folder, and for each secret by itself, keyed as labels of containers are no secret.
+    """Return a digest for each folder, and for each in ``secrets``, keyed as labels of containers are no secret.
 
     Compose does not look into files: a changed digest is why it makes the container anew that reads them.
     """
     found = {}
-    for unit in sorted({name if name.startswith("secrets/") else name.partition("/")[0] for name in files}):
+    for unit in sorted({"/".join(name.split("/")[: 1 + name.startswith("secrets/")]) for name in files}):
         digest = blake2b(digest_size=8, key=files["secrets/object-store-key"].encode())
         for name in sorted(files):
             if name == unit or name.startswith(f"{unit}/"):
@@ -97,7 +132,8 @@ def digests(files: Mapping[str, str]) -> dict[str, str]:
 
 def fill(name: str, settings: Settings, **more: object) -> str:
     """Return a template filled with the settings, ``settings`` itself, and ``more``."""
-    values: dict[str, Any] = {**asdict(settings), "settings": settings, **more}
+    values: dict[str, Any] = {each.name: getattr(settings, each.name) for each in fields(settings)}
+    values |= {"settings": settings, **more}
     return TEMPLATES.get_template(name).render(values).lstrip("\n")
 
 
@@ -131,11 +167,19 @@ def write(path: Path, text: str, mode: int) -> None:
 def main() -> int:
     """Render ``generated`` beside this module from ``.env`` beside the README; return the exit code."""
     try:
-        render(read_settings(HERE.parent / ".env"), HERE / "generated")
+        settings = read_settings(HERE.parent / ".env")
+        tell(settings.warnings)
+        render(settings, HERE / "generated")
     except SettingsError as error:
+        tell(error.warnings)
         sys.stderr.write(f"{error}\n")
         return 2
     return 0
+
+
+def tell(warnings: tuple[str, ...]) -> None:
+    """Say what is odd, which keeps nothing from being rendered."""
+    sys.stderr.writelines(f"warning: {each}\n" for each in warnings)
 
 
 if __name__ == "__main__":

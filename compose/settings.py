@@ -2,42 +2,45 @@
 
 from __future__ import annotations
 
+import difflib
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from compose import checks, clusters, envfile, given, legacy
+from compose.clusters import DEMO_CLUSTERS, Cluster
+
 
 class SettingsError(ValueError):
-    """What is wrong with the settings, a line for each fault."""
+    """What is wrong with the settings, a line for each fault, and what is odd besides."""
 
-
-@dataclass(frozen=True)
-class Cluster:
-    """A Kafka cluster as Burrow shows it: its name, and which groups count (regular expressions, empty for all)."""
-
-    name: str
-    allowed: str = ""
-    denied: str = ""
-
-
-DEMO_CLUSTERS = (Cluster("shop", denied="^analytics-"), Cluster("analytics", allowed="^analytics-"))
-"""The demo's one Kafka under two names, so that every query has two clusters to keep apart."""
+    def __init__(self, faults: Sequence[str], warnings: Sequence[str] = ()) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = tuple(faults)
+        self.warnings = tuple(warnings)
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The settings by their names in `.env`, lower case; all are text."""
+    """The settings by their names in `.env`, lower case; all but the first two are text."""
 
+    clusters: tuple[Cluster, ...] = DEMO_CLUSTERS
+    """The Kafka clusters; those of the demo bring a Kafka of their own."""
+    warnings: tuple[str, ...] = ()
+    """What is odd, but works."""
     profile: str = "full"
     """``small``, or ``full`` for the whole."""
     monitor: str = "burrow"
     """Name of this stack, an external label."""
-    brokers: str = ""
-    """Kafka's bootstrap servers, comma-separated; none: the demo brings a Kafka of its own."""
-    cluster: str = "kafka"
-    """The name that Burrow gives to that Kafka."""
     bind_address: str = "127.0.0.1"
     """The address of the host at which ports are published."""
+    grafana_port: str = "3000"
+    prometheus_port: str = "9090"
+    """Of the first; the second has the next one."""
+    alertmanager_port: str = "9093"
+    thanos_port: str = "10902"
+    exporter_port: str = "9254"
     scrape_interval: str = "15s"
     alert_for: str = ""
     """How long every alert has to last, in place of what the rules say."""
@@ -50,6 +53,14 @@ class Settings:
     retention_5m: str = "120d"
     retention_1h: str = "1y"
     """How long the object store keeps data, by resolution."""
+    s3_bucket: str = ""
+    """None: the stack brings an object store, unless ``bucket.yaml`` describes one."""
+    s3_region: str = ""
+    s3_endpoint: str = ""
+    """None: that of AWS in the region."""
+    s3_access_key: str = ""
+    s3_secret_key: str = ""
+    """None: the role of the instance."""
     grafana_admin_password: str = ""
     """None: one is made up."""
     slack_webhook_url: str = ""
@@ -63,29 +74,9 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Refuse what cannot work, all of it at once."""
-        faults = list(self._faults())
+        faults = list(checks.faults(self))
         if faults:
-            raise SettingsError("\n".join(faults))
-
-    def _faults(self) -> list[str]:
-        found = []
-        if self.profile not in {"small", "full"}:
-            found.append("PROFILE: neither small nor full")
-        if not re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", self.cluster):
-            found.append("CLUSTER: only a-z, 0-9 and -: Burrow lower-cases names of sections")
-        found += [
-            f"{name.upper()}: not a duration such as 15s or 2d"
-            for name in ("scrape_interval", "alert_for", "retention", "retention_raw", "retention_5m", "retention_1h")
-            if not re.fullmatch(r"(\d+(ms|[smhdwy]))+", getattr(self, name) or "0s")
-        ]
-        found += [
-            f"{name.upper()}: no link that could stand in an alert"
-            for name in ("grafana_url", "runbook_url")
-            if not re.fullmatch(r"[^\s{}\"'#]+", getattr(self, name))
-        ]
-        if self.email_to and not (self.email_from and self.smtp_server):
-            found.append("EMAIL_TO: needs EMAIL_FROM and SMTP_SERVER")
-        return found
+            raise SettingsError(faults)
 
     @property
     def full(self) -> bool:
@@ -95,17 +86,7 @@ class Settings:
     @property
     def demo(self) -> bool:
         """Whether the stack brings its own Kafka."""
-        return not self.brokers
-
-    @property
-    def servers(self) -> list[str]:
-        """Return the bootstrap servers."""
-        return [server.strip() for server in (self.brokers or "kafka:9092").split(",")]
-
-    @property
-    def clusters(self) -> tuple[Cluster, ...]:
-        """Return what Burrow is to show."""
-        return DEMO_CLUSTERS if self.demo else (Cluster(self.cluster),)
+        return self.clusters is DEMO_CLUSTERS
 
     @property
     def replicas(self) -> list[str]:
@@ -116,28 +97,60 @@ class Settings:
     def jobs(self) -> list[str]:
         """Return what Prometheus scrapes; each has a file of targets."""
         whole = ["thanos", "alertmanager"] if self.full else []
-        return ["burrow", "prometheus", *whole, *(["jmx", "node"] if self.demo else [])]
+        return ["burrow", "prometheus", *whole, *self.broker_jobs]
+
+    @property
+    def broker_jobs(self) -> list[str]:
+        """Return what is scraped of brokers."""
+        ports = {"jmx": [each.jmx_port for each in self.clusters], "node": [each.node_port for each in self.clusters]}
+        return [job for job, each in ports.items() if self.demo or any(each)]
 
     @property
     def rules(self) -> list[str]:
         """Return the files of rules that have something to watch."""
         whole = ["prometheus", "thanos"] if self.full else []
-        return ["recording", "consumers", "exporter", *whole, *(["brokers"] if self.demo else [])]
+        return ["recording", "consumers", "exporter", *whole, *(["brokers"] if self.broker_jobs else [])]
+
+    @property
+    def s3_address(self) -> str:
+        """Return the host of one's own bucket, with a port if it has one of its own."""
+        domain = "amazonaws.com.cn" if self.s3_region.startswith("cn-") else "amazonaws.com"
+        return self.s3_endpoint or f"s3.{self.s3_region}.{domain}"
+
+
+NAMES = tuple(field.name for field in fields(Settings))[2:]
+"""The settings that concern the whole stack, and not one cluster."""
 
 
 def read_settings(path: Path) -> Settings:
-    """Return the settings of a file of lines ``NAME=value``; without the file those of the demo.
+    """Return the settings of a file, in the grammar of ``envfile``; without the file those of the demo.
 
-    Values are taken as they are, to the end of the line. Empty lines, and those that begin with ``#``, are nothing.
+    Relative paths in it count from its folder. Raises SettingsError with all that is wrong, the file's lines included.
     """
-    known = {field.name.upper(): field.name for field in fields(Settings)}
-    found: dict[str, str] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines() if path.exists() else [], 1):
-        name, equals, value = line.partition("=")
-        if not line.strip() or line.startswith("#"):
-            continue
-        if not equals or name not in known:
-            message = f"{path.name}, line {number}: not a NAME=value with a name that is known"
-            raise SettingsError(message)
-        found[known[name]] = value
-    return Settings(**found)
+    found = legacy.translated(envfile.read(path))
+    values = {name: value for name, value in found.values.items() if name.lower() in NAMES}
+    of_clusters = {name: value for name, value in found.values.items() if clusters.known(name)}
+    unknown = [_unknown(name) for name in found.values if name not in values and name not in of_clusters]
+    read, wrong, odd = clusters.read_clusters(of_clusters, path.parent)
+    faults, warnings = [*found.faults, *unknown, *wrong], (*found.warnings, *odd)
+    named = {name.lower(): value for name, value in values.items()}
+    try:
+        settings = Settings(clusters=read or DEMO_CLUSTERS, warnings=warnings, **named)
+    except SettingsError as error:
+        raise SettingsError([*faults, *error.faults], warnings) from error
+    if faults:
+        raise SettingsError(faults, warnings)
+    return settings
+
+
+def _unknown(name: str) -> str:
+    """Return the fault of a name that is not known, with the nearest that is."""
+    suffix = match.group() if (match := re.search(r"_\d+$", name)) else ""
+    nearest = difflib.get_close_matches(name, _known_names(suffix), n=1, cutoff=0.7)
+    return f"{name}: not known; {f'did you mean {nearest[0]}?' if nearest else 'docs/settings.md lists the names'}"
+
+
+def _known_names(suffix: str) -> Iterator[str]:
+    """Yield all names, those of a cluster with this suffix too."""
+    yield from (name.upper() for name in (*NAMES, *given.NAMES))
+    yield from (f"{name.upper()}{suffix}" for name in given.NAMES if suffix not in {"", "_0", "_1"})

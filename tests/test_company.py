@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 
-from compose.settings import DEMO_CLUSTERS
+from compose.clusters import DEMO_CLUSTERS
 from compose.workload.company import GROUPS, MINUTE, TOPICS, Group
 
 QUARTER = range(int(15 * MINUTE))

@@ -15,12 +15,12 @@ from stack import COMBINATIONS, COMPOSE, ROOT, WHOLE, Service, composed, service
 ALL = services(*WHOLE)
 LASTING = {name: each for name, each in ALL.items() if name != "init"}
 PUBLISHED = {
-    "alertmanager": ["${BIND_ADDRESS:-127.0.0.1}:9093:9093"],
-    "burrow-exporter": ["${BIND_ADDRESS:-127.0.0.1}:9254:9254"],
-    "grafana": ["${BIND_ADDRESS:-127.0.0.1}:3000:3000"],
-    "prometheus-a": ["${BIND_ADDRESS:-127.0.0.1}:9090:9090"],
-    "prometheus-b": ["${BIND_ADDRESS:-127.0.0.1}:9091:9090"],
-    "thanos-query": ["${BIND_ADDRESS:-127.0.0.1}:10902:10902"],
+    "alertmanager": ["${BIND_ADDRESS:-127.0.0.1}:${ALERTMANAGER_PORT:-9093}:9093"],
+    "burrow-exporter": ["${BIND_ADDRESS:-127.0.0.1}:${EXPORTER_PORT:-9254}:9254"],
+    "grafana": ["${BIND_ADDRESS:-127.0.0.1}:${GRAFANA_PORT:-3000}:3000"],
+    "prometheus-a": ["${BIND_ADDRESS:-127.0.0.1}:${PROMETHEUS_PORT:-9090}:9090"],
+    "prometheus-b": ["${BIND_ADDRESS:-127.0.0.1}:${PROMETHEUS_B_PORT:-9091}:9090"],
+    "thanos-query": ["${BIND_ADDRESS:-127.0.0.1}:${THANOS_PORT:-10902}:10902"],
 }
 MEGABYTES = {"small": 4096, "full": 8192}
 by_service = pytest.mark.parametrize("service", LASTING.values(), ids=LASTING)
@@ -134,7 +134,7 @@ def test_burrow_is_reached_by_the_exporter_alone() -> None:
     assert {"internal": True} == networks["burrow"]
     assert ["burrow", "burrow-exporter"] == [name for name, each in ALL.items() if "burrow" in each.get("networks", [])]
     assert ["burrow-api"] == ALL["burrow"]["networks"]["burrow"]["aliases"]
-    toml = (COMPOSE / "templates" / "secrets" / "burrow.toml").read_text(encoding="utf-8")
+    toml = (COMPOSE / "templates" / "secrets" / "burrow" / "burrow.toml").read_text(encoding="utf-8")
     assert ['"burrow-api:8000"'] == re.findall("^address = (.*)$", toml, re.MULTILINE)
 
 
@@ -153,10 +153,19 @@ def test_secrets_are_for_those_who_use_them() -> None:
     wanted: dict[str, set[str]] = {}
     for service in ALL.values():
         for secret in service.get("secrets", []):
-            name = secret["source"] if isinstance(secret, dict) else secret
-            wanted.setdefault(f"/secrets/{name}", set()).add(service["user"].partition(":")[2])
-    assert wanted == {name: users for name, users in given().items() if name.startswith("/secrets/")}
+            wanted.setdefault(f"/secrets/{secret}", set()).add(service["user"].partition(":")[2])
     assert set(composed()["secrets"]) == {name.removeprefix("/secrets/") for name in wanted}
+    assert ["./generated/secrets/burrow:/etc/burrow:ro"] == ALL["burrow"]["volumes"]
+    wanted["/secrets/burrow/*"] = {ALL["burrow"]["user"].partition(":")[2]}
+    assert wanted == {name: users for name, users in given().items() if name.startswith("/secrets/")}
+
+
+def test_no_other_service_sees_the_folder_of_secrets() -> None:
+    """Only `init`, which gives them away, has all of them; Burrow's folder is Burrow's."""
+    volumes = {
+        (name, each) for name, service in ALL.items() for each in service.get("volumes", []) if "/secrets" in each
+    }
+    assert {("init", "./generated/secrets:/secrets"), ("burrow", *ALL["burrow"]["volumes"])} == volumes
 
 
 def test_volumes_are_for_those_who_use_them() -> None:
@@ -175,6 +184,7 @@ def test_volumes_are_for_those_who_use_them() -> None:
 def test_defaults_are_the_settings() -> None:
     """Whoever starts the file without a rendered environment gets what `Settings` says."""
     text = (COMPOSE / "compose.yaml").read_text(encoding="utf-8")
-    defaults = dict(re.findall(r"\$\{(RETENTION\w*|BIND_ADDRESS):-([^}]+)\}", text))
+    defaults = dict(re.findall(r"\$\{(RETENTION\w*|BIND_ADDRESS|\w+_PORT):-([^}]+)\}", text))
+    assert str(int(defaults["PROMETHEUS_PORT"]) + 1) == defaults.pop("PROMETHEUS_B_PORT")
     assert {name: getattr(Settings(), name.lower()) for name in defaults} == defaults
-    assert 5 == len(defaults)
+    assert 10 == len(defaults)

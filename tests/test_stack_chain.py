@@ -79,7 +79,10 @@ def replica(name: str, folder: Path) -> Iterator[str]:
 def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
     """Run it all, with nothing changed in what is rendered but targets, interval, links and the alerts' ``for``."""
     folder = tmp_path_factory.mktemp("generated")
-    links = {"grafana_url": "https://grafana.example.org", "runbook_url": "https://wiki.example.org/burrow"}
+    links: dict[str, Any] = {
+        "grafana_url": "https://grafana.example.org",
+        "runbook_url": "https://wiki.example.org/burrow",
+    }
     render(Settings(scrape_interval="1s", alert_for="3s", **links), folder, folder / "none")
     with ExitStack() as stack:
         _, address = stack.enter_context(exporter("demo", "--poll.interval=1s", "--metrics.partition-info"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from compose.settings import Settings
 from conftest import built, tool
 from stack import ROOT, tag
 
-RECEIVERS = {
+RECEIVERS: dict[str, dict[str, Any]] = {
     "nobody": {},
     "slack": {"slack_webhook_url": "https://hooks.example.org/x"},
     "e-mail": {
@@ -55,7 +56,7 @@ def test_prometheus(profile: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("receivers", RECEIVERS.values(), ids=RECEIVERS)
-def test_alertmanager(receivers: dict[str, str], tmp_path: Path) -> None:
+def test_alertmanager(receivers: dict[str, Any], tmp_path: Path) -> None:
     """Alertmanager takes the configuration with any receiver and with none, and no secret stands in it."""
     render(Settings(**receivers), tmp_path, tmp_path / "none")
     configuration = tmp_path / "alertmanager" / "alertmanager.yml"

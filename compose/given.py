@@ -1,0 +1,59 @@
+"""What `.env` says of one Kafka cluster, as it stands there, and a collector of what is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Given:
+    """The names for a cluster, lower case, with their defaults; of a second cluster they end in ``_2``, and so on."""
+
+    cluster: str = ""
+    brokers: str = ""
+    kafka_auth: str = ""
+    kafka_username: str = ""
+    kafka_password: str = field(default="", repr=False)
+    kafka_ca_file: str = ""
+    kafka_cert_file: str = ""
+    kafka_key_file: str = ""
+    kafka_tls_skip_verify: str = "false"
+    aws_region: str = ""
+    aws_role_arn: str = ""
+    groups_allowed: str = ""
+    groups_denied: str = ""
+    jmx_exporter_port: str = "11001"
+    node_exporter_port: str = "11002"
+
+    def differing(self, names: Iterable[str]) -> list[str]:
+        """Return which of these names have another value than their default."""
+        return [name for name in names if getattr(self, name) != getattr(Given, name)]
+
+
+NAMES = tuple(each.name for each in fields(Given))
+
+
+@dataclass
+class Cause:
+    """Where what is given comes from, and what turned out to be wrong or odd with it."""
+
+    suffix: str = ""
+    """What the names end in: nothing, ``_2``, ``_3`` and so on."""
+    root: Path = Path()
+    """From where relative paths count."""
+    faults: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def name(self, name: str) -> str:
+        """Return a name as it stands in the file."""
+        return f"{name.upper()}{self.suffix}"
+
+    def fault(self, name: str, what: str) -> None:
+        """Note what is wrong with a name, and what to do."""
+        self.faults.append(f"{self.name(name)}: {what}")
+
+    def warn(self, name: str, what: str) -> None:
+        """Note what is odd with a name, though it works."""
+        self.warnings.append(f"{self.name(name)}: {what}")
