@@ -126,11 +126,11 @@ tell_unhealthy() { # which services, and the last that they said
     while read -r service id state; do
         case $state in
             Up*"(healthy)"* | "Exited (0)"*) continue ;;
-            Created*) printf '%s\n' "--- $service waits for what is not healthy" ;;
-            *) printf '%s\n' "--- $service: $state; the last of its log:" ;;
+            Created*) printf '%s\n' "--- $service: not started" && continue ;;
         esac
-        docker logs --tail 10 "$id" 2>&1 </dev/null | sed 's/^/    /'
-        probe "$id" </dev/null
+        printf '%s\n' "--- $service: $state; the last of its log:"
+        { docker logs --tail 10 "$id" 2>&1 || true; } </dev/null | sed 's/^/    /'
+        probe "$id" </dev/null || true
     done < <(containers '{{ .ID }} {{ .Status }}')
 }
 
