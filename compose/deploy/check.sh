@@ -19,10 +19,10 @@ rendered() { # rendered FOLDER [ENV-FILE]: or the end; the list of faults has be
 
 secrets() { # a mount of each secret as its service has it, in the words of docker run, of what is to come
     local name path
-    compose $NEXT config | awk '
+    awk '
         /^[^ ]/ { part = $1 }
         part == "secrets:" && /^  [^ ]/ { name = $1; sub(":", "", name) }
-        part == "secrets:" && /^    file: / { sub("^    file: ", ""); print name, $0 }' |
+        part == "secrets:" && /^    file: / { sub("^    file: ", ""); print name, $0 }' <<<"$CONFIG" |
         while read -r name path; do
             printf '%s\n' "--volume=${path/$GENERATED/$NEXT}:/run/secrets/$name:ro"
         done

@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # Of deploy.sh: images, pulled or built where they are not here.
 
-have() { # have IMAGE
-    docker image inspect "$1" >/dev/null 2>&1 </dev/null
+have() { # have IMAGE...: all of them
+    docker image inspect "$@" >/dev/null 2>&1 </dev/null
 }
 
 digest() { # of what the exporter's image is made from
@@ -27,26 +27,29 @@ exporter_image() { # built if it is not there, or not from this checkout as it i
 }
 
 plan() { # SERVICE IMAGE built|pulled, of all that is to run
-    compose $NEXT config | awk '
+    awk '
         /^[^ ]/ { part = $1 }
         part != "services:" { next }
         /^  [^ ]/ { service = $1; sub(":", "", service); how[service] = "pulled" }
         /^    build:/ { how[service] = "built" }
         /^    image: / { image[service] = $2 }
-        END { for (service in image) print service, image[service], how[service] }'
+        END { for (service in image) print service, image[service], how[service] }' <<<"$CONFIG"
 }
 
-lacking() { # of the lines of a plan those whose image is not here
+lacking() { # of the plan, those whose image is not here
     local service image how
+    # shellcheck disable=SC2046 # names, a word each
+    ! have $(awk '{ print $2 }' <<<"$PLAN") || return 0
     while read -r service image how; do
         have "$image" || printf '%s\n' "$service $image $how"
-    done
+    done <<<"$PLAN"
 }
 
 images() { # releases are pinned: what is here is not asked for again, and a stack that ran needs no registry
     local missing service image how
-    PLAN=$(plan) || fail $REFUSED "compose does not take what was rendered; nothing was touched"
-    missing=$(lacking <<<"$PLAN")
+    CONFIG=$(compose $NEXT config) || fail $REFUSED "compose does not take what was rendered; nothing was touched"
+    PLAN=$(plan)
+    missing=$(lacking)
     case $missing in
         *" pulled"*) compose $NEXT pull --ignore-buildable || true ;; # `get` says what is still missing
     esac
