@@ -39,7 +39,7 @@ lint: $(INSTALLED) ## Check style and types, and that generated files are curren
 	$(BIN)/python docs/generate.py --check
 	$(BIN)/python -m grafana.burrow_dashboards --check
 	$(BIN)/hadolint Dockerfile compose/*/Dockerfile
-	shellcheck .ci/run compose/*.sh compose/kafka/*.sh
+	shellcheck --external-sources .ci/run compose/*.sh compose/kafka/*.sh
 
 format: $(INSTALLED) ## Format the code
 	$(BIN)/ruff check --fix .

@@ -27,7 +27,7 @@ END
 }
 
 HOST=1 REFUSED=2 NOT_FETCHED=3 UNHEALTHY=4
-DOCKER=20.10.0 COMPOSE=2.20.2 # README and docs/stack.md say the same
+DOCKER=20.10 COMPOSE=2.20.2 # the first compose that knows `required: false`; docs/stack.md has both
 GENERATED=compose/generated
 WORK=compose/.deploy # for the time of a run
 NEXT=$WORK/generated

@@ -8,7 +8,9 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +62,7 @@ def words(call: dict[str, Any]) -> str:
     arguments = call["arguments"]
     if arguments[0] == "compose":
         options = {"--file", "--env-file", "--profile"}
-        free = [each for before, each in zip(arguments, arguments[1:], strict=False) if before not in options]
+        free = [each for before, each in pairwise(arguments) if before not in options]
         return f"compose {next(each for each in free if not each.startswith('--'))}"
     return " ".join(arguments[:2]) if arguments[0] == "image" else str(arguments[0])
 
@@ -93,7 +95,9 @@ class Host:
         for name in (".dockerignore", "Dockerfile", "Makefile"):
             shutil.copy(ROOT / name, self.checkout)
         self.state.mkdir()
-        images = [] if fresh else [re.sub(r"\$\{\w+:-(.*)\}", r"\1", each["image"]) for each in services(*WHOLE).values()]
+        images = (
+            [] if fresh else [re.sub(r"\$\{\w+:-(.*)\}", r"\1", each["image"]) for each in services(*WHOLE).values()]
+        )
         (self.state / "images.json").write_text(json.dumps(dict.fromkeys(images, "")))
         docker = folder / "bin" / "docker"
         docker.parent.mkdir()
@@ -126,15 +130,15 @@ class Host:
         paths = [path for path in self.generated.rglob("*") if path.is_file()]
         return {str(path.relative_to(self.generated)): (path.stat().st_ino, path.read_text()) for path in paths}
 
-    def run(self, *arguments: str, command: tuple[str, ...] = (), **environment: str) -> Run:
-        """Deploy, or run another command in the checkout."""
+    def run(self, *arguments: str, command: tuple[str, ...] = (), environment: Mapping[str, str] | None = None) -> Run:
+        """Deploy, or run another command in the checkout; ``environment`` is what it has beside the host's own."""
         (self.state / "answers.json").write_text(json.dumps(self.answers))
         log = self.state / "calls.jsonl"
         log.write_text("")
         done = subprocess.run(
             [*(command or (tool("bash"), "compose/deploy.sh")), *arguments],
             cwd=self.checkout,
-            env=self.environment | environment,
+            env={**self.environment, **(environment or {})},
             capture_output=True,
             text=True,
             check=False,

@@ -12,6 +12,7 @@ import site
 import subprocess
 import sys
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ def pull(wanted: list[str]) -> int:
 
 def after(name: str, arguments: list[str]) -> list[str]:
     """Return what follows each time that an option is given."""
-    return [value for option, value in zip(arguments, arguments[1:], strict=False) if option == name]
+    return [value for option, value in pairwise(arguments) if option == name]
 
 
 def run(arguments: list[str]) -> int:
@@ -83,7 +84,7 @@ def config(folder: Path) -> tuple[dict[str, Any], str]:
     profiles = set(re.findall("^COMPOSE_PROFILES=(.*)$", text, re.MULTILINE)[0].split(","))
     text = Path("compose/compose.yaml").read_text(encoding="utf-8")
     text = re.sub(r"\$\{(\w+_IMAGE):-([^}]*)\}", lambda match: os.environ.get(match[1], match[2]), text)
-    whole = yaml.load(text, yaml.CSafeLoader)  # noqa: S506  a safe one, in C
+    whole = yaml.load(text, yaml.CSafeLoader)
     services = {name: each for name, each in whole["services"].items() if profiles & set(each["profiles"])}
     generated = Path("compose").absolute()
     secrets = {name: {"name": name, "file": str(generated / each["file"])} for name, each in whole["secrets"].items()}

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 from pathlib import Path
 
 import pytest
 
 from conftest import tool
 from deploying import Host
+from stack import COMPOSE, ROOT
 
 WHOLE = [
     *("version", "compose version", "build", "render aside", "compose config", "compose pull"),
@@ -91,14 +93,14 @@ def test_images_of_ones_own(host: Host) -> None:
     """One with a / in its name is pulled and never built; without a registry that is a failure."""
     own = {"EXPORTER_IMAGE": "registry.example.org/exporter:1", "BURROW_IMAGE": "registry.example.org/burrow:1"}
     host.env.write_text("CLUSTER=ours\nBROKERS=b-1.example.org:9092\n")
-    run = host.run(**own)
+    run = host.run(environment=own)
     assert 0 == run.code, run.errors
     assert not {"build", "compose build"} & set(run.steps)
     assert [["pull", image] for image in own.values()] == [
         call["arguments"] for call in run.calls if call["arguments"][0] == "pull"
     ]
     host.answers["registry"] = False
-    assert 1 == host.run(EXPORTER_IMAGE="registry.example.org/exporter:2").code
+    assert 1 == host.run(environment={"EXPORTER_IMAGE": "registry.example.org/exporter:2"}).code
 
 
 def test_a_registry_out_of_reach(tmp_path: Path) -> None:
@@ -118,7 +120,7 @@ def test_a_registry_out_of_reach(tmp_path: Path) -> None:
     ("answer", "version", "message"),
     [
         ("server", "", "docker does not answer; is it started, and are you in its group? It says: Cannot connect"),
-        ("server", "19.03.15-ce", "docker is 19.03.15-ce, and has to be 20.10.0 or newer"),
+        ("server", "19.03.15-ce", "docker is 19.03.15-ce, and has to be 20.10 or newer"),
         ("compose", "", "docker has no compose: install its plugin"),
         ("compose", "2.9.0", "docker compose is 2.9.0, and has to be 2.20.2 or newer"),
         ("compose", "v2.20.1-desktop.1", "docker compose is v2.20.1-desktop.1, and has to be 2.20.2 or newer"),
@@ -135,12 +137,24 @@ def test_a_host_that_cannot(answer: str, version: str, message: str, host: Host)
 
 @pytest.mark.parametrize(
     ("server", "compose"),
-    [("20.10.24+dfsg1", "2.20.2"), ("25.0.8", "v2.24.5"), ("29.1.3", "2.37.1+ds1-0ubuntu2~24.04.1"), ("28.2.2", "5.0.1")],
+    [
+        ("20.10.24+dfsg1", "2.20.2"),
+        ("25.0.8", "v2.24.5"),
+        ("29.1.3", "2.37.1+ds1-0ubuntu2~24.04.1"),
+        ("28.2.2", "5.0.1"),
+    ],
 )
 def test_a_host_that_can(server: str, compose: str, host: Host) -> None:
     """Versions are compared as numbers, whatever a distribution adds to them."""
     host.answers |= {"server": server, "compose": compose}
     assert 0 == host.run("--render").code
+
+
+def test_the_versions_are_documented() -> None:
+    """The page on the stack names the ones that are asked for."""
+    docker, compose = re.findall(r"^DOCKER=(\S+) COMPOSE=(\S+)", (COMPOSE / "deploy.sh").read_text(), re.MULTILINE)[0]
+    page = (ROOT / "docs" / "stack.md").read_text(encoding="utf-8")
+    assert f"docker {docker} or newer, compose {compose} or newer" in page
 
 
 def test_a_host_without_docker(host: Host, tmp_path: Path) -> None:
@@ -149,7 +163,7 @@ def test_a_host_without_docker(host: Host, tmp_path: Path) -> None:
     folder.mkdir()
     for name in ("bash", "dirname", "sed"):
         (folder / name).symlink_to(tool(name))
-    run = host.run(PATH=str(folder))
+    run = host.run(environment={"PATH": str(folder)})
     assert (1, "deploy.sh: docker is not installed\n") == (run.code, run.errors)
 
 
@@ -207,11 +221,15 @@ def test_a_burrow_that_refuses(said: str, reason: str, host: Host) -> None:
     ("said", "code", "told"),
     [
         (
-            r'caller=main.go:1 level=error err="yaml: unmarshal errors:\n  line 2: field buckt not found\ncreate S3\ngithub"',
+            r'level=error err="yaml: unmarshal errors:\n  line 2: field buckt not found\ncreate S3\ngithub"',
             2,
             "yaml: unmarshal errors: line 2: field buckt not found",
         ),
-        (r'level=error err="Get \"http://s3/\": dial tcp: no route\nBaseFetcher: iter"', 0, 'Get "http://s3/": dial tcp'),
+        (
+            r'level=error err="Get \"http://s3/\": dial tcp: no route\nBaseFetcher: iter"',
+            0,
+            'Get "http://s3/": dial tcp',
+        ),
         ("", 0, ""),
     ],
 )
@@ -223,7 +241,11 @@ def test_a_bucket_of_ones_own(said: str, code: int, told: str, host: Host) -> No
     assert code == run.code
     assert told in run.errors
     assert bool(said) == bool(run.errors)
-    bucket = next(call["arguments"] for call in run.calls if "--objstore.config-file=/run/secrets/bucket.yaml" in call["arguments"])
+    bucket = next(
+        call["arguments"]
+        for call in run.calls
+        if "--objstore.config-file=/run/secrets/bucket.yaml" in call["arguments"]
+    )
     aside = host.checkout / "compose" / ".deploy" / "generated" / "secrets" / "bucket.yaml"
     assert f"--volume={aside}:/run/secrets/bucket.yaml:ro" in bucket
 
@@ -291,7 +313,7 @@ def test_one_at_a_time(host: Host) -> None:
 def test_the_shell_has_no_say(host: Host) -> None:
     """What the settings set is not what the caller's shell happens to have under the same name."""
     shell = {"COMPOSE_PROFILES": "demo", "RETENTION": "9d", "COMPOSE_FILE": "x", "COMPOSE_PROJECT_NAME": "other"}
-    run = host.run(**shell)
+    run = host.run(environment=shell)
     (up,) = (call["environment"] for call in run.calls if "up" in call["arguments"])
     assert {"COMPOSE_PROJECT_NAME": "other"} == {name: up[name] for name in shell if name in up}
 
@@ -317,5 +339,15 @@ def test_help(host: Host) -> None:
     """It names every option and every exit code."""
     run = host.run("--help")
     assert (0, []) == (run.code, run.steps)
-    for word in ("--env-from", "--token-file", "--render", "--down", "0 all", "1 this", "2 refused", "3 `.env`", "4 started"):
+    for word in (
+        "--env-from",
+        "--token-file",
+        "--render",
+        "--down",
+        "0 all",
+        "1 this",
+        "2 refused",
+        "3 `.env`",
+        "4 started",
+    ):
         assert word in run.told
