@@ -69,10 +69,11 @@ def read_clusters(values: Mapping[str, str], root: Path) -> tuple[tuple[Cluster,
     """Return the clusters, what is wrong with them, and what is odd; relative paths count from ``root``."""
     causes = [Cause(suffix, root) for suffix in suffixes(values)]
     clusters = tuple(_cluster(_given(values, cause.suffix), cause) for cause in causes)
-    names = Counter(cluster.name for cluster in clusters)
+    before: set[str] = set()
     for cluster, cause in zip(clusters, causes, strict=True):
-        if names[cluster.name] > 1 and cluster is not next(each for each in clusters if each.name == cluster.name):
+        if cluster.name and cluster.name in before:
             cause.fault("cluster", f"{cluster.name} is the name of a cluster before; give each its own")
+        before.add(cluster.name)
     faults = [fault for cause in causes for fault in cause.faults]
     return clusters, faults, [warning for cause in causes for warning in cause.warnings]
 

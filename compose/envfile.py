@@ -27,11 +27,15 @@ class EnvFile:
 
 
 def read(path: Path) -> EnvFile:
-    """Return what a file says; one that is not there says nothing. Raises OSError where it cannot be read."""
-    if not path.exists():
-        return EnvFile()
+    """Return what a file says; one that is not there says nothing."""
     try:
         text = path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        return EnvFile()
+    except OSError as error:
+        return EnvFile(
+            faults=[f"{path.name}: cannot be read: {(error.strerror or 'error').lower()}; make it a file that can"]
+        )
     except UnicodeDecodeError as error:
         line = 1 + error.object[: error.start].count(b"\n")
         return EnvFile(faults=[f"{path.name}, line {line}: not UTF-8; save the file in that encoding"])

@@ -9,25 +9,25 @@ from dataclasses import dataclass, field
 from compose import pem
 from compose.given import Cause, Given
 
+SCRAM = ("scram-sha-512", "scram-sha-256")
+WAYS = ("plaintext", "tls", *SCRAM, "iam")
 PORTS = {
-    9092: ("plaintext",),
-    9094: ("tls",),
-    9194: ("tls",),
-    9096: ("scram-sha-512",),
-    9196: ("scram-sha-512",),
-    9098: ("iam",),
-    9198: ("iam",),
+    9092: "plaintext",
+    9094: "tls",
+    9194: "tls",
+    9096: "scram-sha-512",
+    9196: "scram-sha-512",
+    9098: "iam",
+    9198: "iam",
 }
 """What MSK has at its ports (those from 91xx for public access), and the default for any Kafka at such a port."""
-USES: dict[str, tuple[str, ...]] = {
-    "plaintext": (),
-    "tls": ("kafka_cert_file", "kafka_key_file"),
-    "scram-sha-512": ("kafka_username", "kafka_password"),
-    "scram-sha-256": ("kafka_username", "kafka_password"),
-    "iam": ("aws_region", "aws_role_arn"),
+USES = {
+    WAYS[1:]: ("kafka_ca_file", "kafka_tls_skip_verify"),
+    SCRAM: ("kafka_username", "kafka_password"),
+    ("tls",): ("kafka_cert_file", "kafka_key_file"),
+    ("iam",): ("aws_region", "aws_role_arn"),
 }
-"""The ways to authenticate, with the names that are for them alone."""
-OVER_TLS = ("kafka_ca_file", "kafka_tls_skip_verify")
+"""The names that are for some ways to authenticate alone."""
 MSK = re.compile(r"\.kafka(-serverless)?\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(\.cn)?:\d+")
 REGION = re.compile(r"[a-z]{2,4}(-[a-z]+){1,2}-\d{1,2}")
 ROLE = re.compile(r"arn:aws(-[a-z-]+)?:iam::\d{12}:role/[\w+=,.@/-]+", re.ASCII)
@@ -55,7 +55,7 @@ class Access:
     @property
     def mechanism(self) -> str:
         """Return SASL's name for SCRAM, or nothing."""
-        return self.auth.upper() if self.auth.startswith("scram") else ""
+        return self.auth.upper() if self.auth in SCRAM else ""
 
 
 OPEN = Access()
@@ -68,11 +68,11 @@ def read_access(given: Given, servers: tuple[str, ...], cause: Cause) -> Access:
     if not auth:
         return OPEN
     _foreign(given, auth, cause)
-    if auth.startswith("scram"):
-        _credentials(given, auth, cause)
-    certificate, key = _client_certificate(given, cause) if auth == "tls" else ("", "")
     if auth == "plaintext":
         return OPEN
+    if auth in SCRAM:
+        _credentials(given, auth, cause)
+    certificate, key = _client_certificate(given, cause) if auth == "tls" else ("", "")
     return Access(
         auth,
         username=given.kafka_username,
@@ -89,43 +89,42 @@ def read_access(given: Given, servers: tuple[str, ...], cause: Cause) -> Access:
 def _auth(given: Given, servers: tuple[str, ...], cause: Cause) -> str:
     """Return the way to authenticate, said or told by the ports; nothing if it is not known."""
     ports = sorted({int(server.rpartition(":")[2]) for server in servers})
-    usual = {PORTS.get(port, ("",))[0] for port in ports}
     said = given.kafka_auth
-    if said and said not in USES:
-        cause.fault("kafka_auth", f"not known; say one of {', '.join(USES)}")
+    if said and said not in WAYS:
+        cause.fault("kafka_auth", f"not known; say one of {', '.join(WAYS)}")
         return ""
     if not said:
-        if len(usual) == 1 and usual != {""}:
-            return usual.pop()
-        told = (
-            f"port {ports[0]} does not tell" if len(ports) == 1 else f"ports {', '.join(map(str, ports))} do not tell"
-        )
-        if servers:
-            cause.fault("kafka_auth", f"missing, and {told} it; say one of {', '.join(USES)}")
-        return ""
+        return _told(ports, cause)
+    msk = all(MSK.search(server) for server in servers)
     for port in ports:
-        expected = PORTS.get(port, (said,))[0]
-        if expected != said and (said == "iam" or all(MSK.search(server) for server in servers)):
-            cause.fault("kafka_auth", f"{said}, but MSK has {expected} at port {port}; change one of the two")
+        there = PORTS.get(port, said)
+        if there != said and (msk or said == "iam"):  # IAM is MSK's alone, whatever name leads there
+            cause.fault("kafka_auth", f"{said}, but MSK has {there} at port {port}; change one of the two")
     return said
+
+
+def _told(ports: list[int], cause: Cause) -> str:
+    """Return the way to authenticate that all ports tell; nothing if they do not."""
+    told = {PORTS.get(port, "") for port in ports}
+    if len(told) == 1 and "" not in told:
+        return told.pop()
+    if ports:
+        numbers = ", ".join(map(str, ports))
+        cause.fault("kafka_auth", f"missing, and not told by port {numbers}; say one of {', '.join(WAYS)}")
+    return ""
 
 
 def _foreign(given: Given, auth: str, cause: Cause) -> None:
     """Note names that are for another way to authenticate."""
-    for ways, names in {
-        "scram-sha-512 and scram-sha-256": USES["scram-sha-512"],
-        "iam": USES["iam"],
-        "tls": USES["tls"],
-        "all but plaintext": () if auth != "plaintext" else OVER_TLS,
-    }.items():
-        if names != USES[auth]:
-            for name in given.differing(names):
-                cause.fault(name, f"is for {ways}, but this cluster has {auth}; remove it or change KAFKA_AUTH")
+    for ways, names in USES.items():
+        for name in () if auth in ways else given.differing(names):
+            what = f"is for {', '.join(ways)}, but this cluster has {auth}"
+            cause.fault(name, f"{what}; remove it or change {cause.name('kafka_auth')}")
 
 
 def _credentials(given: Given, auth: str, cause: Cause) -> None:
     """Note what is wrong with user name and password."""
-    for name in USES[auth]:
+    for name in USES[SCRAM]:
         value = getattr(given, name)
         if not value:
             cause.fault(name, f"missing: {auth} needs a user name and a password")

@@ -15,7 +15,7 @@ RENAMED = {
 HOST = re.compile(r"BROKER_HOST_\d+")
 GONE = {
     re.compile(r"ZOOKEEPER_HOST(_\d+)?"): "Burrow reads the groups from Kafka itself",
-    re.compile("BURROW_PORT"): "Burrow's API, which deletes groups without a password, is no longer published",
+    re.compile("BURROW_PORT"): "Burrow's API can delete groups and is published no more",
 }
 
 

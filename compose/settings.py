@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from compose import checks, clusters, envfile, given, legacy
@@ -59,18 +59,18 @@ class Settings:
     s3_endpoint: str = ""
     """None: that of AWS in the region."""
     s3_access_key: str = ""
-    s3_secret_key: str = ""
+    s3_secret_key: str = field(default="", repr=False)
     """None: the role of the instance."""
-    grafana_admin_password: str = ""
+    grafana_admin_password: str = field(default="", repr=False)
     """None: one is made up."""
-    slack_webhook_url: str = ""
+    slack_webhook_url: str = field(default="", repr=False)
     slack_channel: str = "#alerts"
     email_to: str = ""
     email_from: str = ""
     smtp_server: str = ""
     smtp_username: str = ""
-    smtp_password: str = ""
-    webhook_url: str = ""
+    smtp_password: str = field(default="", repr=False)
+    webhook_url: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
         """Refuse what cannot work, all of it at once."""
@@ -118,7 +118,7 @@ class Settings:
         return self.s3_endpoint or f"s3.{self.s3_region}.{domain}"
 
 
-NAMES = tuple(field.name for field in fields(Settings))[2:]
+NAMES = tuple(each.name for each in fields(Settings))[2:]
 """The settings that concern the whole stack, and not one cluster."""
 
 

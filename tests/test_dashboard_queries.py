@@ -25,10 +25,10 @@ scrape_configs:
   - job_name: prometheus
     static_configs: [{{targets: ["{own}"]}}]
   - job_name: node
-    static_configs: [{{targets: ["{node}"]}}]
+    static_configs: [{{targets: ["{node}"], labels: {{cluster: eu-west}}}}]
   - job_name: jmx
     metrics_path: /jmx
-    static_configs: [{{targets: ["{replay}"]}}]
+    static_configs: [{{targets: ["{replay}"], labels: {{cluster: eu-west}}}}]
   - job_name: thanos
     static_configs:
       - {{targets: ["{replay}"], labels: {{__metrics_path__: /thanos-sidecar, instance: sidecar}}}}

@@ -56,6 +56,13 @@ def test_control_characters(character: str) -> None:
     assert ["A: has a control character, such as a tab; write the value anew"] == parse(f"A=x{character}y", "").faults
 
 
+def test_no_file_to_read(tmp_path: Path) -> None:
+    """What cannot be read is a fault like any other."""
+    (tmp_path / ".env").mkdir()
+    expected = [".env: cannot be read: is a directory; make it a file that can"]
+    assert EnvFile(faults=expected) == read(tmp_path / ".env")
+
+
 def test_not_utf_8(tmp_path: Path) -> None:
     """Another encoding is refused by its line."""
     path = tmp_path / ".env"

@@ -142,6 +142,72 @@ def test_own_kafka(tmp_path: Path, nowhere: Path) -> None:
     assert "COMPOSE_PROFILES=full,object-store\n" in files["compose.env"]
 
 
+def test_targets_of_brokers(tmp_path: Path, nowhere: Path) -> None:
+    """Every broker of every cluster is scraped at the ports that its cluster has, under the cluster's name."""
+    clusters = (
+        Cluster("a", ("one:9096", "two:9096"), jmx_port="11001", node_port="11002"),
+        Cluster("b", ("three:1", "three:2"), jmx_port="7071"),
+        Cluster("c", ("four:1",)),
+    )
+    files = made(Settings(clusters=clusters), tmp_path, nowhere)
+    jmx = [(["one:11001", "two:11001"], "a"), (["three:7071"], "b")]
+    expected = {"jmx": jmx, "node": [(["one:11002", "two:11002"], "a")]}
+    assert {
+        job: [{"targets": each, "labels": {"cluster": name}} for each, name in of] for job, of in expected.items()
+    } == {job: yaml.safe_load(files[f"prometheus/targets/{job}.yaml"]) for job in expected}
+
+
+@pytest.mark.parametrize(
+    ("ports", "jobs"),
+    [(("", ""), set()), (("1", ""), {"jmx"}), (("", "2"), {"node"}), (("1", "2"), {"jmx", "node"})],
+)
+def test_jobs_of_brokers(ports: tuple[str, str], jobs: set[str], tmp_path: Path, nowhere: Path) -> None:
+    """They and their rules are there as soon as one cluster has something to scrape, and else not at all."""
+    one = Cluster("one", ("b:9092",), jmx_port=ports[0], node_port=ports[1])
+    files = made(Settings(clusters=(OURS, one)), tmp_path, nowhere)
+    scraped = yaml.safe_load(files["prometheus/prometheus-a.yml"])["scrape_configs"]
+    assert jobs == {each["job_name"] for each in scraped} & {"jmx", "node"}
+    assert jobs == {job for job in ("jmx", "node") if f"prometheus/targets/{job}.yaml" in files}
+    assert bool(jobs) == ("prometheus/rules/brokers.yaml" in files)
+
+
+@BOTH
+def test_no_cluster_on_the_exporter(profile: str, tmp_path: Path, nowhere: Path) -> None:
+    """Its target bears no label ``cluster``, which would rename the exporter's."""
+    files = made(Settings(profile=profile, clusters=(OURS,)), tmp_path, nowhere)
+    (target,) = yaml.safe_load(files["prometheus/targets/burrow.yaml"])
+    assert {"instance"} == set(target["labels"])
+
+
+def test_s3(tmp_path: Path, nowhere: Path) -> None:
+    """A bucket of one's own, by the role of the instance or by a key, at AWS or elsewhere; the stack brings none."""
+    at_aws = made(Settings(s3_bucket="blocks", s3_region="eu-west-1"), tmp_path, nowhere)
+    expected = {"bucket": "blocks", "endpoint": "s3.eu-west-1.amazonaws.com", "region": "eu-west-1"}
+    assert {"type": "S3", "config": expected} == yaml.safe_load(at_aws["secrets/bucket.yaml"])
+    assert "COMPOSE_PROFILES=full,demo\n" in at_aws["compose.env"]
+    keys: dict[str, Any] = {"s3_access_key": "a", "s3_secret_key": "b"}
+    elsewhere = made(Settings(s3_bucket="blocks", s3_endpoint="minio:9000", **keys), tmp_path, nowhere)
+    expected = {"bucket": "blocks", "endpoint": "minio:9000", "access_key": "a", "secret_key": "b"}
+    assert {"type": "S3", "config": expected} == yaml.safe_load(elsewhere["secrets/bucket.yaml"])
+    in_china = made(Settings(s3_bucket="blocks", s3_region="cn-north-1"), tmp_path, nowhere)
+    assert "s3.cn-north-1.amazonaws.com.cn" == yaml.safe_load(in_china["secrets/bucket.yaml"])["config"]["endpoint"]
+
+
+@pytest.mark.parametrize(("address", "expected"), [("0.0.0.0", "0.0.0.0"), ("::1", "[::1]")])  # noqa: S104
+def test_published_ports(address: str, expected: str, tmp_path: Path, nowhere: Path) -> None:
+    """Address and ports are as set, an address of IPv6 as compose wants it; the second Prometheus has the next port."""
+    settings = Settings(bind_address=address, prometheus_port="9990", grafana_port="80", thanos_port="81")
+    lines = made(settings, tmp_path, nowhere)["compose.env"].splitlines()
+    ports = [
+        "PROMETHEUS_PORT=9990",
+        "PROMETHEUS_B_PORT=9991",
+        "GRAFANA_PORT=80",
+        "THANOS_PORT=81",
+        "EXPORTER_PORT=9254",
+    ]
+    assert {f"BIND_ADDRESS={expected}", "ALERTMANAGER_PORT=9093", *ports} <= set(lines)
+
+
 def test_alert_for(tmp_path: Path, nowhere: Path) -> None:
     """How long alerts have to last can be set for all of them."""
     files = made(Settings(alert_for="1s"), tmp_path, nowhere)

@@ -14,11 +14,14 @@ import requests
 import yaml
 
 from burrow_exporter.families import FAMILIES
+from compose.clusters import Cluster
 from compose.render import render
 from compose.settings import Settings
 from conftest import tool
 from processes import exporter, lasting_port, prometheus_on, running
 
+CLUSTERS = {"eu-west", "us-east"}
+"""The demo Burrow's, as if they were one's own."""
 STALLED = {"alertname": "ConsumerGroupError", "consumer_group": "invoice-printer"}
 FILTERS = [f'{name}="{value}"' for name, value in STALLED.items()]
 SECONDS = 60.0
@@ -77,20 +80,21 @@ def replica(name: str, folder: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
-    """Run it all, with nothing changed in what is rendered but targets, interval, links and the alerts' ``for``."""
+    """Run it all for two clusters, with nothing changed but targets, interval, links and the alerts' ``for``."""
     folder = tmp_path_factory.mktemp("generated")
     links: dict[str, Any] = {
         "grafana_url": "https://grafana.example.org",
         "runbook_url": "https://wiki.example.org/burrow",
     }
-    render(Settings(scrape_interval="1s", alert_for="3s", **links), folder, folder / "none")
+    own = tuple(Cluster(name, ("127.0.0.1:9092",), jmx_port="1", node_port="2") for name in CLUSTERS)
+    render(Settings(own, scrape_interval="1s", alert_for="3s", **links), folder, folder / "none")
     with ExitStack() as stack:
         _, address = stack.enter_context(exporter("demo", "--poll.interval=1s", "--metrics.partition-info"))
         targets = folder / "prometheus" / "targets" / "burrow.yaml"
         targets.write_text(targets.read_text().replace("burrow-exporter:9254", address.removeprefix("http://")))
         manager = stack.enter_context(alertmanager(folder / "alertmanager"))
-        own = yaml.safe_dump([{"targets": [manager.removeprefix("http://")]}])
-        (folder / "prometheus" / "alertmanagers.yaml").write_text(own)
+        there = yaml.safe_dump([{"targets": [manager.removeprefix("http://")]}])
+        (folder / "prometheus" / "alertmanagers.yaml").write_text(there)
         servers = [stack.enter_context(replica(name, folder / "prometheus")) for name in "ab"]
         yield Chain(servers, manager)
 
@@ -106,7 +110,20 @@ def test_series_are_the_same_on_both(chain: Chain) -> None:
     eventually(same)
     series = chain.series(chain.prometheus[0])
     assert {"burrow-exporter"} == {dict(labels)["instance"] for labels in series}
-    assert {"eu-west", "us-east"} <= {dict(labels).get("cluster", "") for labels in series}
+    assert CLUSTERS <= {dict(labels).get("cluster", "") for labels in series}
+
+
+def test_clusters_of_brokers(chain: Chain) -> None:
+    """Targets on brokers bear the cluster; the exporter's own label is neither renamed nor set by its target."""
+    address = chain.prometheus[0]
+    eventually(lambda: chain.ask(address, "v1/query", query='up{job="node"}')["data"]["result"])
+    told = chain.ask(address, "v1/query", query='up{job=~"jmx|node|burrow"}')["data"]["result"]
+    brokers = {("jmx", name, "127.0.0.1:1") for name in CLUSTERS} | {("node", name, "127.0.0.1:2") for name in CLUSTERS}
+    labels = [sample["metric"] for sample in told]
+    assert brokers | {("burrow", None, "burrow-exporter")} == {
+        (each["job"], each.get("cluster"), each["instance"]) for each in labels
+    }
+    assert [] == chain.ask(address, "v1/query", query='{exported_cluster!=""}')["data"]["result"]
 
 
 def test_external_labels(chain: Chain) -> None:

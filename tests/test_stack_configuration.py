@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
+from compose.clusters import DEMO_CLUSTERS, Cluster
 from compose.render import render
 from compose.settings import Settings
 from conftest import built, tool
 from stack import ROOT, tag
 
+OWN = tuple(Cluster(name, ("b-1:9092", "[::1]:9092"), jmx_port="11001", node_port="11002") for name in ("a", "1-b"))
 RECEIVERS: dict[str, dict[str, Any]] = {
     "nobody": {},
     "slack": {"slack_webhook_url": "https://hooks.example.org/x"},
@@ -23,6 +25,13 @@ RECEIVERS: dict[str, dict[str, Any]] = {
         "smtp_server": "smtp.example.org:587",
         "smtp_username": "burrow",
         "smtp_password": "correct horse",
+    },
+    "odd": {
+        "email_to": "'team\" {# $x",
+        "email_from": "\\n é \U0001f600",
+        "smtp_server": "smtp.example.org:587",
+        "slack_webhook_url": "https://hooks.example.org/x",
+        "slack_channel": "#'\"${x}",
     },
     "webhook": {"webhook_url": "https://example.org/hook"},
 }
@@ -46,9 +55,10 @@ def test_the_tools_are_of_the_stacks_releases() -> None:
 
 
 @pytest.mark.parametrize("profile", ["small", "full"])
-def test_prometheus(profile: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("clusters", [DEMO_CLUSTERS, OWN], ids=["demo", "own"])
+def test_prometheus(profile: str, clusters: tuple[Cluster, ...], tmp_path: Path) -> None:
     """Prometheus takes the configuration and all that it names, and the linter has nothing to say of the rules."""
-    settings = Settings(profile=profile)
+    settings = Settings(profile=profile, clusters=clusters)
     render(settings, tmp_path, tmp_path / "none")
     files = [f"prometheus/prometheus-{replica}.yml" for replica in settings.replicas]
     told = said("promtool", "check", "config", "--lint=all", "--lint-fatal", *files, folder=tmp_path)

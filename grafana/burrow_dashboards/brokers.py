@@ -8,7 +8,7 @@ from grafana.burrow_dashboards.links import BROKERS
 from grafana.burrow_dashboards.panels import MESSAGES_A_SECOND, Look, Query, bars, figure, over_time
 from grafana.burrow_dashboards.statuses import GREEN, NONE_IS_GOOD, RED, USED, Step
 
-HOST = 'job=~"$job", instance=~"$broker(:[0-9]+)?"'
+HOST = 'cluster=~"$cluster", job=~"$job", instance=~"$broker(:[0-9]+)?"'
 """The broker's name without a port: on MSK the two exporters of a broker have the same name and ports of their own."""
 DISK = f'{HOST}, mountpoint=~"$mountpoint", fstype!~"tmpfs|ramfs|squashfs|nsfs"'
 DEVICE = f'{HOST}, device!~"lo|veth.*|br-.*|docker.*|cali.*"'
@@ -29,9 +29,9 @@ def named(expression: str) -> str:
     return f'label_replace({expression}, "broker", "$1", "instance", "({SHORT}).*")'
 
 
-def gauge(family: str, name: str) -> str:
+def gauge(family: str, name: str, by: str = "instance") -> str:
     """Return one of a broker's gauges, by its bean's name, for each broker."""
-    return f'max by (instance) ({family}{{{HOST}, name="{name}"}})'
+    return f'max by ({by}) ({family}{{{HOST}, name="{name}"}})'
 
 
 def rate(name: str) -> str:
@@ -87,14 +87,17 @@ def health() -> Section:
             figure(
                 Look(
                     "Active controllers",
-                    "There must be exactly one. With KRaft only controllers tell.",
+                    "There must be exactly one in a cluster. With KRaft only controllers tell.",
                     "none",
                     5,
                     4,
                     NO_CONTROLLER,
                     steps=one,
                 ),
-                Query(f"sum({gauge(CONTROLLER, 'ActiveControllerCount')})", "controllers"),
+                Query(
+                    f"sum by (cluster) ({gauge(CONTROLLER, 'ActiveControllerCount', 'cluster, instance')})",
+                    "{{cluster}}",
+                ),
             ),
         ],
     )
@@ -265,12 +268,15 @@ def traffic() -> Section:
 def build() -> str:
     """Return the dashboard as JSON."""
     either = '{__name__=~"node_boot_time_seconds|kafka_server_ReplicaManager_Value"}'
-    broker = variables.choices("broker", "Broker", either, "instance").regex("/^(.*?)(?::[0-9]+)?$/")
-    chosen = 'node_filesystem_size_bytes{job=~"$job", instance=~"$broker(:[0-9]+)?"}'
+    cluster = variables.choices("cluster", "Cluster", either).all_value(".*")  # targets may bear none
+    of_cluster = either.replace("}", ', cluster=~"$cluster"}')
+    job = variables.choices("job", "Job", of_cluster)
+    broker = variables.choices("broker", "Broker", of_cluster, "instance").regex("/^(.*?)(?::[0-9]+)?$/")
+    mountpoint = variables.choices("mountpoint", "Mount point", f"node_filesystem_size_bytes{{{HOST}}}")
     return dashboard(
         BROKERS,
         "Burrow / Brokers",
         "Disk, CPU and network of the brokers, and what they say of themselves over JMX.",
-        [variables.choices("job", "Job", either), broker, variables.choices("mountpoint", "Mount point", chosen)],
+        [cluster, job, broker, mountpoint],
         [health(), disk(), machine(), traffic()],
     )
