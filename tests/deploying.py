@@ -125,6 +125,14 @@ class Host:
         """What is rendered."""
         return self.checkout / "compose" / "generated"
 
+    def have_no(self, name: str) -> None:
+        """Remove an image, whatever its tag."""
+        path = self.state / "images.json"
+        images = json.loads(path.read_text())
+        path.write_text(
+            json.dumps({each: digest for each, digest in images.items() if not each.startswith(f"{name}:")})
+        )
+
     def rendered(self) -> dict[str, tuple[int, str]]:
         """Return number and text of each rendered file."""
         paths = [path for path in self.generated.rglob("*") if path.is_file()]

@@ -216,9 +216,9 @@ def test_the_token(text: str, header: str, value: str, host: Host, server: Snipp
     assert TOKEN not in f"{run.told}{run.errors}{run.calls}"
 
 
-@pytest.mark.parametrize("text", ["", None])
+@pytest.mark.parametrize("text", ["", "\n", None])
 def test_no_token(text: str | None, host: Host, server: Snippets) -> None:
-    """An empty file, or none, is refused before anything is asked."""
+    """A file that has none, or none at all, is refused before anything is asked."""
     if text is not None:
         (host.checkout / "token").write_text(text)
     run = host.run("--env-from", server.address, "--token-file", "token")

@@ -75,6 +75,17 @@ def test_small_has_no_word_of_the_rest(tmp_path: Path, nowhere: Path) -> None:
     assert "http://prometheus-a:9090" in files["grafana/datasources/prometheus.yaml"]
 
 
+def test_grafana_forgets_the_other_profiles_source(tmp_path: Path, nowhere: Path) -> None:
+    """Both have the same uid, so Grafana starts with one only after the other's name is gone from its volume."""
+    names = []
+    for profile in ("small", "full"):
+        sources = yaml.safe_load(
+            made(Settings(profile=profile), tmp_path, nowhere)["grafana/datasources/prometheus.yaml"]
+        )
+        names.append([each["name"] for key in ("datasources", "deleteDatasources") for each in sources[key]])
+    assert [["Prometheus", "Thanos"], ["Thanos", "Prometheus"]] == names
+
+
 def test_changing_the_profile_leaves_nothing_behind(tmp_path: Path, nowhere: Path) -> None:
     """From the whole to small and back is as if it had always been so."""
     whole = made(Settings(), tmp_path, nowhere)

@@ -2,8 +2,9 @@
 # Of deploy.sh: `.env` fetched, put in place when it was found good, and kept when all was healthy with it.
 
 read_token() { # a header in TOKEN, for curl's standard input: others see a process' arguments
-    IFS= read -r TOKEN <"$TOKEN_FILE" || [ -n "$TOKEN" ] || fail $REFUSED "--token-file: $TOKEN_FILE holds no token"
+    IFS= read -r TOKEN <"$TOKEN_FILE" || true # without a line break at its end, or not to be read
     TOKEN=${TOKEN%$'\r'}
+    [ -n "$TOKEN" ] || fail $REFUSED "--token-file: $TOKEN_FILE holds no token"
     case $TOKEN in
         *:*) ;;
         *) TOKEN="PRIVATE-TOKEN: $TOKEN" ;;
@@ -18,7 +19,7 @@ fetch_env() { # into WORK; redirects are not followed, as the token would go alo
         --max-filesize 1000000 --header @- --output "$WORK/env" --write-out '%{http_code}' --url "$URL" <<<"$TOKEN") ||
         fail $NOT_FETCHED "$from could not be fetched; what runs, and .env, stay as they are"
     case $answer in
-        200) [ -s "$WORK/env" ] || fail $NOT_FETCHED "$from is empty" ;;
+        200) [ -s "$WORK/env" ] || fail $NOT_FETCHED "$from is empty" ;; # which would be the demo
         3??) fail $NOT_FETCHED "$from leads elsewhere (HTTP $answer), perhaps to sign in; give an address that does not" ;;
         401 | 403 | 404) fail $NOT_FETCHED "HTTP $answer from $from: is that the address, and the token in --token-file?" ;;
         *) fail $NOT_FETCHED "HTTP $answer from $from" ;;
