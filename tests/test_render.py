@@ -66,9 +66,9 @@ def test_every_template_and_rule_is_used(tmp_path: Path, nowhere: Path) -> None:
 
 
 def test_small_has_no_word_of_the_rest(tmp_path: Path, nowhere: Path) -> None:
-    """Nothing but secrets, and dashboards that say so, speaks of Thanos, Alertmanager or a second Prometheus."""
+    """Nothing but secrets, dashboards that say so, and what Grafana is to forget, speaks of Thanos, Alertmanager or a second Prometheus."""
     files = made(Settings(profile="small"), tmp_path, nowhere)
-    whole = ("secrets/", "compose.env", "grafana/dashboards/burrow-")
+    whole = ("secrets/", "compose.env", "grafana/dashboards/burrow-", "grafana/datasources/")
     text = "\n".join(text for name, text in files.items() if not name.startswith(whole))
     assert [] == [word for word in ("thanos", "alertmanager", "prometheus-b") if word in text.lower()]
     assert "COMPOSE_PROFILES=small,demo\n" in files["compose.env"]
