@@ -66,7 +66,7 @@ def test_every_template_and_rule_is_used(tmp_path: Path, nowhere: Path) -> None:
 
 
 def test_small_has_no_word_of_the_rest(tmp_path: Path, nowhere: Path) -> None:
-    """Nothing but secrets, dashboards that say so, and what Grafana is to forget, speaks of Thanos, Alertmanager or a second Prometheus."""
+    """Only secrets, dashboards that say so and what Grafana forgets speak of Thanos, Alertmanager or a second one."""
     files = made(Settings(profile="small"), tmp_path, nowhere)
     whole = ("secrets/", "compose.env", "grafana/dashboards/burrow-", "grafana/datasources/")
     text = "\n".join(text for name, text in files.items() if not name.startswith(whole))
