@@ -82,7 +82,7 @@ image: ## Build the container image (EXPORTER_IMAGE=burrow-exporter)
 	docker build --tag $(EXPORTER_IMAGE) .
 
 render: ## Render compose/generated from .env, in the exporter's image or, without docker, by the virtual environment
-	@if docker info >/dev/null 2>&1; then compose/deploy.sh --render; \
+	@if docker info >/dev/null 2>&1 && docker compose version >/dev/null 2>&1; then compose/deploy.sh --render; \
 	else $(MAKE) --no-print-directory $(INSTALLED) && $(BIN)/python -m compose.render; fi
 
 up: ## Start the stack, or change it to what .env says, and wait until it is healthy; by default the demo (docs/stack.md)
