@@ -10,8 +10,6 @@ WORKFLOWS := .github/workflows/*.yml
 ISSUE_FORMS := .github/ISSUE_TEMPLATE/bug.yml .github/ISSUE_TEMPLATE/feature.yml
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' burrow_exporter/__init__.py)
 REVISION = $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
-GENERATED := compose/generated/compose.env
-COMPOSE := docker compose --file compose/compose.yaml --env-file $(GENERATED)
 EXPORTER_IMAGE ?= burrow-exporter
 export EXPORTER_IMAGE
 
@@ -60,7 +58,7 @@ lint: $(INSTALLED) $(TOOLS)/actionlint ## Check style and types, and that genera
 	$(BIN)/python -m grafana.burrow_dashboards --check
 	$(BIN)/python -m charts.derive --check
 	$(BIN)/hadolint Dockerfile compose/*/Dockerfile
-	shellcheck .ci/run .ci/release-notes compose/*.sh compose/kafka/*.sh
+	shellcheck --external-sources .ci/run .ci/release-notes compose/*.sh compose/kafka/*.sh
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows $(WORKFLOWS)
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-issue-forms $(ISSUE_FORMS)
@@ -129,8 +127,6 @@ release = $(shell sed -n 's|^ *image: $(1):$(2)|$(3)|p' compose/compose.yaml)
 image: ## Build the container image (EXPORTER_IMAGE=burrow-exporter)
 	docker build --tag $(EXPORTER_IMAGE) --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) .
 
-# What a release is made from.
-
 # The time of the commit stands in the wheel: the same commit gives the same bytes.
 dist: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || date +%s)
 dist: $(INSTALLED) ## Build the sdist, and the wheel from it, into dist/
@@ -143,28 +139,18 @@ wheel-test: dist ## Try the wheel with the source tree away
 audit: $(INSTALLED) ## Ask for known weaknesses of what is locked (needs PyPI itself)
 	$(BIN)/pip-audit --strict --disable-pip --require-hashes $(foreach lock,$(LOCKS),--requirement $(lock))
 
-render: $(INSTALLED) ## Render compose/generated from .env, without docker
-	$(BIN)/python -m compose.render
+render: ## Render compose/generated from .env, in the exporter's image or, without docker, by the virtual environment
+	@if docker info >/dev/null 2>&1 && docker compose version >/dev/null 2>&1; then compose/deploy.sh --render; \
+	else $(MAKE) --no-print-directory $(INSTALLED) && $(BIN)/python -m compose.render; fi
 
-# The same in the exporter's own image, so that a host needs nothing but docker.
-$(GENERATED): $(wildcard .env compose/bucket.yaml compose/*.py compose/rules/*.yaml grafana/dashboards/*) $(shell find compose/templates -type f)
-	@docker image inspect $(EXPORTER_IMAGE) >/dev/null 2>&1 || $(MAKE) image
-	@mkdir -p $(@D)
-	docker run --rm --network none --read-only --cap-drop ALL --user "$$(id -u):$$(id -g)" \
-		--volume "$(CURDIR):/stack:ro" --volume "$(CURDIR)/$(@D):/stack/$(@D)" --workdir /stack \
-		--env PYTHONDONTWRITEBYTECODE=1 --entrypoint python $(EXPORTER_IMAGE) -m compose.render
-	@touch $@
-
-up: $(GENERATED) ## Start the stack and wait until it is healthy; by default the demo (docs/stack.md)
-	$(COMPOSE) up --detach --remove-orphans --wait --wait-timeout 300
-	@$(COMPOSE) ps --format '{{.Service}}\t{{.Ports}}' | sed -n 's|^\([^\t]*\).*\t\([0-9.]*:[0-9]*\)->.*|\1 http://\2|p'
-	@echo "Grafana's password of admin: compose/generated/secrets/grafana-admin-password"
+up: ## Start the stack, or change it to what .env says, and wait until it is healthy; by default the demo (docs/stack.md)
+	@compose/deploy.sh
 
 down: ## End the stack; its data stays
-	$(COMPOSE) --profile '*' down --remove-orphans
+	@compose/deploy.sh --down
 
 logs: ## Follow the stack's logs
-	$(COMPOSE) logs --follow --tail 100
+	docker compose --file compose/compose.yaml --env-file compose/generated/compose.env logs --follow --tail 100
 
 e2e: $(INSTALLED) ## Try the whole stack, demo included, and end it (needs docker and a registry)
 	$(BIN)/python tests/e2e.py

@@ -73,13 +73,24 @@ def test_every_template_and_rule_is_used(tmp_path: Path, nowhere: Path) -> None:
 
 
 def test_small_has_no_word_of_the_rest(tmp_path: Path, nowhere: Path) -> None:
-    """Nothing but secrets, and dashboards that say so, speaks of Thanos, Alertmanager or a second Prometheus."""
+    """Only secrets, dashboards that say so and what Grafana forgets speak of Thanos, Alertmanager or a second one."""
     files = made(Settings(profile="small"), tmp_path, nowhere)
-    whole = ("secrets/", "compose.env", "grafana/dashboards/burrow-")
+    whole = ("secrets/", "compose.env", "grafana/dashboards/burrow-", "grafana/datasources/")
     text = "\n".join(text for name, text in files.items() if not name.startswith(whole))
     assert [] == [word for word in ("thanos", "alertmanager", "prometheus-b") if word in text.lower()]
     assert "COMPOSE_PROFILES=small,demo\n" in files["compose.env"]
     assert "http://prometheus-a:9090" in files["grafana/datasources/prometheus.yaml"]
+
+
+def test_grafana_forgets_the_other_profiles_source(tmp_path: Path, nowhere: Path) -> None:
+    """Both have the same uid, so Grafana starts with one only after the other's name is gone from its volume."""
+    names = []
+    for profile in ("small", "full"):
+        sources = yaml.safe_load(
+            made(Settings(profile=profile), tmp_path, nowhere)["grafana/datasources/prometheus.yaml"]
+        )
+        names.append([each["name"] for key in ("datasources", "deleteDatasources") for each in sources[key]])
+    assert [["Prometheus", "Thanos"], ["Thanos", "Prometheus"]] == names
 
 
 def test_changing_the_profile_leaves_nothing_behind(tmp_path: Path, nowhere: Path) -> None:
