@@ -6,7 +6,10 @@ import os
 import shutil
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+hypothesis.settings.register_profile("mutation", derandomize=True, deadline=None, max_examples=25)
 
 START = 1_800_000_000.0
 """When the tests' own clock begins, in Unix seconds."""
