@@ -6,10 +6,12 @@ import os
 import shutil
 from pathlib import Path
 
-import hypothesis
 import pytest
+from hypothesis import Phase, settings
 
-hypothesis.settings.register_profile("mutation", derandomize=True, deadline=None, max_examples=25)
+settings.register_profile(
+    "mutation", derandomize=True, deadline=None, max_examples=25, phases=[Phase.explicit, Phase.generate]
+)
 
 START = 1_800_000_000.0
 """When the tests' own clock begins, in Unix seconds."""

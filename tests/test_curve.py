@@ -128,6 +128,7 @@ def test_a_sighting_of_the_same_offset(expected: list[Knot], before: Sequence[Kn
         ([(100, 30, SIGHTING), (100, 40, SIGHTING), (100, 50, BOUND)], [(101, 30, SIGHTING), (102, 40, SIGHTING)]),
         ([(90, 30, SIGHTING), (100, 40, SIGHTING), (100, 50, BOUND)], [(90, 30, SIGHTING), (102, 40, SIGHTING)]),
         ([(130.5, 40, SIGHTING)], [(130.5, 40, SIGHTING)]),
+        ([(90, 30, SIGHTING), (130.5, 40, SIGHTING)], [(90, 30, SIGHTING), (130.5, 40, SIGHTING)]),
         ([(100, 50, BOUND), (100, 60, SIGHTING)], [(99, 60, SIGHTING)]),
         ([(98, 60, SIGHTING)], [(98, 60, SIGHTING)]),
         ([(99, 60, BOUND)], [(99, 60, BOUND)]),
@@ -138,7 +139,10 @@ def test_a_sighting_of_the_same_offset(expected: list[Knot], before: Sequence[Kn
         ([(100, 50, BOUND), (100, 60, SIGHTING), (100, 70, SIGHTING)], [(99, 60, SIGHTING), (99.5, 70, SIGHTING)]),
         ([(100, 50, BOUND), (102, 50, SIGHTING)], [(102, 50, SIGHTING)]),
         ([(100, 50, BOUND), (105, 50, SIGHTING)], [(102, 50, SIGHTING), (105, 50, SIGHTING)]),
-        ([(99.5, 40, SIGHTING), (100.5, 60, SIGHTING)], [(99.5, 40, SIGHTING), (100.5, 60, SIGHTING)]),
+        (
+            [(90, 30, SIGHTING), (99.5, 40, SIGHTING), (100.5, 60, SIGHTING)],
+            [(90, 30, SIGHTING), (99.5, 40, SIGHTING), (100.5, 60, SIGHTING)],
+        ),
         (
             [(99, 40, SIGHTING), (100, 50, BOUND), (100.5, 60, SIGHTING)],
             [(99, 40, SIGHTING), (100.5, 60, SIGHTING)],
@@ -160,6 +164,7 @@ def test_a_sighting_of_the_same_offset(expected: list[Knot], before: Sequence[Kn
         "earlier than two lower ones",
         "earlier than one of two lower ones",
         "earlier than a lower one beyond the grace",
+        "earlier than one of two beyond the grace",
         "a higher sighting that is late gives way",
         "a higher sighting knew it before",
         "a higher bound knew it before",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gzip
+import re
 
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from structlog.testing import capture_logs
 
-from burrow_exporter.exposition import Renderer
+from burrow_exporter.exposition import Renderer, Section
 from burrow_exporter.failures import Endpoint, Reason
 from burrow_exporter.publisher import Publisher
 from burrow_exporter.selfmetrics import SelfMetrics
@@ -37,6 +39,50 @@ def test_a_page_is_the_union_of_what_each_burrow_published_last() -> None:
     samples = samples_in(page(publisher))
     assert {"east": 3.0, "west": 3.0} == select(samples, "burrow_kafka_cluster_consumer_groups", "cluster")
     assert 4 == samples["burrow_exporter_series", frozenset()]
+
+
+def test_a_cluster_is_refused_whichever_earlier_burrow_has_it() -> None:
+    """Not the last one before only; which clusters are refused of whom is said in one line."""
+    publisher = Publisher(SelfMetrics(), {name: Renderer() for name in "abc"})
+    publisher.publish(snapshot("a", "west", "east"))
+    publisher.publish(snapshot("b", "north"))
+    with capture_logs() as logs:
+        publisher.publish(snapshot("c", "west", "east", "south"))
+    assert {"a": [], "b": [], "c": ["east", "west"]} == {
+        name: sorted(each.refused) for name, each in publisher.snapshots.items()
+    }
+    event = "clusters refused: an earlier Burrow has them, and no label tells them apart"
+    assert [{"burrow": "c", "event": event, "clusters": "'east', 'west'", "log_level": "warning"}] == logs
+
+
+class Counting(Renderer):
+    """A renderer that counts what it renders."""
+
+    count = 0
+
+    def render(self, snapshot: Snapshot) -> dict[str, Section]:
+        """Count, and render."""
+        self.count += 1
+        return super().render(snapshot)
+
+
+def test_another_arrangement() -> None:
+    """Burrows that are gone leave nothing, also when they come back; what is arranged as before is not made again."""
+    same, gone, other = Counting(), Counting(), Counting(extra_labels={"dc": "x"})
+    publisher = Publisher(SelfMetrics(), {"a": same, "b": gone, "c": gone})
+    for name, cluster in (("a", "west"), ("b", "east"), ("c", "west")):
+        publisher.publish(snapshot(name, cluster))
+    publisher.arrange({"a": same, "c": other}, 0)
+    publisher.publish(snapshot("b", "east"))
+    assert [frozenset(), frozenset()] == [each.refused for each in publisher.snapshots.values()]
+    assert {"a", "c"} == publisher.snapshots.keys()
+    text = page(publisher)
+    assert ["west", "west"] == re.findall(r'^burrow_kafka_cluster_topics{cluster="(\w+)"', text, re.MULTILINE)
+    assert 1 == text.count('burrow_kafka_cluster_topics{cluster="west",dc="x"} 4')
+    assert (1, 1) == (same.count, other.count)
+    publisher.arrange({"a": same, "b": gone}, 1)
+    assert {"a"} == publisher.snapshots.keys()
+    assert (1, 1.0) == (same.count, samples_in(page(publisher))["burrow_exporter_series_limited", frozenset()])
 
 
 def test_plain_and_gzip_text_and_openmetrics_say_the_same() -> None:
