@@ -358,7 +358,7 @@ def test_a_poll_that_breaks_off_is_counted_and_the_next_one_comes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A fault of the exporter's own costs one poll, and says so."""
-    polled = Polled(burrow.address, poll=PollConfig(interval=1, deadline=1, stale_after=3))
+    polled = Polled(burrow.address)
     publish = polled.poller._publish
 
     def fail_once(snapshot: Snapshot) -> None:
@@ -371,6 +371,7 @@ def test_a_poll_that_breaks_off_is_counted_and_the_next_one_comes(
         polled.stop.set()
 
     monkeypatch.setattr(polled.poller, "_publish", fail_once)
+    monkeypatch.setattr(polled.poller, "_sleep_until", lambda _: None)
     polled.poller.start()
     polled.poller._thread.join(timeout=10)
     assert polled.poller.was_good
