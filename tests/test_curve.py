@@ -140,6 +140,10 @@ def test_a_sighting_of_the_same_offset(expected: list[Knot], before: Sequence[Kn
         ([(100, 50, BOUND), (102, 50, SIGHTING)], [(102, 50, SIGHTING)]),
         ([(100, 50, BOUND), (105, 50, SIGHTING)], [(102, 50, SIGHTING), (105, 50, SIGHTING)]),
         (
+            [(100, 50, BOUND), (105, 50, SIGHTING), (110, 60, SIGHTING), (120, 70, SIGHTING)],
+            [(102, 50, SIGHTING), (105, 50, SIGHTING), (110, 60, SIGHTING), (120, 70, SIGHTING)],
+        ),
+        (
             [(90, 30, SIGHTING), (99.5, 40, SIGHTING), (100.5, 60, SIGHTING)],
             [(90, 30, SIGHTING), (99.5, 40, SIGHTING), (100.5, 60, SIGHTING)],
         ),
@@ -175,6 +179,7 @@ def test_a_sighting_of_the_same_offset(expected: list[Knot], before: Sequence[Kn
         "two higher sightings give way",
         "the same offset was seen later",
         "the same offset stood for a while",
+        "the same offset stood for a while before others",
         "between two within a second",
         "between two",
         "a sighting between near bounds goes",
@@ -255,6 +260,7 @@ def test_a_reading_of_a_log_end_that_stands_moves_its_last_knot_only() -> None:
         ([(10, 40, SIGHTING), (90, 60, BOUND)], [(10, 40, SIGHTING), (90, 60, BOUND)], 60, 95),
         ([(10, 40, SIGHTING), (90, 60, SIGHTING)], [(10, 40, SIGHTING), (90, 60, SIGHTING)], 60, 85),
         ([(10, 40, SIGHTING), (88, 50, SIGHTING), (90, 60, BOUND)], [(10, 40, SIGHTING), (90, 60, BOUND)], 50, 95),
+        ([(88, 50, SIGHTING), (90, 60, BOUND)], [(90, 60, BOUND)], 50, 95),
         ([(98, 50, SIGHTING)], [(60, 60, BOUND), (90, 70, SIGHTING)], -1, 40),
     ],
     ids=[
@@ -270,6 +276,7 @@ def test_a_reading_of_a_log_end_that_stands_moves_its_last_knot_only() -> None:
         "fell since, and bounds tell otherwise",
         "fell since, and a sighting tells otherwise",
         "as before, and a bound is younger than the backlog",
+        "as before, and below all that is known",
         "a sighting among what contradicts",
     ],
 )
@@ -324,7 +331,7 @@ BACK = ((1000, 100, REMEMBERED), (1100, 200, SIGHTING))
     [
         (None, (), 50, 1100),
         (150, EARLY, 50, 1100),
-        (102, EARLY, 98, 1100),
+        (101, EARLY, 99, 1100),
         (550, STANDING, 50, 1500),
         (100 + 100 * TRUST, EARLY, 100 - 100 * TRUST, 1100),
         (None, EARLY, 100 - 100 * TRUST - 1, 1100),
