@@ -373,7 +373,7 @@ def test_a_poll_that_breaks_off_is_counted_and_the_next_one_comes(
     monkeypatch.setattr(polled.poller, "_publish", fail_once)
     monkeypatch.setattr(polled.poller, "_sleep_until", lambda _: None)
     polled.poller.start()
-    polled.poller._thread.join(timeout=10)
+    polled.poller._thread.join(timeout=30)
     assert polled.poller.was_good
     assert (2, 1) == (polled.own("polls_total"), polled.own("poll_failures_total"))
     assert 1 == len(polled.published)

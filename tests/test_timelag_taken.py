@@ -256,3 +256,13 @@ def test_ages_stand_beside_partitions() -> None:
     (ages,) = time_lag.update([group(START + 20, *ones)], known, START + 20)
     # The curves go from -1 s to 9.05 s: the mean lateness was 1 s and is 0.95 s.
     assert [17.345, 17.65, 20.858, None, None, 0.0, 17.345] == ages
+
+
+def test_a_partition_of_which_nothing_was_taken_in_has_no_age() -> None:
+    """One that turns up with a commit older than what was read before, beyond the offsets that its topic tells."""
+    time_lag = TimeLag()
+    one = partition(commit(70, START - 9, None), 0)
+    time_lag.update([group(START, one)], [topic(START, 100)], START)
+    late = partition(commit(70, START - 20, None), 5, number=1)
+    assert [[0.0, None]] == time_lag.update([group(START + 15, one, late)], [topic(START + 15, 100)], START + 15)
+    assert [] == knots(time_lag, number=1)
