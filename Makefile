@@ -80,6 +80,14 @@ soak: $(INSTALLED) ## Run the exporter on a Burrow that fails at random (MINUTES
 fuzz: $(INSTALLED) ## Try 10,000 mutated answers of each kind (EXAMPLES=10000)
 	FUZZ_EXAMPLES=$(or $(EXAMPLES),10000) $(BIN)/python -m pytest --show-capture=no tests/test_fuzz.py
 
+mutate: $(INSTALLED) ## Look for changes to the code that no test notices (MODULE=timelag; docs/mutation.md)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python mutmut==3.8.1
+	CI=1 $(BIN)/mutmut run --max-children $(or $(WORKERS),2) 'burrow_exporter.$(MODULE)*'
+	$(BIN)/mutmut results
+	@$(BIN)/mutmut results --all true | awk -F '[.:] *' '!/: not checked$$/ { all[$$2]++ } \
+		/: (killed|timeout)$$/ { killed[$$2]++ } \
+		END { for (each in all) printf "%s: %d of %d killed, %d %%\n", each, killed[each], all[each], 100 * killed[each] / all[each] }'
+
 docs: $(INSTALLED) ## Write the generated pages anew
 	$(BIN)/python docs/generate.py
 
@@ -175,4 +183,4 @@ lock: $(INSTALLED) ## Pin the newest dependencies, with hashes
 		compose/workload/requirements.in
 
 clean: ## Remove what the targets made
-	rm -rf $(VENV) $(TOOLS) build dist ./*.egg-info .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(TOOLS) build dist ./*.egg-info .coverage .coverage.* .hypothesis mutants .mypy_cache .pytest_cache .ruff_cache

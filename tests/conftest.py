@@ -7,6 +7,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import Phase, settings
+
+settings.register_profile(
+    "mutation", derandomize=True, deadline=None, max_examples=25, phases=[Phase.explicit, Phase.generate]
+)
 
 START = 1_800_000_000.0
 """When the tests' own clock begins, in Unix seconds."""

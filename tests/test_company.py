@@ -41,11 +41,14 @@ def test_a_group_is_new() -> None:
 
 def test_slow_groups_are_slower_than_their_topic() -> None:
     """Where a group reads at a limit, more is produced meanwhile: it falls behind, and catches up later."""
+    slower = {}
     for group in GROUPS:
         limited = [moment for moment in QUARTER if group.pace(moment) not in {None, 0, math.inf}]
         produced = sum(group.topic.rate(moment) for moment in limited)
-        read = sum(group.pace(moment) or 0 for moment in limited)
-        assert not limited or produced > 1.3 * read
+        if read := sum(group.pace(moment) or 0 for moment in limited):
+            slower[group.name] = produced / read
+    assert {"fraud-check", "analytics-training"} == slower.keys()
+    assert min(slower.values()) > 1.3
 
 
 def test_production_is_uneven_and_never_negative() -> None:

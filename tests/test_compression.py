@@ -43,3 +43,13 @@ def test_a_gzip_member_is_what_other_programs_read() -> None:
     member = b"".join(gzip_member(compress(b"large" * 100_000), compress(b"tail")))
     assert b"large" * 100_000 + b"tail" == decompressor.decompress(member)
     assert (True, b"") == (decompressor.eof, decompressor.unused_data)
+
+
+def test_a_piece_is_the_same_however_it_was_written() -> None:
+    """Its check sum and its length are those of all that was written, bit by bit or at once."""
+    writer = PieceWriter()
+    for data in (b"one ", b"", b"two"):
+        writer.write(data)
+    bits, whole = writer.finish(), compress(b"one two")
+    assert (whole.crc, whole.length) == (bits.crc, bits.length)
+    assert b"one two" == gzip.decompress(b"".join(gzip_member(bits)))

@@ -204,7 +204,7 @@ def test_what_is_refused(file: Path, expected: str, text: str) -> None:
 
 def test_a_list_that_holds_itself(file: Path) -> None:
     """A document without an end is refused like any other."""
-    assert refusal(file, "burrows: &a [*a]")
+    assert "burrows: holds itself" == refusal(file, "burrows: &a [*a]")
 
 
 def test_files_that_cannot_be_read(file: Path) -> None:
@@ -237,7 +237,10 @@ def test_certificates_are_read(file: Path) -> None:
     authority.cert_pem.write_to_path(str(file.parent / "ca"))
     leaf.cert_chain_pems[0].write_to_path(str(file.parent / "cert"))
     leaf.private_key_pem.write_to_path(str(file.parent / "key"))
-    assert load(file, "burrows: [{tls: {ca_file: ca, cert_file: cert, key_file: key}}]")
+    (burrow,) = load(file, "burrows: [{tls: {ca_file: ca, cert_file: cert, key_file: key}}]").burrows
+    read = (burrow.tls.ca_file, burrow.tls.cert_file, burrow.tls.key_file)
+    assert [each.path.read_bytes() for each in read if each] == [each.content for each in read if each]
+    assert ["ca", "cert", "key"] == [each.path.name for each in read if each]
     trustme.CA().issue_cert("exporter").private_key_pem.write_to_path(str(file.parent / "key"))
     line = refusal(file, "burrows: [{tls: {cert_file: cert, key_file: key}}]")
     assert line.startswith("burrows[0].tls.key_file: ")
@@ -323,4 +326,4 @@ def test_schema_knows_every_key_of_the_example() -> None:
 
 def test_every_flag_in_the_configuration_has_a_key() -> None:
     """What a flag sets is there under its key, with a description."""
-    assert all(describe(flag.key) for flag in FLAGS if flag.key)
+    assert [] == [flag.flag for flag in FLAGS if flag.key and not describe(flag.key).endswith(".")]

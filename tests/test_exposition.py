@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -211,6 +212,7 @@ def test_families_can_be_left_out() -> None:
     assert f"{disabled}{{" not in text
     assert f"# HELP {disabled} " not in text
     assert PARTITION_INFO.name not in text
+    assert PARTITION_INFO.name not in Renderer().render(one_group())
     assert PARTITION_INFO.name in text_of(one_group(), EVERY_FAMILY)
 
 
@@ -227,9 +229,32 @@ def test_families_of_several_burrows_stand_once_on_the_page() -> None:
 
 def test_extra_labels_stand_on_each_sample() -> None:
     """Not one sample goes without the labels that tell a Burrow's clusters apart."""
-    sections = Renderer(extra_labels={"dc": 'e"u'}, partition_info=True).render(one_group())
+    sections = Renderer(extra_labels={"dc": 'e"u', "zone": "b"}, partition_info=True).render(one_group())
     samples = samples_in(b"".join(assemble([sections]).piece.plain()).decode())
-    assert {'e"u'} == {dict(labels)["dc"] for _, labels in samples}
+    assert {('e"u', "b")} == {(dict(labels)["dc"], dict(labels)["zone"]) for _, labels in samples}
+
+
+def test_samples_are_counted() -> None:
+    """Those of all groups of a family, as they stand on the page."""
+    (cluster,) = one_group().clusters
+    groups = tuple(replace(cluster.groups[0], name=name) for name in "gh")
+    page = assemble([Renderer().render(replace(one_group(), clusters=(replace(cluster, groups=groups),)))])
+    assert page.samples == len(samples_in(b"".join(page.piece.plain()).decode())) == 2 * 9 + 2
+
+
+def test_labels_are_made_once_and_anew_when_partitions_change() -> None:
+    """What a page costs is mostly its labels: those of a group that stays as it is are kept, of one that is gone not."""
+    renderer = Renderer()
+    renderer.render(one_group())
+    first = renderer._partition_labels["c", "g"]
+    assert [("orders", 3)] == first.partitions
+    renderer.render(one_group(lag_seconds=[9.0]))
+    assert first is renderer._partition_labels["c", "g"]
+    part = one_group().clusters[0].groups[0].partitions[0]
+    renderer.render(one_group(uncommitted=(part,)))
+    assert [("orders", 3)] * 2 == renderer._partition_labels["c", "g"].partitions
+    renderer.render(Snapshot("default", (), 0))
+    assert {} == renderer._partition_labels
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)

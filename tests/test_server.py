@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import http.client
+import re
 import socket
 import statistics
 import threading
@@ -285,9 +286,11 @@ def test_head(server: Server, path: str, encoding: str) -> None:
         (404, "/favicon.ico"),
     ],
 )
-def test_paths(server: Server, status: int, path: str) -> None:
+def test_paths(server: Server, content: FixedContent, status: int, path: str) -> None:
     """Only the exact paths are served; a query string is ignored."""
-    assert status == ask(server, path).status
+    reply = ask(server, path)
+
+    assert (status, status == 200) == (reply.status, reply.body == content.page)
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/", "/group", "/-/healthy", "/-/ready"])
@@ -322,7 +325,7 @@ def test_failed_reload(server: Server, content: FixedContent) -> None:
     content.reloadable, content.complaint = True, "burrow.yaml: poll.interval: must be at least 1s"
     reply = ask(server, "/-/reload", "POST")
 
-    assert (500, True) == (reply.status, content.complaint.encode() in reply.body)
+    assert (500, f"The configuration before stays: {content.complaint}\n".encode()) == (reply.status, reply.body)
 
 
 @pytest.mark.parametrize(
@@ -501,7 +504,8 @@ def test_stop_before_start(content: FixedContent) -> None:
     server.stop()
     server.stop()
 
-    bind(f"127.0.0.1:{port_of(server)}").close()
+    with closing(bind(f"127.0.0.1:{port_of(server)}")) as again:
+        assert port_of(server) == again.getsockname()[1]
 
 
 @pytest.mark.parametrize(
@@ -556,11 +560,25 @@ def test_taken_port(address: str) -> None:
 @pytest.mark.parametrize(
     "address",
     [
-        *("", ":", "9254", "host", "::1:9254", "[::1]", "[]:1", "[nope]:1", "[127.0.0.1]:1", ":65536", ":-1", ":1_0"),
-        *("a b:1", "host:http", ":9254/", " :9254", ":\N{FULLWIDTH DIGIT NINE}", f"{'a' * 70}.b:1"),
+        *("", ":", "9254", "host", "::1:9254", "[::1]", "[]:1", ":65536", ":-1", ":1_0"),
+        *("a b:1", "host:http", ":9254/", " :9254", ":\N{FULLWIDTH DIGIT NINE}"),
     ],
 )
 def test_malformed_addresses(address: str) -> None:
-    """A malformed address is a ValueError."""
-    with pytest.raises(ValueError, match=r".+"):
+    """A malformed address is refused in words that repeat it."""
+    with pytest.raises(ValueError, match=f"^{re.escape(repr(address))} is not an address to listen on, such as"):
+        bind(address)
+
+
+@pytest.mark.parametrize(
+    ("expected", "address"),
+    [
+        ("expected in 'nope'", "[nope]:1"),
+        ("expected in '127.0.0.1'", "[127.0.0.1]:1"),
+        ("label.* too long", f"{'a' * 70}.b:1"),
+    ],
+)
+def test_hosts_that_cannot_be(expected: str, address: str) -> None:
+    """What is no IPv6 address in its brackets, or has a part that is too long, is a ValueError that says so."""
+    with pytest.raises(ValueError, match=expected):
         bind(address)

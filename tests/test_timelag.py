@@ -141,7 +141,9 @@ def test_errors_on_a_real_burrow_stay_small(name: str, most: tuple[float, float]
 
 def test_single_errors_on_a_real_burrow_stay_within_the_promise() -> None:
     """No single estimate after the third poll is off by more than 5 s or 15 % of the true age."""
-    assert not [one for one in replay("time-lag.json") if one.poll >= 3 and one.error > max(5.0, 0.15 * one.truth)]
+    seen = [one for one in replay("time-lag.json") if one.poll >= 3]
+    assert len(seen) > 100
+    assert [] == [one for one in seen if one.error > max(5.0, 0.15 * one.truth)]
 
 
 def test_consumer_at_the_head_stays_young() -> None:
