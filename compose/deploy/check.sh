@@ -87,7 +87,7 @@ validate_burrow() { # it has no check of its own. Without a network it ends at o
         --tmpfs /run/burrow:mode=1777 --volume "$PWD/$NEXT/secrets/burrow:/etc/burrow:ro" \
         --entrypoint timeout "$image" 20 /app/burrow --config-dir /etc/burrow 2>&1) || true
     case $said in
-        *"panic: "*) said=$(sed -n 's/^panic: \(.*\) \[recovered.*/\1/p' <<<"$said" | head -n 1) ;;
+        *"panic: "*) said=$(sed -n 's/ \[recovered.*//; s/^panic: //p' <<<"$said" | head -n 1) ;;
         *"Failed reading configuration"*) said=$(grep "^Failed reading" <<<"$said") ;;
         *"Reading configuration from"*) return ;;
     esac
