@@ -94,6 +94,12 @@ def test_pythons_are_tested() -> None:
     assert f">={named[0]}" == metadata["options"]["python_requires"]
 
 
+def test_all_of_the_stack_is_tried() -> None:
+    """CI runs every target that needs docker."""
+    targets = re.findall(r"^(e2e[\w-]*):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(targets) == workflow("ci")["jobs"]["stack"]["strategy"]["matrix"]["target"]
+
+
 @pytest.mark.parametrize("name", WORKFLOWS)
 def test_workflow_is_bounded(name: str) -> None:
     """A workflow starts without any permission, each job asks for its own, and none runs without end."""
