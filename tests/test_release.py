@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 WORKFLOWS = {path.stem: path for path in (ROOT / ".github" / "workflows").glob("*.yml")}
 CHANGELOG = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 HEADING = re.compile(r"^## (\d+)\.(\d+)\.(\d+) / \d{4}-\d\d-\d\d$")
-ENTRY = re.compile(r"\[(CHANGE|FEATURE|ENHANCEMENT|BUGFIX|SECURITY)\] [a-z ,-]+: [^ ].*\.", re.DOTALL)
+ENTRY = re.compile(r"\[(CHANGE|FEATURE|ENHANCEMENT|BUGFIX|SECURITY)\] [^:\n]+: [^ ].*\.", re.DOTALL)
 TAG_ONLY = {"pypa/gh-action-pypi-publish"}
 """Actions whose tag's commit could not be had from the project itself."""
 
