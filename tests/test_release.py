@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 WORKFLOWS = {path.stem: path for path in (ROOT / ".github" / "workflows").glob("*.yml")}
 CHANGELOG = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 HEADING = re.compile(r"^## (\d+)\.(\d+)\.(\d+) / \d{4}-\d\d-\d\d$")
-ENTRY = re.compile(r"\[(CHANGE|FEATURE|ENHANCEMENT|BUGFIX|SECURITY)\] [a-z ,-]+: [^ ].*\.", re.DOTALL)
+ENTRY = re.compile(r"\[(CHANGE|FEATURE|ENHANCEMENT|BUGFIX|SECURITY)\] [^:\n]+: [^ ].*\.", re.DOTALL)
 TAG_ONLY = {"pypa/gh-action-pypi-publish"}
 """Actions whose tag's commit could not be had from the project itself."""
 
@@ -92,6 +92,12 @@ def test_pythons_are_tested() -> None:
     named = re.findall(r"Python :: (3\.\d+)$", metadata["metadata"]["classifiers"], re.MULTILINE)
     assert named == workflow("ci")["jobs"]["test"]["strategy"]["matrix"]["python"]
     assert f">={named[0]}" == metadata["options"]["python_requires"]
+
+
+def test_all_of_the_stack_is_tried() -> None:
+    """CI runs every target that needs docker."""
+    targets = re.findall(r"^(e2e[\w-]*):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(targets) == workflow("ci")["jobs"]["stack"]["strategy"]["matrix"]["target"]
 
 
 @pytest.mark.parametrize("name", WORKFLOWS)
