@@ -225,10 +225,10 @@ class Ended:
 def test_between_polls_it_wakes_when_a_reading_expires(stage: Stage) -> None:
     """What is left then is published; else it sleeps until the moment it was told, or does not where all ends."""
     ended = stage.poller._ended = Ended(stage)  # type: ignore[assignment] # a stand-in
-    clusters = tuple(Cluster(name, (), (), 0, 0, None, None, 0, at) for name, at in (("a", 104.0), ("b", 107.0)))
+    clusters = tuple(Cluster(name, (), (), 0, 0, None, None, 0, at) for name, at in (("a", 104.0), ("b", 104.5)))
     stage.poller._state.snapshot = Snapshot("default", clusters, 0.0)
     stage.poller._sleep_until(110.0)
-    assert [4.0, 3.0, 3.0] == ended.waits
+    assert [4.0, 0.5, 5.5] == ended.waits
     assert [["b"], []] == [[each.name for each in snapshot.clusters] for snapshot in stage.published]
     stage.poller._sleep_until(110.0)
     assert 3 == len(ended.waits)
@@ -270,8 +270,7 @@ def test_readings_are_taken_over_once(stage: Stage) -> None:
     """A poller that stands in for another goes on from its state, before its first poll, and lets go of it."""
     before = BurrowState(CONFIG, SHARD)
     before.snapshot = Snapshot("default", (), 5.0)
-    stage.poller._before = SimpleNamespace(last_state=lambda: before)  # type: ignore[assignment] # a stand-in
     stage.stop.set()
-    stage.poller._run()
-    assert before.snapshot is stage.poller._state.snapshot
+    stage.poller.start(SimpleNamespace(last_state=lambda: before))  # type: ignore[arg-type] # a stand-in
+    assert before.snapshot is stage.poller.last_state().snapshot
     assert stage.poller._before is None

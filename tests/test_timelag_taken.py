@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from burrow_exporter.answers import Commit
@@ -118,6 +119,15 @@ def test_a_commit_that_was_taken_in_is_not_again() -> None:
     moved = partition(commit(71, START - 9, 0), 0, start=commit(51, START - 60, 0))
     after = taken(([group(START, first)], [topic(START)]), ([group(START + 15, moved)], [topic(START)]))
     assert [(-60, 50, BOUND), (-60, 51, BOUND), (-9, 70, BOUND), (-9, 71, BOUND)] == after
+
+
+def test_a_partition_without_an_oldest_commit_tells_nothing() -> None:
+    """Burrow knows both or neither; the other partitions of the group do tell."""
+    whole = partition(commit(70, START - 9, 0), 0, number=1)
+    half = msgspec.structs.replace(partition(commit(70, START - 9, 0), 0), start=None)
+    known = ([group(START, half, whole)], [topic(START - 60, 70, 70)])
+    assert [(-61, 70, SIGHTING)] == taken(known)
+    assert [(-9, 70, BOUND)] == taken(known, number=1)
 
 
 def test_what_was_taken_in_of_a_group_is_noted() -> None:
@@ -263,6 +273,7 @@ def test_a_partition_of_which_nothing_was_taken_in_has_no_age() -> None:
     time_lag = TimeLag()
     one = partition(commit(70, START - 9, None), 0)
     time_lag.update([group(START, one)], [topic(START, 100)], START)
-    late = partition(commit(70, START - 20, None), 5, number=1)
-    assert [[0.0, None]] == time_lag.update([group(START + 15, one, late)], [topic(START + 15, 100)], START + 15)
+    late, other = (partition(commit(70, START - 20, None), 5, topic=name, number=1) for name in "tu")
+    known = [topic(START + 15, 100), topic(START + 15, name="u")]
+    assert [[0.0, None, None]] == time_lag.update([group(START + 15, one, late, other)], known, START + 15)
     assert [] == knots(time_lag, number=1)
