@@ -60,7 +60,7 @@ fuzz: $(INSTALLED) ## Try 10,000 mutated answers of each kind (EXAMPLES=10000)
 
 mutate: $(INSTALLED) ## Look for changes to the code that no test notices (MODULE=timelag; docs/mutation.md)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python mutmut==3.8.1
-	CI=1 $(BIN)/mutmut run --max-children $(or $(WORKERS),2) 'burrow_exporter.$(MODULE)*'
+	$(BIN)/mutmut run --max-children $(or $(WORKERS),2) 'burrow_exporter.$(MODULE)*'
 	$(BIN)/mutmut results
 	@$(BIN)/mutmut results --all true | awk -F '[.:] *' '!/: not checked$$/ { all[$$2]++ } \
 		/: (killed|timeout)$$/ { killed[$$2]++ } \

@@ -16,12 +16,20 @@ from burrow_exporter.poller import Poller
 from burrow_exporter.selfmetrics import SelfMetrics
 from burrow_exporter.snapshot import Cluster, Snapshot
 from burrow_exporter.state import BurrowState, Poll
+from burrow_exporter.values import Secret
 from burrow_exporter.walk import ClusterWalk, WalkResult
 from conftest import START, Clock
 
 A, B, C = "http://a:1", "http://b:1", "http://c:1"
 SHARD = ShardConfig(index=0, total=3)
-CONFIG = BurrowConfig(addresses=(A, B, C), concurrency=7, timeout=5, filters=Filters(group=Filter.of(["g.*"])))
+CONFIG = BurrowConfig(
+    addresses=(A, B, C),
+    concurrency=7,
+    timeout=5,
+    username="exporter",
+    password=Secret("x"),
+    filters=Filters(group=Filter.of(["g.*"])),
+)
 
 
 class Stage:
@@ -89,9 +97,10 @@ def nothing(*failures: BurrowError) -> WalkResult:
 
 
 def test_each_replica_has_a_client_of_its_own(stage: Stage) -> None:
-    """It is made from what is configured of the Burrow; nothing runs yet."""
-    rest = (5, stage.observer, CONFIG.credentials(), CONFIG.tls, CONFIG.proxy_url)
-    assert [(address, *rest) for address in (A, B, C)] == [each.made for each in stage.poller._clients]
+    """It is made from what is configured of the Burrow; nothing runs yet. The share of the groups is as told."""
+    rest = (5, stage.observer, ("exporter", "x"), CONFIG.tls, CONFIG.proxy_url)
+    assert SHARD is stage.poller._state._shard
+    assert [(address, *rest) for address in (A, B, C)] == [vars(each)["made"] for each in stage.poller._clients]
     thread = stage.poller._thread
     assert ("poll-default", True, False) == (thread.name, thread.daemon, stage.poller.is_alive())
     assert not stage.poller.was_good
