@@ -38,6 +38,7 @@ def knots(made: Curve) -> list[Knot]:
         ([(110, 40, BOUND), (110, 50, SIGHTING)], [(110, 40, BOUND)], (100, 50)),
         ([(130, 40, BOUND), (130, 50, SIGHTING)], [(130, 40, BOUND)], (100, 50)),
         ([(130.5, 40, BOUND)], [(130.5, 40, BOUND)], (100, 50)),
+        ([(90, 30, BOUND), (130.5, 40, BOUND)], [(90, 30, BOUND), (130.5, 40, BOUND)], (100, 50)),
         ([(88, 50, SIGHTING), (90, 60, BOUND)], [(90, 60, BOUND)], (100, 50)),
         ([(68, 50, SIGHTING), (70, 60, BOUND)], [(70, 60, BOUND)], (100, 50)),
         ([(69.5, 60, BOUND)], [(69.5, 60, BOUND)], (100, 50)),
@@ -66,6 +67,7 @@ def knots(made: Curve) -> list[Knot]:
         "not before the one before",
         "contradicted within the grace",
         "contradicted beyond it",
+        "contradicted by the last of two beyond it",
         "not after a higher one",
         "after a higher one within the grace",
         "after a higher one beyond it",
@@ -261,6 +263,12 @@ def test_a_reading_of_a_log_end_that_stands_moves_its_last_knot_only() -> None:
         ([(10, 40, SIGHTING), (90, 60, SIGHTING)], [(10, 40, SIGHTING), (90, 60, SIGHTING)], 60, 85),
         ([(10, 40, SIGHTING), (88, 50, SIGHTING), (90, 60, BOUND)], [(10, 40, SIGHTING), (90, 60, BOUND)], 50, 95),
         ([(88, 50, SIGHTING), (90, 60, BOUND)], [(90, 60, BOUND)], 50, 95),
+        (
+            [(10, 40, SIGHTING), (70, 50, SIGHTING), (88, 50, SIGHTING), (90, 60, BOUND)],
+            [(10, 40, SIGHTING), (70, 50, SIGHTING), (80, 50, SIGHTING), (90, 60, BOUND)],
+            50,
+            95,
+        ),
         ([(98, 50, SIGHTING)], [(60, 60, BOUND), (90, 70, SIGHTING)], -1, 40),
     ],
     ids=[
@@ -277,6 +285,7 @@ def test_a_reading_of_a_log_end_that_stands_moves_its_last_knot_only() -> None:
         "fell since, and a sighting tells otherwise",
         "as before, and a bound is younger than the backlog",
         "as before, and below all that is known",
+        "as before, and it stood before a bound",
         "a sighting among what contradicts",
     ],
 )

@@ -128,6 +128,11 @@ def test_a_partition_without_an_oldest_commit_tells_nothing() -> None:
     known = ([group(START, half, whole)], [topic(START - 60, 70, 70)])
     assert [(-61, 70, SIGHTING)] == taken(known)
     assert [(-9, 70, BOUND)] == taken(known, number=1)
+    time_lag = TimeLag()
+    lagging = msgspec.structs.replace(half, current_lag=5)
+    for now in (START, START - GRACE - 1):
+        assert [[None]] == time_lag.update([group(START, lagging)], [topic(START, 100)], now)
+    assert {} == time_lag._curves
 
 
 def test_what_was_taken_in_of_a_group_is_noted() -> None:
@@ -223,6 +228,14 @@ def test_a_log_end_that_lags_told_before_may_be_as_old_as_the_grace() -> None:
     bound = [commit(200, START - ago, 0) for ago in (29, 31)]
     behind = partition(commit(70, START - 9, None), 30)
     found = [taken(([group(START, partition(each, 0), name="h"), group(START, behind)], [])) for each in bound]
+    assert [[(-30, 100, SIGHTING), (-29, 200, BOUND)], [(-1, 100, SIGHTING)]] == found
+
+
+def test_a_commit_ahead_of_the_first_reading_of_its_topic() -> None:
+    """As long as Burrow may not have asked since it was made it counts; an older one is forgotten."""
+    found = [
+        taken(([group(START, partition(commit(200, START - ago, 0), 0))], [topic(START, 100)])) for ago in (29, 31)
+    ]
     assert [[(-30, 100, SIGHTING), (-29, 200, BOUND)], [(-1, 100, SIGHTING)]] == found
 
 
