@@ -209,6 +209,8 @@ def test_a_burrow_without_a_commit_of_its_own() -> None:
     poll = followed.absorb(seen)
     assert ({"c": None}, {"c": None}) == (poll.behind, poll.snapshot.outcome.behind)
     assert {} == followed.absorb(replace(seen, own={OWN: own(5)})).snapshot.outcome.behind
+    none = Followed(BurrowConfig(catch_up_lag=0)).absorb(replace(seen, own={OWN: own(0)}))
+    assert ({}, 0) == (none.snapshot.outcome.behind, none.snapshot.clusters[0].burrow_lag)
 
 
 @pytest.mark.parametrize(
