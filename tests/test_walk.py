@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections import Counter
@@ -14,7 +15,7 @@ import pytest
 
 from burrow_exporter import walk as module
 from burrow_exporter.burrow import BurrowClient, Observer
-from burrow_exporter.config import Filter, Filters
+from burrow_exporter.config import Filter, Filters, ShardConfig
 from burrow_exporter.failures import BurrowError, Endpoint, Reason
 from burrow_exporter.readings import MAX_NAME_BYTES
 from burrow_exporter.snapshot import Group
@@ -702,3 +703,19 @@ def test_the_newest_commit_counts_in_whatever_order_groups_are_answered() -> Non
     for name, moment in (("a", 5.0), ("b", 3.0), ("d", None)):
         unasked()._on_group(cluster, name, GroupRead(None, None, moment))
     assert (5.0, {"a": None, "b": None, "d": None}) == (cluster.last_commit, cluster.groups)
+
+
+@pytest.mark.parametrize("index", [0, 1])
+def test_what_is_asked_for_is_named(index: int) -> None:
+    """In words for humans, by which a late one is known again; of a share of the groups, those that are held."""
+    shard = ShardConfig(index=index, total=2)
+    walk = unasked(shard=shard)
+    walk._queue = asyncio.PriorityQueue()
+    walk._limit = SimpleNamespace(expired=lambda: True)  # type: ignore[assignment] # a stand-in
+    walk._on_clusters(["c"])
+    assert {"the groups of 'c'", "the topics of 'c'"} == {request.what for request in walk._pending}
+    walk._pending.clear()
+    names = [f"g{number}" for number in range(20)]
+    walk._on_groups(ClusterWalk("c"), [*names, "burrow-c"])
+    held = [name for name in names if shard.holds("c", name)]
+    assert {f"group {name!r} of 'c'" for name in [*held, "burrow-c"]} == {request.what for request in walk._pending}
