@@ -63,7 +63,7 @@ mutate: $(INSTALLED) ## Look for changes to the code that no test notices (MODUL
 	$(BIN)/mutmut run --max-children $(or $(WORKERS),2) 'burrow_exporter.$(MODULE)*'
 	$(BIN)/mutmut results
 	@$(BIN)/mutmut results --all true | awk -F '[.:] *' '!/: not checked$$/ { all[$$2]++ } \
-		/: (killed|timeout)$$/ { killed[$$2]++ } \
+		/: (killed|timeout|segfault)$$/ { killed[$$2]++ } \
 		END { for (each in all) printf "%s: %d of %d killed, %d %%\n", each, killed[each], all[each], 100 * killed[each] / all[each] }'
 
 docs: $(INSTALLED) ## Write the generated pages anew
