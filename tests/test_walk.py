@@ -121,9 +121,7 @@ def test_what_has_not_changed_is_taken_over() -> None:
     assert (10, 5) == (before["moved"].total_lag, after["moved"].total_lag)
     assert later.clusters
     assert 1_700_000_015.0 == later.clusters["c"].last_commit
-    assert {key: read.last_commit for key, read in first.reads.items() if key[1] == "same"} == {
-        key: read.last_commit for key, read in later.reads.items() if read.group is after["same"]
-    }
+    assert replace(first.reads["c", "same"], group=after["same"]) == later.reads["c", "same"]
 
 
 def test_commits_grow_old_in_answers_that_stay_the_same() -> None:
@@ -556,11 +554,19 @@ def test_second_try(monkeypatch: pytest.MonkeyPatch, reason: Reason, step: Step)
     assert 2 == heard.attempts.count(Endpoint.LAG)
 
 
-def test_last_try() -> None:
+def test_last_try(monkeypatch: pytest.MonkeyPatch) -> None:
     """After three attempts a failure counts; the observer hears of the first two, the result tells the last."""
+    paused: list[int] = []
+
+    def pause(attempts: int) -> float:
+        paused.append(attempts)
+        return 0.0
+
+    monkeypatch.setattr(module, "pause", pause)
     result, heard, _ = of_group(reply(b"", 500), reply(b"", 502), reply(b"", 503), GOOD_GROUP)
     assert ["lag: /v3/kafka/c/consumer/g/lag answers 503"] == [str(error) for error in result.failures]
     assert [(Endpoint.LAG, Reason.HTTP_5XX)] * 2 == heard.failures
+    assert [1, 2] == paused[:2]
     assert 3 == heard.attempts.count(Endpoint.LAG)
 
 
@@ -594,6 +600,7 @@ def test_a_stop_ends_it() -> None:
     with FaultServer(by_path(dict(small()))) as server:
         result = walk_of(server, stop=stop)
     assert ([(Endpoint.READY, Reason.DEADLINE)], []) == (reasons(result), server.asked)
+    assert ["ready: readiness was not asked for any more"] == [str(error) for error in result.failures]
 
 
 # Those that hang
@@ -696,6 +703,14 @@ def test_a_replica_is_given_up_after_requests_in_a_row() -> None:
     assert [0] == ends
     assert {"x", "y"} == walk._result.late
 
+    async def answer() -> None:
+        """Answer at once."""
+
+    walk._pending.add(answered := module._Request(Endpoint.READY, "z", answer, lambda _: None))
+    walk._ended = asyncio.Event()
+    asyncio.run(walk._send(answered))
+    assert 0 == walk._unanswered
+
 
 def test_the_newest_commit_counts_in_whatever_order_groups_are_answered() -> None:
     """A group that is answered later may have been silent for longer."""
@@ -719,3 +734,6 @@ def test_what_is_asked_for_is_named(index: int) -> None:
     walk._on_groups(ClusterWalk("c"), [*names, "burrow-c"])
     held = [name for name in names if shard.holds("c", name)]
     assert {f"group {name!r} of 'c'" for name in [*held, "burrow-c"]} == {request.what for request in walk._pending}
+    walk._pending.clear()
+    walk._on_topics(ClusterWalk("c"), ["t"])
+    assert {"topic 't' of 'c'"} == {request.what for request in walk._pending}
