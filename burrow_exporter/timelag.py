@@ -165,15 +165,11 @@ class TimeLag:
 
     def _ages(self, group: Group, now: float) -> list[float | None]:
         ages: list[float | None] = []
-        topic, curves = "", self._curves.get("", {})
         for partition in group.partitions:
             if not partition.current_lag:
                 ages.append(0.0)
                 continue
-            if partition.topic != topic:
-                topic = partition.topic
-                curves = self._curves.get(topic, {})
-            curve = curves.get(partition.partition)
+            curve = self._curves.get(partition.topic, {}).get(partition.partition)
             end = partition.end
             age = None if curve is None or end is None else curve.age(end.offset, now)
             ages.append(None if age is None else round(age, 3))

@@ -243,7 +243,7 @@ def test_samples_are_counted() -> None:
 
 
 def test_labels_are_made_once_and_anew_when_partitions_change() -> None:
-    """What a page costs is mostly its labels: those of a group that stays as it is are kept, of one that is gone not."""
+    """Most of a page is labels: those of a group that stays as it is are kept, of one that is gone not."""
     renderer = Renderer()
     renderer.render(one_group())
     first = renderer._partition_labels["c", "g"]

@@ -16,12 +16,20 @@ from burrow_exporter.poller import Poller
 from burrow_exporter.selfmetrics import SelfMetrics
 from burrow_exporter.snapshot import Cluster, Snapshot
 from burrow_exporter.state import BurrowState, Poll
+from burrow_exporter.values import Secret
 from burrow_exporter.walk import ClusterWalk, WalkResult
 from conftest import START, Clock
 
 A, B, C = "http://a:1", "http://b:1", "http://c:1"
 SHARD = ShardConfig(index=0, total=3)
-CONFIG = BurrowConfig(addresses=(A, B, C), concurrency=7, timeout=5, filters=Filters(group=Filter.of(["g.*"])))
+CONFIG = BurrowConfig(
+    addresses=(A, B, C),
+    concurrency=7,
+    timeout=5,
+    username="exporter",
+    password=Secret("x"),
+    filters=Filters(group=Filter.of(["g.*"])),
+)
 
 
 class Stage:
@@ -89,9 +97,10 @@ def nothing(*failures: BurrowError) -> WalkResult:
 
 
 def test_each_replica_has_a_client_of_its_own(stage: Stage) -> None:
-    """It is made from what is configured of the Burrow; nothing runs yet."""
-    rest = (5, stage.observer, CONFIG.credentials(), CONFIG.tls, CONFIG.proxy_url)
-    assert [(address, *rest) for address in (A, B, C)] == [each.made for each in stage.poller._clients]
+    """It is made from what is configured of the Burrow; nothing runs yet. The share of the groups is as told."""
+    rest = (5, stage.observer, ("exporter", "x"), CONFIG.tls, CONFIG.proxy_url)
+    assert SHARD is stage.poller._state._shard
+    assert [(address, *rest) for address in (A, B, C)] == [vars(each)["made"] for each in stage.poller._clients]
     thread = stage.poller._thread
     assert ("poll-default", True, False) == (thread.name, thread.daemon, stage.poller.is_alive())
     assert not stage.poller.was_good
@@ -225,10 +234,10 @@ class Ended:
 def test_between_polls_it_wakes_when_a_reading_expires(stage: Stage) -> None:
     """What is left then is published; else it sleeps until the moment it was told, or does not where all ends."""
     ended = stage.poller._ended = Ended(stage)  # type: ignore[assignment] # a stand-in
-    clusters = tuple(Cluster(name, (), (), 0, 0, None, None, 0, at) for name, at in (("a", 104.0), ("b", 107.0)))
+    clusters = tuple(Cluster(name, (), (), 0, 0, None, None, 0, at) for name, at in (("a", 104.0), ("b", 104.5)))
     stage.poller._state.snapshot = Snapshot("default", clusters, 0.0)
     stage.poller._sleep_until(110.0)
-    assert [4.0, 3.0, 3.0] == ended.waits
+    assert [4.0, 0.5, 5.5] == ended.waits
     assert [["b"], []] == [[each.name for each in snapshot.clusters] for snapshot in stage.published]
     stage.poller._sleep_until(110.0)
     assert 3 == len(ended.waits)
@@ -270,8 +279,7 @@ def test_readings_are_taken_over_once(stage: Stage) -> None:
     """A poller that stands in for another goes on from its state, before its first poll, and lets go of it."""
     before = BurrowState(CONFIG, SHARD)
     before.snapshot = Snapshot("default", (), 5.0)
-    stage.poller._before = SimpleNamespace(last_state=lambda: before)  # type: ignore[assignment] # a stand-in
     stage.stop.set()
-    stage.poller._run()
-    assert before.snapshot is stage.poller._state.snapshot
+    stage.poller.start(SimpleNamespace(last_state=lambda: before))  # type: ignore[arg-type] # a stand-in
+    assert before.snapshot is stage.poller.last_state().snapshot
     assert stage.poller._before is None

@@ -38,7 +38,7 @@ def topic(name: str = "t", expires_at: float = EXPIRES) -> Topic:
 
 def own(lag: int, *, topic: str = "__consumer_offsets") -> GroupStatus:
     """Return the answer for Burrow's own group."""
-    return GroupStatus("c", OWN, "OK", (part(lag, topic=topic),), lag)
+    return GroupStatus("c", OWN, "OK", [part(lag, topic=topic)], lag)
 
 
 def walked(*groups: Group, **fields: Any) -> ClusterWalk:
@@ -205,10 +205,12 @@ def test_a_burrow_that_is_behind_for_too_long() -> None:
 def test_a_burrow_without_a_commit_of_its_own() -> None:
     """How far it is behind is not known; a bound on the lag that is reached is none that is passed."""
     followed = Followed(BurrowConfig(catch_up_lag=5))
-    seen = walked(group("a"), listed_groups=["a", OWN], own={OWN: GroupStatus("c", OWN, "OK", (), 0)})
+    seen = walked(group("a"), listed_groups=["a", OWN], own={OWN: GroupStatus("c", OWN, "OK", [], 0)})
     poll = followed.absorb(seen)
     assert ({"c": None}, {"c": None}) == (poll.behind, poll.snapshot.outcome.behind)
     assert {} == followed.absorb(replace(seen, own={OWN: own(5)})).snapshot.outcome.behind
+    none = Followed(BurrowConfig(catch_up_lag=0)).absorb(replace(seen, own={OWN: own(0)}))
+    assert ({}, 0) == (none.snapshot.outcome.behind, none.snapshot.clusters[0].burrow_lag)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from burrow_exporter.answers import Commit
@@ -120,6 +121,20 @@ def test_a_commit_that_was_taken_in_is_not_again() -> None:
     assert [(-60, 50, BOUND), (-60, 51, BOUND), (-9, 70, BOUND), (-9, 71, BOUND)] == after
 
 
+def test_a_partition_without_an_oldest_commit_tells_nothing() -> None:
+    """Burrow knows both or neither; the other partitions of the group do tell."""
+    whole = partition(commit(70, START - 9, 0), 0, number=1)
+    half = msgspec.structs.replace(partition(commit(70, START - 9, 0), 0), start=None)
+    known = ([group(START, half, whole)], [topic(START - 60, 70, 70)])
+    assert [(-61, 70, SIGHTING)] == taken(known)
+    assert [(-9, 70, BOUND)] == taken(known, number=1)
+    time_lag = TimeLag()
+    lagging = msgspec.structs.replace(half, current_lag=5)
+    for now in (START, START - GRACE - 1):
+        assert [[None]] == time_lag.update([group(START, lagging)], [topic(START, 100)], now)
+    assert {} == time_lag._curves
+
+
 def test_what_was_taken_in_of_a_group_is_noted() -> None:
     """Time of the reading, newest observation of an end, and newest observation of a start."""
     time_lag = TimeLag()
@@ -216,6 +231,14 @@ def test_a_log_end_that_lags_told_before_may_be_as_old_as_the_grace() -> None:
     assert [[(-30, 100, SIGHTING), (-29, 200, BOUND)], [(-1, 100, SIGHTING)]] == found
 
 
+def test_a_commit_ahead_of_the_first_reading_of_its_topic() -> None:
+    """As long as Burrow may not have asked since it was made it counts; an older one is forgotten."""
+    found = [
+        taken(([group(START, partition(commit(200, START - ago, 0), 0))], [topic(START, 100)])) for ago in (29, 31)
+    ]
+    assert [[(-30, 100, SIGHTING), (-29, 200, BOUND)], [(-1, 100, SIGHTING)]] == found
+
+
 def test_topics_are_taken_in_once_a_reading() -> None:
     """Each of its partitions has a history; a reading that was kept from an earlier poll adds nothing to it."""
     time_lag = TimeLag()
@@ -263,6 +286,7 @@ def test_a_partition_of_which_nothing_was_taken_in_has_no_age() -> None:
     time_lag = TimeLag()
     one = partition(commit(70, START - 9, None), 0)
     time_lag.update([group(START, one)], [topic(START, 100)], START)
-    late = partition(commit(70, START - 20, None), 5, number=1)
-    assert [[0.0, None]] == time_lag.update([group(START + 15, one, late)], [topic(START + 15, 100)], START + 15)
+    late, other = (partition(commit(70, START - 20, None), 5, topic=name, number=1) for name in "tu")
+    known = [topic(START + 15, 100), topic(START + 15, name="u")]
+    assert [[0.0, None, None]] == time_lag.update([group(START + 15, one, late, other)], known, START + 15)
     assert [] == knots(time_lag, number=1)

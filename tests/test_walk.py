@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from burrow_exporter import walk as module
 from burrow_exporter.burrow import BurrowClient, Observer
-from burrow_exporter.config import Filter, Filters
+from burrow_exporter.config import Filter, Filters, ShardConfig
 from burrow_exporter.failures import BurrowError, Endpoint, Reason
 from burrow_exporter.readings import MAX_NAME_BYTES
 from burrow_exporter.snapshot import Group
-from burrow_exporter.walk import Walk, WalkResult, groups_to_ask, pause
+from burrow_exporter.walk import ClusterWalk, GroupRead, Walk, WalkResult, groups_to_ask, pause
 from faults import FaultServer, Step, by_path, good, in_turn, reply, then_close, then_hang
 from recorded import BROKEN, STARTING, Recorded, RecordedBurrow, answer, commit, lag_answer, partition, small
 
@@ -119,6 +121,7 @@ def test_what_has_not_changed_is_taken_over() -> None:
     assert (10, 5) == (before["moved"].total_lag, after["moved"].total_lag)
     assert later.clusters
     assert 1_700_000_015.0 == later.clusters["c"].last_commit
+    assert replace(first.reads["c", "same"], group=after["same"]) == later.reads["c", "same"]
 
 
 def test_commits_grow_old_in_answers_that_stay_the_same() -> None:
@@ -551,11 +554,19 @@ def test_second_try(monkeypatch: pytest.MonkeyPatch, reason: Reason, step: Step)
     assert 2 == heard.attempts.count(Endpoint.LAG)
 
 
-def test_last_try() -> None:
+def test_last_try(monkeypatch: pytest.MonkeyPatch) -> None:
     """After three attempts a failure counts; the observer hears of the first two, the result tells the last."""
+    paused: list[int] = []
+
+    def pause(attempts: int) -> float:
+        paused.append(attempts)
+        return 0.0
+
+    monkeypatch.setattr(module, "pause", pause)
     result, heard, _ = of_group(reply(b"", 500), reply(b"", 502), reply(b"", 503), GOOD_GROUP)
     assert ["lag: /v3/kafka/c/consumer/g/lag answers 503"] == [str(error) for error in result.failures]
     assert [(Endpoint.LAG, Reason.HTTP_5XX)] * 2 == heard.failures
+    assert [1, 2] == paused[:2]
     assert 3 == heard.attempts.count(Endpoint.LAG)
 
 
@@ -589,6 +600,7 @@ def test_a_stop_ends_it() -> None:
     with FaultServer(by_path(dict(small()))) as server:
         result = walk_of(server, stop=stop)
     assert ([(Endpoint.READY, Reason.DEADLINE)], []) == (reasons(result), server.asked)
+    assert ["ready: readiness was not asked for any more"] == [str(error) for error in result.failures]
 
 
 # Those that hang
@@ -644,3 +656,84 @@ def test_failures_name_what_failed() -> None:
     (error,) = result.failures
     assert isinstance(error, BurrowError)
     assert "lag: /v3/kafka/c/consumer/g/lag answers 500" == str(error)
+
+
+# Walks without a Burrow
+
+
+def unasked(**options: Any) -> Walk:
+    """Return a walk that asks nobody."""
+    client = BurrowClient("http://127.0.0.1:9", 1.0, Deaf())
+    return Walk(client, Filters(), deadline=0.0, expires_at=0.0, **options)
+
+
+@pytest.mark.parametrize(
+    ("expected", "answered", "failed", "changes"),
+    [
+        (True, 0, [], {}),
+        (True, 2, [Reason.TIMEOUT] * 2, {}),
+        (False, 2, [Reason.TIMEOUT, Reason.CONNECTION, Reason.DEADLINE], {}),
+        (True, 0, [Reason.HTTP_4XX] * 9, {}),
+        (False, 2, [], {"given_up": True}),
+        (False, 0, [], {"clusters": None}),
+    ],
+    ids=["nothing to ask", "half", "less than half", "refused", "given up", "no list of clusters"],
+)
+def test_a_walk_that_saw_most(expected: bool, answered: int, failed: list[Reason], changes: dict[str, Any]) -> None:  # noqa: FBT001
+    """Requests without an answer must not outnumber those with one, groups and topics alike; a refusal is an answer."""
+    seen = ClusterWalk("c", groups=dict.fromkeys(["g"][:answered]), topics=dict.fromkeys(["t"][: answered - 1]))  # type: ignore[arg-type] # only counted
+    failures = [BurrowError(Endpoint.LAG, reason, "x") for reason in failed]
+    result = WalkResult(0.0, **{"clusters": {"c": seen}, "failures": failures, **changes})
+    assert expected == result.is_usable()
+
+
+def test_a_replica_is_given_up_after_requests_in_a_row() -> None:
+    """Eight that were not answered, each asked for the first time; an answer, if only a refusal, begins a new row."""
+    request: Any = SimpleNamespace(what="x", turn=0)
+    ends: list[float] = []
+    walk = unasked()
+    walk._has_spare = True
+    walk._limit = SimpleNamespace(expired=lambda: False, reschedule=ends.append)  # type: ignore[assignment] # a stand-in
+    row = [*[Reason.TIMEOUT] * 7, Reason.HTTP_4XX, *[Reason.CONNECTION] * 7]
+    for reason in row:
+        walk._note_unanswered(request, BurrowError(Endpoint.LAG, reason, "x"))
+    walk._note_unanswered(SimpleNamespace(what="y", turn=1), BurrowError(Endpoint.LAG, Reason.TIMEOUT, "x"))  # type: ignore[arg-type] # a stand-in
+    assert [] == ends
+    walk._note_unanswered(request, BurrowError(Endpoint.LAG, Reason.TIMEOUT, "x"))
+    assert [0] == ends
+    assert {"x", "y"} == walk._result.late
+
+    async def answer() -> None:
+        """Answer at once."""
+
+    walk._pending.add(answered := module._Request(Endpoint.READY, "z", answer, lambda _: None))
+    walk._ended = asyncio.Event()
+    asyncio.run(walk._send(answered))
+    assert 0 == walk._unanswered
+
+
+def test_the_newest_commit_counts_in_whatever_order_groups_are_answered() -> None:
+    """A group that is answered later may have been silent for longer."""
+    cluster = ClusterWalk("c")
+    for name, moment in (("a", 5.0), ("b", 3.0), ("d", None)):
+        unasked()._on_group(cluster, name, GroupRead(None, None, moment))
+    assert (5.0, {"a": None, "b": None, "d": None}) == (cluster.last_commit, cluster.groups)
+
+
+@pytest.mark.parametrize("index", [0, 1])
+def test_what_is_asked_for_is_named(index: int) -> None:
+    """In words for humans, by which a late one is known again; of a share of the groups, those that are held."""
+    shard = ShardConfig(index=index, total=2)
+    walk = unasked(shard=shard)
+    walk._queue = asyncio.PriorityQueue()
+    walk._limit = SimpleNamespace(expired=lambda: True)  # type: ignore[assignment] # a stand-in
+    walk._on_clusters(["c"])
+    assert {"the groups of 'c'", "the topics of 'c'"} == {request.what for request in walk._pending}
+    walk._pending.clear()
+    names = [f"g{number}" for number in range(20)]
+    walk._on_groups(ClusterWalk("c"), [*names, "burrow-c"])
+    held = [name for name in names if shard.holds("c", name)]
+    assert {f"group {name!r} of 'c'" for name in [*held, "burrow-c"]} == {request.what for request in walk._pending}
+    walk._pending.clear()
+    walk._on_topics(ClusterWalk("c"), ["t"])
+    assert {"topic 't' of 'c'"} == {request.what for request in walk._pending}
