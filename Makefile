@@ -83,9 +83,8 @@ fuzz: $(INSTALLED) ## Try 10,000 mutated answers of each kind (EXAMPLES=10000)
 mutate: $(INSTALLED) ## Look for changes to the code that no test notices (MODULE=timelag; docs/mutation.md)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python mutmut==3.8.1
 	$(BIN)/mutmut run --max-children $(or $(WORKERS),2) 'burrow_exporter.$(MODULE)*'
-	$(BIN)/mutmut results
-	@$(BIN)/mutmut results --all true | awk -F '[.:] *' '!/: not checked$$/ { all[$$2]++ } \
-		/: (killed|timeout|segfault)$$/ { killed[$$2]++ } \
+	@$(BIN)/mutmut results --all true | awk -F '[.:] *' '/: not checked$$/ { next } { all[$$2]++ } \
+		/: (killed|timeout|segfault)$$/ { killed[$$2]++; next } { print } \
 		END { for (each in all) printf "%s: %d of %d killed, %d %%\n", each, killed[each], all[each], 100 * killed[each] / all[each] }'
 
 docs: $(INSTALLED) ## Write the generated pages anew
