@@ -35,7 +35,21 @@ MADE = ("compose/generated/", "compose/bucket.yaml", ".venv/", "dist/")
 FOREIGN = {
     *("[", "bash", "cat", "cd", "chmod", "cp", "echo", "export", "install", "ls", "mkdir", "mv", "read", "rm", "sh"),
     *("awk", "curl", "grep", "head", "htpasswd", "keytool", "openssl", "sed", "sleep", "tail", "tar", "tee", "tr"),
-    *("apt-get", "aws", "cosign", "gh", "git", "kubectl", "promtool", "pytest", "scp", "ssh", "systemctl", "thanos"),
+    *(
+        "apt-get",
+        "aws",
+        "cosign",
+        "gh",
+        "git",
+        "kubectl",
+        "mutmut",
+        "promtool",
+        "pytest",
+        "scp",
+        "ssh",
+        "systemctl",
+        "thanos",
+    ),
     *("kafka-acls.sh", "kafka-configs.sh", "kafka-consumer-groups.sh", "kafka-topics.sh", "test", "umask"),
 }
 """Programs of others, of whose words only the files are checked."""
