@@ -151,7 +151,6 @@ class World:
         always = Shape(1, OWN_PARTITIONS, 1)
         self._topics[INTERNAL_TOPIC] = own = TopicLog(INTERNAL_TOPIC, OWN_PARTITIONS, always, self._now)
         self._groups[OWN_GROUP] = GroupWindow(0, OWN_GROUP, own, always, self._now), own
-        self._own = own
         self._routes = self._make_routes()
 
     def answer(self, path: bytes) -> bytes | None:

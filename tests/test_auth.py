@@ -8,7 +8,6 @@ import logging
 import threading
 import time
 from base64 import b64encode
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -24,7 +23,6 @@ from secured import Web, basic, bcrypt_hash, connection_to, fetch
 from test_server import FixedContent, Reply, exchange
 from test_server_limits import eventually, precedence
 
-Check = Callable[[bytes, bytes], bool]
 WRONG = (401, 'Basic realm="burrow_exporter", charset="UTF-8"', b"Unauthorized.\n")
 
 

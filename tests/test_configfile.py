@@ -21,7 +21,6 @@ from burrow_exporter.sources import build_config
 ROOT = Path(__file__).parent.parent
 EXAMPLE = ROOT / "config.example.yaml"
 SCHEMA = ROOT / "burrow_exporter" / "config.schema.json"
-GIVEN = ("poll_interval", "metrics_disable")
 BURROW = "burrows: [{name: a}]\n"
 
 

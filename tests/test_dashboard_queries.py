@@ -56,7 +56,6 @@ EMPTY = {
 }
 """What may have no data on a system as the test runs it, and why."""
 QUERIES = list(queries())
-UNIQUE = {"__name__", "job", "instance"}
 
 
 class Asked:
