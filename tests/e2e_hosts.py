@@ -95,7 +95,7 @@ def copy(folder: Path) -> None:
     names = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
     for name in subprocess.run(names, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(ROOT / name, folder / name)
+        shutil.copy2(ROOT / name, folder / name, follow_symlinks=False)
 
 
 def settings(host: Host, **values: str) -> None:
