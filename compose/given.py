@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
+from compose import pem
+
 
 @dataclass(frozen=True)
 class Given:
@@ -57,3 +59,15 @@ class Cause:
     def warn(self, name: str, what: str) -> None:
         """Note what is odd with a name, though it works."""
         self.warnings.append(f"{self.name(name)}: {what}")
+
+    def pem(self, name: str, path: str) -> str:
+        """Return the certificates of the file that a name gives, or the key if the name ends in ``key_file``.
+
+        Nothing where it gives none, and where the file is of no use, which is noted.
+        """
+        take = pem.private_key if name.endswith("key_file") else pem.certificates
+        try:
+            return take(self.root / path) if path else ""
+        except pem.PemError as error:
+            self.fault(name, str(error))
+            return ""

@@ -111,7 +111,10 @@ def _one_of_several(given: Given, cause: Cause) -> Hosts:
 def _certificate(given: Given, cause: Cause) -> tuple[str, str, str]:
     """Return the CA, this host's certificate and its key, by which it can speak with another such host."""
     names = ("grpc_ca_file", "grpc_cert_file", "grpc_key_file")
-    found = tuple(_pem(given, name, cause) for name in names)
+    for name in names:
+        if not getattr(given, name):
+            cause.fault(name, MISSING)
+    found = tuple(cause.pem(name, getattr(given, name)) for name in names)
     if all(found):
         authorities, certificate, key = (cause.root / getattr(given, name) for name in names)
         if not pem.belongs(key, certificate):
@@ -119,19 +122,6 @@ def _certificate(given: Given, cause: Cause) -> tuple[str, str, str]:
         elif why := refusal(authorities, certificate, key):
             cause.fault("grpc_cert_file", f"another host would refuse it: {why}; make it anew, by GRPC_CA_FILE's CA")
     return found[0], found[1], found[2]
-
-
-def _pem(given: Given, name: str, cause: Cause) -> str:
-    """Return what is needed of a PEM file."""
-    if not getattr(given, name):
-        cause.fault(name, MISSING)
-        return ""
-    take = pem.private_key if name == "grpc_key_file" else pem.certificates
-    try:
-        return take(cause.root / getattr(given, name))
-    except pem.PemError as error:
-        cause.fault(name, str(error))
-        return ""
 
 
 def refusal(authorities: Path, certificate: Path, key: Path) -> str:

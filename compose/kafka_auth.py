@@ -77,7 +77,7 @@ def read_access(given: Given, servers: tuple[str, ...], cause: Cause) -> Access:
         auth,
         username=given.kafka_username,
         password=given.kafka_password,
-        authorities=_pem(given, "kafka_ca_file", cause),
+        authorities=cause.pem("kafka_ca_file", given.kafka_ca_file),
         certificate=certificate,
         key=key,
         skip_verify=_skip_verify(given, cause),
@@ -166,7 +166,7 @@ def _role(given: Given, cause: Cause) -> str:
 def _client_certificate(given: Given, cause: Cause) -> tuple[str, str]:
     """Return certificate and key of Burrow as a client, or nothing twice."""
     names = ("kafka_cert_file", "kafka_key_file")
-    certificate, key = (_pem(given, name, cause) for name in names)
+    certificate, key = (cause.pem(name, getattr(given, name)) for name in names)
     for name, other in (names, names[::-1]):
         if getattr(given, other) and not getattr(given, name):
             cause.fault(name, f"missing, though {cause.name(other)} is set; a certificate and its key go together")
@@ -175,15 +175,3 @@ def _client_certificate(given: Given, cause: Cause) -> tuple[str, str]:
         if not pem.belongs(key_file, certificate_file):
             cause.fault("kafka_key_file", f"is not the key of {cause.name('kafka_cert_file')}; name the pair")
     return certificate, key
-
-
-def _pem(given: Given, name: str, cause: Cause) -> str:
-    """Return what is needed of a PEM file, if one is named."""
-    if not getattr(given, name):
-        return ""
-    take = pem.private_key if name == "kafka_key_file" else pem.certificates
-    try:
-        return take(cause.root / getattr(given, name))
-    except pem.PemError as error:
-        cause.fault(name, str(error))
-        return ""
