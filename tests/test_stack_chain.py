@@ -161,6 +161,29 @@ def test_the_alert_of_a_group_in_error_arrives_once(chain: Chain) -> None:
     assert f"https://grafana.example.org/d/burrow-group?{group}" == alert["annotations"]["dashboard_url"]
 
 
+def test_a_group_in_error_is_one_message(chain: Chain) -> None:
+    """Alertmanager keeps back what its partitions say, and nothing of other groups."""
+
+    def kept_back() -> set[tuple[str, str]]:
+        alerts = chain.ask(chain.alertmanager, "v2/alerts", active="false", silenced="false", inhibited="true")
+        return {(each["labels"]["alertname"], each["labels"]["consumer_group"]) for each in alerts}
+
+    def partitions_of(group: str) -> set[str]:
+        alerts = chain.firing(chain.prometheus[0])
+        names = {each["labels"]["alertname"] for each in alerts if each["labels"].get("consumer_group") == group}
+        return {name for name in names if name.startswith("ConsumerPartition")}
+
+    eventually(lambda: partitions_of(STALLED["consumer_group"]))
+    eventually(lambda: ("ConsumerPartitionStalled", STALLED["consumer_group"]) in kept_back())
+    in_error = {
+        each["labels"]["consumer_group"]
+        for each in chain.ask(chain.alertmanager, "v2/alerts", filter='alertname="ConsumerGroupError"')
+    }
+    assert [] == [
+        each for each in kept_back() if not each[0].startswith("ConsumerPartition") or each[1] not in in_error
+    ]
+
+
 def test_what_is_not_there_is_told(chain: Chain) -> None:
     """The stack's other targets are not there, and the alert of a replica that is down says so of each."""
     expected = {"prometheus-a:9090", "prometheus-b:9090"}
