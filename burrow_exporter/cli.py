@@ -22,7 +22,8 @@ from burrow_exporter.config import Config
 from burrow_exporter.connections import SMALLEST_PIECE, bind
 from burrow_exporter.demo import SimulatedBurrow
 from burrow_exporter.exporter import Exporter
-from burrow_exporter.failures import Reason
+from burrow_exporter.failures import advice
+from burrow_exporter.failures import describe as in_few_words
 from burrow_exporter.flags import FLAGS, Flag
 from burrow_exporter.healthcheck import ask_healthy
 from burrow_exporter.security import Security
@@ -77,7 +78,7 @@ def serve(config: Config, load: Load, greeting: str = "") -> int:
     except ValueError as error:
         raise ConfigError(LISTEN_FLAG, str(error)) from None
     except OSError as error:
-        return give_up(f"{LISTEN_FLAG}: cannot listen on {config.web.listen_address}: {error}")
+        return give_up(f"{LISTEN_FLAG}: cannot listen on {config.web.listen_address}: {in_few_words(error)}")
     with listener:
         if greeting:
             click.echo(greeting, err=True)
@@ -125,7 +126,7 @@ def demo(config: Config, load: Load, size: dict[str, Any]) -> int:
         except (ValueError, OverflowError) as error:
             raise ConfigError(DEMO_LISTEN_FLAG, str(error)) from None
         except OSError as error:
-            return give_up(f"{DEMO_LISTEN_FLAG}: cannot listen on {size['listen_address']}: {error}")
+            return give_up(f"{DEMO_LISTEN_FLAG}: cannot listen on {size['listen_address']}: {in_few_words(error)}")
         greeting = f"A simulated Burrow answers at {burrow.address}"
         return serve(on_simulated(config, burrow), lambda: on_simulated(load(), burrow), greeting)
 
@@ -171,8 +172,7 @@ def describe(poll: Poll) -> list[str]:
     """Return what a poll saw, a line each."""
     lines = [f"{error.endpoint}: {error.reason}: {error.detail}" for error in poll.failures[:10]]
     lines += [f"... and {len(poll.failures) - 10} failures more"] if len(poll.failures) > len(lines) else []
-    if any(error.reason is Reason.NOT_READY for error in poll.failures):
-        lines.append("Burrow is still connecting to Kafka: if that lasts, look into its log")
+    lines += filter(None, dict.fromkeys(map(advice, poll.failures)))
     lines += [f"cluster {name}: Burrow has not caught up, lag {lag}" for name, lag in poll.behind.items()]
     for cluster in poll.snapshot.clusters:
         # A word that is none of Burrow's is told, as far as it may be, among the failures.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import ssl
 from enum import StrEnum
 from http import HTTPStatus
@@ -75,7 +76,36 @@ def transport_reason(error: Exception) -> Reason:
 
 def describe(error: Exception) -> str:
     """Return what a failure below HTTP says, in few words; of a name's several addresses each kind of failure once."""
-    if isinstance(error, ConnectionError) and error.errno:
+    if isinstance(error, ssl.SSLError):
+        return re.sub(r" \(_ssl\.c:\d+\)$", "", str(error))
+    if isinstance(error, socket.gaierror):
+        return error.strerror or str(error)
+    if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno)
     of_addresses = re.findall(r"\[Errno (\d+)\] Connect call failed", str(error))  # asyncio has them in one text alone
     return ", ".join(dict.fromkeys(os.strerror(int(number)) for number in of_addresses)) or str(error) or "timed out"
+
+
+ADVICE = (
+    (
+        (Endpoint.READY, Reason.CONNECTION, "Connection refused"),
+        "nothing listens there: is Burrow running, and is that its port? In a container localhost is the container",
+    ),
+    ((Endpoint.READY, Reason.TLS, "WRONG_VERSION_NUMBER"), "no TLS is spoken there: should it be http:// ?"),
+    ((Endpoint.READY, Reason.HTTP_4XX, "answers 400"), "TLS may be spoken there: should it be https:// ?"),
+    ((Endpoint.READY, Reason.NOT_READY, ""), "Burrow is still connecting to Kafka: if that lasts, look into its log"),
+    (
+        (Endpoint.CLUSTERS, Reason.HTTP_4XX, "answers 404"),
+        "what answers there is no Burrow, or the address has a path, such as /v3/kafka: leave it out",
+    ),
+    ((Endpoint.CLUSTERS, Reason.NOT_JSON, ""), "what answers there is no Burrow: are host and port right?"),
+)
+"""By endpoint, reason and words of a failure: what is most often behind it where an exporter is set up."""
+
+
+def advice(error: BurrowError) -> str:
+    """Return what may be wrong where a request failed like this, or nothing."""
+    for (endpoint, reason, words), text in ADVICE:
+        if (endpoint, reason) == (error.endpoint, error.reason) and words in error.detail:
+            return text
+    return ""

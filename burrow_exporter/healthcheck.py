@@ -6,6 +6,7 @@ import http.client
 import ssl
 
 from burrow_exporter.connections import LARGEST_PORT, LISTEN_ADDRESS
+from burrow_exporter.failures import describe
 
 TIMEOUT = 5
 HERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
@@ -44,9 +45,9 @@ def ask(connection: http.client.HTTPConnection) -> tuple[bool, str]:
         response = connection.getresponse()
         text = response.read(200).decode(errors="replace").strip()
     except ssl.SSLError as error:
-        return False, f"{NOT_TLS}{error}"
+        return False, f"{NOT_TLS}{describe(error)}"
     except (OSError, http.client.HTTPException) as error:
-        return False, str(error)
+        return False, describe(error)
     finally:
         connection.close()
     return True, "" if response.status == http.client.OK else f"{response.status} {text}"

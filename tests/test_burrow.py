@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gzip
 import json
 import socket
@@ -411,6 +412,22 @@ def test_several_addresses(expected: str, text: str) -> None:
     """Where a name has several addresses, and none can be connected to, each kind of failure is said once."""
     told = f"Multiple exceptions: {text}".replace("] ", "] Connect call failed ")
     assert expected == describe(OSError(told))
+
+
+@pytest.mark.parametrize(
+    ("expected", "error"),
+    [
+        ("Address already in use", OSError(errno.EADDRINUSE, "in use (while attempting to bind on address ('::', 1))")),
+        ("No route to host", OSError(errno.EHOSTUNREACH, "Connect call failed ('10.0.0.1', 8000)")),
+        ("Name not known", socket.gaierror(socket.EAI_NONAME, "Name not known")),
+        ("[SSL: NO] no", ssl.SSLError(1, "[SSL: NO] no (_ssl.c:1006)")),
+        ("[SSL: NO] no", ssl.SSLCertVerificationError(1, "[SSL: NO] no (_ssl.c:1006)")),
+        ("timed out", TimeoutError()),
+    ],
+)
+def test_few_words(expected: str, error: Exception) -> None:
+    """A failure below HTTP is said without numbers of errors, addresses, or lines of Python's source."""
+    assert expected == describe(error)
 
 
 def test_unknown_host() -> None:

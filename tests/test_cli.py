@@ -14,7 +14,7 @@ import structlog
 from prometheus_client.parser import text_string_to_metric_families
 
 from burrow_exporter import __version__
-from burrow_exporter.cli import FINE, main
+from burrow_exporter.cli import COULD_NOT_RUN, FINE, main
 from burrow_exporter.demo import SimulatedBurrow
 from burrow_exporter.families import FAMILIES
 from burrow_exporter.flags import FLAGS
@@ -133,7 +133,7 @@ def test_demo_port_taken(capsys: Capture, burrow: SimulatedBurrow) -> None:
     """A port that the simulated Burrow cannot have: exit 1 and one line that names its flag."""
     address = burrow.address.removeprefix("http://")
     line = complaint(capsys, "demo", "--demo.listen-address", address, code=1)
-    assert line.startswith(f"burrow-exporter: --demo.listen-address: cannot listen on {address}: ")
+    assert f"burrow-exporter: --demo.listen-address: cannot listen on {address}: Address already in use" == line
 
 
 # What it says of itself
@@ -333,6 +333,40 @@ def test_check_of_a_bad_burrow(capsys: Capture, failure: str, change: dict[str, 
     assert any(line.startswith(f"  {failure}") for line in lines)
     hint = "  Burrow is still connecting to Kafka: if that lasts, look into its log"
     assert failure.startswith("ready:") == (hint in lines)
+
+
+@pytest.mark.parametrize(
+    ("hint", "change", "path"),
+    [
+        ("TLS may be spoken there: ", {"/burrow/admin/ready": Recorded(400, "text/plain", "")}, ""),
+        ("what answers there is no Burrow, or the address has a path", {}, "/v3/kafka"),
+        ("what answers there is no Burrow: ", {"/v3/kafka": Recorded(200, "text/html", "<html>")}, ""),
+        ("", {"/v3/kafka": Recorded(401, "text/plain", "")}, ""),
+    ],
+)
+def test_check_of_a_wrong_address(capsys: Capture, hint: str, change: dict[str, Recorded], path: str) -> None:
+    """Of an address that is a newcomer's mistake the last line says what may be wrong with it; of a 401 none does."""
+    with FaultServer(by_path(dict(small() | change))) as server:
+        assert COULD_NOT_RUN == main(["check", "--burrow.address", server.address + path])
+    lines = capsys.readouterr().out.splitlines()
+    assert (3 if hint else 2) == len(lines)
+    assert lines[-1].startswith(f"  {hint}")
+
+
+def test_check_by_tls_of_a_burrow_without(capsys: Capture, burrow: SimulatedBurrow) -> None:
+    """Whoever writes https:// where no TLS is spoken is told so."""
+    assert COULD_NOT_RUN == main(["check", "--burrow.address", burrow.address.replace("http:", "https:")])
+    assert "  no TLS is spoken there: should it be http:// ?" == capsys.readouterr().out.splitlines()[-1]
+
+
+def test_check_without_a_burrow(capsys: Capture) -> None:
+    """Where nothing listens ``check`` says so in words, and what that may be."""
+    with FaultServer(in_turn(reply())) as gone:
+        pass
+    assert COULD_NOT_RUN == main(["check", "--burrow.address", gone.address])
+    _, failure, hint = capsys.readouterr().out.splitlines()
+    assert "  ready: connection: /burrow/admin/ready: Connection refused" == failure
+    assert hint.startswith("  nothing listens there: ")
 
 
 def test_check_of_odd_names(capsys: Capture) -> None:
