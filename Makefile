@@ -96,7 +96,7 @@ dashboards: $(INSTALLED) ## Write Grafana's dashboards anew
 chart: $(INSTALLED) ## Write anew what the Helm chart has from elsewhere
 	$(BIN)/python -m charts.derive
 
-tools: $(addprefix $(TOOLS)/,promtool amtool helm crds actionlint) ## Build promtool, amtool and helm, for the tests (needs Go)
+tools: $(addprefix $(TOOLS)/,promtool amtool helm crds actionlint) ## Build promtool, amtool, helm and actionlint, for tests and lint (needs Go)
 
 # Prometheus' module v0.3NN is its release v3.NN; other kinds of service discovery than files are left out.
 $(TOOLS)/promtool: compose/compose.yaml

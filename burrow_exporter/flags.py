@@ -85,7 +85,7 @@ def burrow_flag(name: str, key: str = "", **attributes: Any) -> Flag:  # noqa: A
 def pattern_flag(name: str, text: str, **attributes: Any) -> Flag:  # noqa: ANN401  click's own attributes
     """Return a repeatable flag of regular expressions, such as ``topic-include``."""
     key = f"burrows.filters.{name.replace('-', '.')}"
-    return Flag(f"--filter.{name}", f"{text} ({PATTERNS})", key, type=Expression(), multiple=True, **attributes)
+    return Flag(f"--filter.{name}", f"{text} ({PATTERNS}).", key, type=Expression(), multiple=True, **attributes)
 
 
 def demo_flag(name: str, text: str, **attributes: Any) -> Flag:  # noqa: ANN401  click's own attributes
@@ -116,12 +116,12 @@ FLAGS = (
     Flag("--poll.interval", type=Duration(), default="15s", show_default=True),
     Flag("--poll.deadline", type=Duration(), show_default="the interval"),
     Flag("--poll.stale-after", type=Duration(), show_default="3 intervals"),
-    pattern_flag("cluster-include", "Clusters to publish.", show_default="all"),
-    pattern_flag("cluster-exclude", "Clusters to leave out.", show_default="none"),
-    pattern_flag("group-include", "Consumer groups to publish.", show_default="all"),
-    pattern_flag("group-exclude", "Consumer groups to leave out.", show_default="none"),
-    pattern_flag("topic-include", "Topics to publish.", show_default="all"),
-    pattern_flag("topic-exclude", "Topics to leave out.", default=(INTERNAL_TOPIC,), show_default=True),
+    pattern_flag("cluster-include", "Clusters to publish", show_default="all"),
+    pattern_flag("cluster-exclude", "Clusters to leave out", show_default="none"),
+    pattern_flag("group-include", "Consumer groups to publish", show_default="all"),
+    pattern_flag("group-exclude", "Consumer groups to leave out", show_default="none"),
+    pattern_flag("topic-include", "Topics to publish", show_default="all"),
+    pattern_flag("topic-exclude", "Topics to leave out", default=(INTERNAL_TOPIC,), show_default=True),
     Flag("--filter.max-commit-age", key="burrows.filters.max_commit_age", type=Duration(), show_default="off"),
     Flag("--metrics.disable", multiple=True, metavar="FAMILY", show_default="none"),
     Flag("--metrics.partition-info", is_flag=True),
