@@ -96,7 +96,7 @@ ADVICE = (
     ((Endpoint.READY, Reason.NOT_READY, ""), "Burrow is still connecting to Kafka: if that lasts, look into its log"),
     (
         (Endpoint.CLUSTERS, Reason.HTTP_4XX, "answers 404"),
-        "what answers there is no Burrow, or the address has a path, such as /v3/kafka: leave it out",
+        "what answers there is no Burrow, or its address ends in a path that is not its own, such as /v3/kafka",
     ),
     ((Endpoint.CLUSTERS, Reason.NOT_JSON, ""), "what answers there is no Burrow: are host and port right?"),
 )

@@ -339,7 +339,7 @@ def test_check_of_a_bad_burrow(capsys: Capture, failure: str, change: dict[str, 
     ("hint", "change", "path"),
     [
         ("TLS may be spoken there: ", {"/burrow/admin/ready": Recorded(400, "text/plain", "")}, ""),
-        ("what answers there is no Burrow, or the address has a path", {}, "/v3/kafka"),
+        ("what answers there is no Burrow, or its address ends in a path", {}, "/v3/kafka"),
         ("what answers there is no Burrow: ", {"/v3/kafka": Recorded(200, "text/html", "<html>")}, ""),
         ("", {"/v3/kafka": Recorded(401, "text/plain", "")}, ""),
     ],

@@ -13,7 +13,7 @@ import trustme
 from auth_broker import ACLS
 from auth_cases import BY_HAND, NO_BROKER, RIGHT, SEEN, WRONG
 from compose.settings import read_settings
-from stack import ROOT
+from stack import ROOT, composed
 
 GUIDE = (ROOT / "docs" / "msk.md").read_text(encoding="utf-8")
 TROUBLES = GUIDE.partition("## 8. ")[2]
@@ -74,3 +74,18 @@ def test_settings_are_taken(block: str, tmp_path: Path) -> None:
 def test_each_way_is_shown() -> None:
     """There are settings for SCRAM, IAM and mutual TLS, each told by its port."""
     assert [":9096", ":9098", ":9094"] == [block.splitlines()[1][-5:] for block in blocks("ini")]
+
+
+@pytest.mark.parametrize(
+    ("profiles", "said"),
+    [
+        ({"small"}, r"`PROFILE=small` \| (\S+) GiB"),
+        ({"full", "object-store"}, r"`PROFILE=full` \| (\S+) GiB"),
+        ({"full"}, "; (\\S+) with S3"),
+    ],
+)
+def test_the_memory_is_that_of_the_services(profiles: set[str], said: str) -> None:
+    """The limits of memory by which to choose an instance are those of what goes on running, added up."""
+    running = [each for name, each in composed()["services"].items() if name != "init"]
+    limits = [int(each["mem_limit"].removesuffix("m")) for each in running if profiles & set(each["profiles"])]
+    assert [f"{sum(limits) / 1024:.1f}"] == re.findall(said, GUIDE)
