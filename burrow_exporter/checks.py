@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
+from burrow_exporter.failures import describe
 from burrow_exporter.families import FAMILIES
 from burrow_exporter.values import NamedFile
 
@@ -107,7 +108,7 @@ def check_authorities(file: NamedFile) -> None:
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(file.path)
     except OSError as error:
-        message = f"{file.path} holds no usable certificate: {error.strerror}"
+        message = f"{file.path} holds no usable certificate: {describe(error)}"
         raise ValueError(message) from None
 
 
@@ -117,5 +118,5 @@ def check_certificate(certificate: NamedFile, key: NamedFile) -> None:
     try:
         context.load_cert_chain(certificate.path, key.path, password="")  # nosec B106 # none: it is not encrypted
     except OSError as error:
-        message = f"{key.path} is no usable key to the certificate in {certificate.path}: {error.strerror}"
+        message = f"{key.path} is no usable key to the certificate in {certificate.path}: {describe(error)}"
         raise ValueError(message) from None

@@ -67,7 +67,10 @@ def load_document(path: Path) -> Document:
 
 def describe_yaml(error: Exception) -> str:
     """Return what is wrong with YAML and where, without anything that stands there."""
-    problem = re.split("['\"]", getattr(error, "problem", None) or "cannot be read")[0].strip()
+    problem = (getattr(error, "problem", None) or "cannot be read").partition(", but ")[0]
+    # What YAML's own rules expect is quoted, too, such as ',' or ']'.
+    if not re.match("(could not find |did not find )?expected ", problem):
+        problem = re.split("['\"]", problem)[0].strip()
     mark = getattr(error, "problem_mark", None)
     return f"{problem} in line {mark.line + 1}, column {mark.column + 1}" if mark else problem
 

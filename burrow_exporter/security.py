@@ -68,7 +68,7 @@ class Security:
 
     def _read(self, former: Active | None) -> Active:
         try:
-            file = parse(self._file("", str(self._path)))
+            file = parse(self._file(self._path, "cannot be read"))
             wanted = file.tls_server_config
             same = former is None or bool(wanted) == bool(former.contexts)
             require("tls_server_config", same, "TLS cannot be turned on or off without a restart")
@@ -79,17 +79,17 @@ class Security:
         return Active(file, contexts, bucket_of(file, former))
 
     def _named_file(self, key: str, path: str) -> bytes:
-        return self._file(f"{key}: ", str(self._path.parent / path))
+        name = self._path.parent / path
+        return self._file(name, f"{key}: cannot read {name}")
 
-    def _file(self, prefix: str, name: str) -> bytes:
-        path = Path(name)
+    def _file(self, path: Path, complaint: str) -> bytes:
         # Before it is read: what changes meanwhile is seen the next time. Also if it cannot be read: it may come.
         self._stamps[path] = stamp(path)
         try:
             return path.read_bytes()
         # A name that holds a zero byte is a ValueError.
         except (OSError, ValueError) as error:
-            message = f"{prefix}cannot read {name}: {getattr(error, 'strerror', None) or error}"
+            message = f"{complaint}: {getattr(error, 'strerror', None) or error}"
             raise WebConfigError(message) from None
 
 

@@ -228,7 +228,7 @@ def test_unusable_files(web: Web, expected: str, changes: dict[str, str]) -> Non
 
 def test_missing_file(tmp_path: Path) -> None:
     """A web config file that is not there is an error that names it."""
-    with pytest.raises(WebConfigError, match=r"nowhere\.yml: cannot read .*nowhere\.yml: No such file"):
+    with pytest.raises(WebConfigError, match=r"nowhere\.yml: cannot be read: No such file"):
         Security(str(tmp_path / "nowhere.yml"))
 
 
