@@ -286,3 +286,17 @@ def test_what_changes_is_made_anew(secret: dict[str, Any], unit: str, tmp_path: 
     assert unit in changed
     other = made(Settings(**secret), tmp_path / "other", nowhere)["compose.env"]
     assert "BUCKET_CONFIG" in {line.partition("=")[0] for line in set(after.splitlines()) ^ set(other.splitlines())}
+
+
+@pytest.mark.parametrize(
+    ("name", "mail"),
+    [("slack_webhook_url", {}), ("webhook_url", {}), ("smtp_password", {**MAIL, "smtp_username": "u"})],
+)
+def test_a_secret_that_alone_changes(name: str, mail: dict[str, Any], tmp_path: Path, nowhere: Path) -> None:
+    """Another value in its place makes Alertmanager anew: its container has the file of old, whose place was taken."""
+    before, after = (
+        made(Settings(**{**mail, name: value}), tmp_path, nowhere)["compose.env"]
+        for value in ("https://hooks.example.org/old", "https://hooks.example.org/new")
+    )
+    changed = {line.partition("=")[0] for line in set(before.splitlines()) ^ set(after.splitlines())}
+    assert {"ALERTMANAGER_CONFIG"} == changed
