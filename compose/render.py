@@ -17,6 +17,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from compose import envfile
 from compose.hosts import TLS_NAME
 from compose.settings import Settings, SettingsError, read_settings
 
@@ -56,6 +57,8 @@ def render(settings: Settings, target: Path, bucket: Path = BUCKET) -> None:
 
     Raises SettingsError where both it and the settings do.
     """
+    if bucket.is_symlink() and not bucket.exists():
+        raise SettingsError([f"compose/{bucket.name}: {envfile.LOST_LINK}"])
     own_bucket = bucket.read_text(encoding="utf-8") if bucket.exists() else ""
     if own_bucket and settings.s3_bucket:
         raise SettingsError(["S3_BUCKET: compose/bucket.yaml describes a bucket too; keep one of the two"])

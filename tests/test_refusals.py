@@ -263,3 +263,11 @@ def test_a_bucket_twice(tmp_path: Path) -> None:
         render(settings, tmp_path / "generated", tmp_path / "bucket.yaml")
     assert "S3_BUCKET: compose/bucket.yaml describes a bucket too; keep one of the two" == str(refused.value)
     assert not (tmp_path / "generated").exists()
+
+
+def test_a_bucket_out_of_sight(tmp_path: Path) -> None:
+    """A description that is a link to nothing is refused: without it the stack would bring a store of its own."""
+    (tmp_path / "bucket.yaml").symlink_to(tmp_path / "elsewhere.yaml")
+    with pytest.raises(SettingsError, match=r"compose/bucket\.yaml: a link that leads to nothing"):
+        render(Settings(), tmp_path / "generated", tmp_path / "bucket.yaml")
+    assert not (tmp_path / "generated").exists()
