@@ -89,10 +89,12 @@ def _ports(settings: Settings) -> Iterator[str]:
     taken: dict[int, str] = {}
     for name in PORTS:
         text = getattr(settings, name)
-        if not (re.fullmatch(r"\d{1,5}", text, re.ASCII) and 0 < int(text) < 1 << 16):
-            yield f"{name.upper()}: not a port; write a number from 1 to 65535"
+        needed = 2 if name == "prometheus_port" else 1
+        last = (1 << 16) - needed
+        if not (re.fullmatch(r"\d{1,5}", text, re.ASCII) and 0 < int(text) <= last):
+            yield f"{name.upper()}: not a port; write a number from 1 to {last}"
             continue
-        for port in range(int(text), int(text) + (2 if name == "prometheus_port" else 1)):
+        for port in range(int(text), int(text) + needed):
             if port in taken:
                 yield f"{name.upper()}: {port} is taken by {taken[port].upper()}; choose another"
             taken.setdefault(port, name)

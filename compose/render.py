@@ -170,8 +170,8 @@ def fill(name: str, settings: Settings, **more: object) -> str:
 def rules(name: str, settings: Settings) -> str:
     """Return a file of rules with its links, and each ``for`` replaced if there is something to replace it with."""
     text = (HERE / "rules" / f"{name}.yaml").read_text(encoding="utf-8")
-    for link in ("grafana_url", "runbook_url"):
-        text = text.replace(getattr(Settings, link), getattr(settings, link))  # the files have the default
+    text = text.replace(Settings.grafana_url, settings.grafana_url.rstrip("/"))  # the files have the default, and after
+    text = text.replace(Settings.runbook_url, settings.runbook_url)  # it a slash: with two Grafana finds no dashboard
     return re.sub(r"(?m)^(\s+for:) .*$", rf"\g<1> {settings.alert_for}", text) if settings.alert_for else text
 
 

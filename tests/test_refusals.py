@@ -37,6 +37,7 @@ NAMES = {
     "KAFKA_PASSWORT=x": "KAFKA_PASSWORT: not known; did you mean KAFKA_PASSWORD?",
     "KAFKA_PASSWORT_12=x": "KAFKA_PASSWORT_12: not known; did you mean KAFKA_PASSWORD_12?",
     "CLUSTER_1=x": "CLUSTER_1: not known; did you mean CLUSTER?",
+    "CLUSTER_02=x": "CLUSTER_02: not known; did you mean CLUSTER?",
     "PROFILE_2=x": "PROFILE_2: not known; did you mean PROFILE?",
     "FOO=x": "FOO: not known; docs/settings.md lists the names",
     "profile=x": ".env, line 1: not NAME=value, without `export` and spaces; mend the line",
@@ -55,7 +56,8 @@ STACK = {
     ),
     "GRAFANA_PORT=x": f"GRAFANA_PORT: {PORT}",
     "EXPORTER_PORT=0": f"EXPORTER_PORT: {PORT}",
-    "PROMETHEUS_PORT=65536": f"PROMETHEUS_PORT: {PORT}",
+    "EXPORTER_PORT=65536": f"EXPORTER_PORT: {PORT}",
+    "PROMETHEUS_PORT=65535": "PROMETHEUS_PORT: not a port; write a number from 1 to 65534",
     "GRAFANA_PORT=9091": "GRAFANA_PORT: 9091 is taken by PROMETHEUS_PORT; choose another",
     "THANOS_PORT=3000": "THANOS_PORT: 3000 is taken by GRAFANA_PORT; choose another",
     "SCRAPE_INTERVAL=15": f"SCRAPE_INTERVAL: {DURATION}",
@@ -115,12 +117,17 @@ CLUSTERS = {
     "CLUSTER=orders\nAWS_REGION=eu-west-1": (
         "BROKERS: missing, though there is CLUSTER, AWS_REGION; name the brokers, or remove these"
     ),
+    "JMX_EXPORTER_PORT=11001": (
+        "BROKERS: missing, though there is another name of the cluster; name the brokers, or remove these"
+    ),
     "BROKERS=b:9092\nCLUSTER_3=x": "BROKERS_3: missing, though there is CLUSTER_3; name the brokers, or remove these",
     "BROKERS=b, c:x,d:0,e_f_g:1,1.2.3.400:1,": (
         "BROKERS: not host:port: 'b', 'c:x', 'd:0', 'e_f_g:1', '1.2.3.400:1', ''; write them so, separated by commas"
     ),
     "BROKERS=b:9092, b:9092": "BROKERS: b:9092 stands there twice; name each broker once",
     "BROKERS=b:9092\nJMX_EXPORTER_PORT=on": f"JMX_EXPORTER_PORT: {TARGET}",
+    "BROKERS=b:\u0661\u0661": "BROKERS: not host:port: 'b:\u0661\u0661'; write them so, separated by commas",
+    "BROKERS=b:9092\nJMX_EXPORTER_PORT=\u0661\u0661": f"JMX_EXPORTER_PORT: {TARGET}",
     "BROKERS=b:9092\nNODE_EXPORTER_PORT=70000": f"NODE_EXPORTER_PORT: {TARGET}",
     "BROKERS=b:9092\nGROUPS_ALLOWED=^(?!x)": f"GROUPS_ALLOWED: {LOOKS}",
     "BROKERS=b:9092\nGROUPS_DENIED=(a)\\1": f"GROUPS_DENIED: {LOOKS}",

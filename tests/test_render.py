@@ -233,10 +233,11 @@ def test_alert_for(tmp_path: Path, nowhere: Path) -> None:
     assert {"1s"} == {rule["for"] for group in groups for rule in group["rules"] if "alert" in rule}
 
 
-def test_links_of_alerts(tmp_path: Path, nowhere: Path) -> None:
+@pytest.mark.parametrize("end", ["", "/"])
+def test_links_of_alerts(end: str, tmp_path: Path, nowhere: Path) -> None:
     """They lead to the Grafana and the runbook of the settings, and no rule keeps the files' own links."""
     links: dict[str, Any] = {
-        "grafana_url": "https://grafana.example.org/g",
+        "grafana_url": f"https://grafana.example.org/g{end}",
         "runbook_url": "https://wiki.example.org/burrow",
     }
     files = made(Settings(**links), tmp_path, nowhere)
