@@ -210,7 +210,7 @@ main() {
     ACTION=deploy URL='' TOKEN_FILE='' TOKEN='' MADE_ENV=''
     parse "$@"
     [ -z "$TOKEN_FILE" ] || read_token
-    cd "$HERE/.."
+    CDPATH='' cd "$HERE/.."
     export EXPORTER_IMAGE=${EXPORTER_IMAGE:-burrow-exporter}
     check_host
     begin

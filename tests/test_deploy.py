@@ -335,8 +335,9 @@ def test_one_at_a_time(host: Host) -> None:
 
 def test_the_shell_has_no_say(host: Host) -> None:
     """What the settings set is not what the caller's shell happens to have under the same name."""
+    (elsewhere := host.checkout.parent / "elsewhere" / "compose").mkdir(parents=True)
     shell = {"COMPOSE_PROFILES": "demo", "RETENTION": "9d", "COMPOSE_FILE": "x", "COMPOSE_PROJECT_NAME": "other"}
-    run = host.run(environment=shell)
+    run = host.run(environment={**shell, "CDPATH": str(elsewhere.parent)})
     (up,) = (call["environment"] for call in run.calls if "up" in call["arguments"])
     assert {"COMPOSE_PROJECT_NAME": "other"} == {name: up[name] for name in shell if name in up}
 
