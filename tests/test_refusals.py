@@ -18,6 +18,7 @@ from compose.settings import Settings, SettingsError, read_settings
 
 WAYS = "plaintext, tls, scram-sha-512, scram-sha-256, iam"
 MSK = "b-1.orders.a1b2c3.c4.kafka.eu-west-1.amazonaws.com"
+INTERVAL = "longer than 1m, and alerts, which look back for 2m, would miss readings; write less"
 DURATION = "not a duration; write one such as 15s, 2d or 1h30m"
 LINK = "not an address that could stand in an alert; write it without spaces, quotes, braces, # and $"
 ADDRESS = "not an address; write one such as https://example.org/path"
@@ -62,6 +63,8 @@ STACK = {
     "THANOS_PORT=3000": "THANOS_PORT: 3000 is taken by GRAFANA_PORT; choose another",
     "SCRAPE_INTERVAL=15": f"SCRAPE_INTERVAL: {DURATION}",
     "SCRAPE_INTERVAL=0s": f"SCRAPE_INTERVAL: {DURATION}",
+    "SCRAPE_INTERVAL=1m1ms": f"SCRAPE_INTERVAL: {INTERVAL}",
+    "SCRAPE_INTERVAL=1h": f"SCRAPE_INTERVAL: {INTERVAL}",
     "ALERT_FOR=1m1h": f"ALERT_FOR: {DURATION}",
     "RETENTION=2 days": f"RETENTION: {DURATION}",
     "RETENTION_1H=forever": f"RETENTION_1H: {DURATION}",
