@@ -55,7 +55,7 @@ TEMPLATES.filters["quoted"] = quoted
 def render(settings: Settings, target: Path, bucket: Path = BUCKET) -> None:
     """Write everything for ``settings`` into the folder ``target``; ``bucket`` may describe an object store.
 
-    Raises SettingsError where both it and the settings do.
+    Raises SettingsError where both it and the settings do, and where it is a link to nothing.
     """
     if bucket.is_symlink() and not bucket.exists():
         raise SettingsError([f"compose/{bucket.name}: {envfile.LOST_LINK}"])
