@@ -10,7 +10,7 @@ if [ $# -lt 2 ]; then
     exit 2
 fi
 mkdir -p "$1"
-cd "$1"
+CDPATH='' cd "$1"
 shift
 
 key() { # key FILE

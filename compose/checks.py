@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 DURATION = re.compile(r"(?=.*[1-9])(\d+y)?(\d+w)?(\d+d)?(\d+h)?(\d+m)?(\d+s)?(\d+ms)?")
 """A duration of Prometheus, the larger units first, and not 0."""
+SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "y": 31536000}
 HOST = r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?"
 FORMATS: dict[str, tuple[str, tuple[str, ...]]] = {
     "neither small nor full; write one of the two": ("small|full", ("profile",)),
@@ -77,6 +78,13 @@ def _formats(settings: Settings) -> Iterator[str]:
                 yield f"{name.upper()}: {wrong}"
 
 
+def _interval(settings: Settings) -> Iterator[str]:
+    """Yield an interval at which alerts, which look back for 2m, would find no reading there, or not each time."""
+    parts = re.findall(r"(\d+)(ms|[smhdwy])", settings.scrape_interval, re.ASCII)
+    if sum(int(number) * SECONDS[unit] for number, unit in parts) > SECONDS["m"]:
+        yield "SCRAPE_INTERVAL: longer than 1m, and alerts, which look back for 2m, would miss readings; write less"
+
+
 def _addresses(settings: Settings) -> Iterator[str]:
     for name, address in (("BIND_ADDRESS", settings.bind_address), ("TLS_BIND_ADDRESS", settings.hosts.bind_address)):
         try:
@@ -89,10 +97,12 @@ def _ports(settings: Settings) -> Iterator[str]:
     taken: dict[int, str] = {}
     for name in PORTS:
         text = getattr(settings, name)
-        if not (re.fullmatch(r"\d{1,5}", text, re.ASCII) and 0 < int(text) < 1 << 16):
-            yield f"{name.upper()}: not a port; write a number from 1 to 65535"
+        needed = 2 if name == "prometheus_port" else 1
+        last = (1 << 16) - needed
+        if not (re.fullmatch(r"\d{1,5}", text, re.ASCII) and 0 < int(text) <= last):
+            yield f"{name.upper()}: not a port; write a number from 1 to {last}"
             continue
-        for port in range(int(text), int(text) + (2 if name == "prometheus_port" else 1)):
+        for port in range(int(text), int(text) + needed):
             if port in taken:
                 yield f"{name.upper()}: {port} is taken by {taken[port].upper()}; choose another"
             taken.setdefault(port, name)
@@ -136,6 +146,7 @@ def _cloudwatch(settings: Settings) -> Iterator[str]:
 
 CHECKS: tuple[Callable[[Settings], Iterator[str]], ...] = (
     _formats,
+    _interval,
     _addresses,
     _ports,
     _together,

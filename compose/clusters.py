@@ -14,7 +14,7 @@ from compose.given import NAMES, Cause, Given
 from compose.kafka_auth import OPEN, Access, read_access
 
 LABEL = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-SERVER = re.compile(rf"(?P<host>{LABEL}(\.{LABEL})*|\[[0-9A-Fa-f:.]+\]):(?P<port>\d{{1,5}})")
+SERVER = re.compile(rf"(?P<host>{LABEL}(\.{LABEL})*|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{{1,5}})")
 """What Burrow takes for a broker."""
 NOT_IN_RE2 = re.compile(r"\(\?(=|!|<=|<!|>|P=|\()|(?<!\\)(\\\\)*\\[1-9]")
 """Looking around, back references and the like, which Python's regular expressions have and Burrow's do not."""
@@ -112,7 +112,7 @@ def _name(given: Given, cause: Cause) -> str:
 
 def _servers(given: Given, cause: Cause) -> tuple[str, ...]:
     if not given.brokers:
-        others = ", ".join(map(cause.name, given.differing(NAMES)))
+        others = ", ".join(map(cause.name, given.differing(NAMES))) or "another name of the cluster"
         cause.fault("brokers", f"missing, though there is {others}; name the brokers, or remove these")
         return ()
     found = tuple(server.strip(" ") for server in given.brokers.split(","))
@@ -148,7 +148,7 @@ def _port(given: Given, name: str, cause: Cause) -> str:
     value: str = getattr(given, name)
     if value == "off":
         return ""
-    if not re.fullmatch(r"\d{1,5}", value) or not 0 < int(value) < 1 << 16:
+    if not re.fullmatch("[0-9]{1,5}", value) or not 0 < int(value) < 1 << 16:
         cause.fault(name, "neither a port nor off; write one of the two")
     return value
 

@@ -116,9 +116,11 @@ start() {
 }
 
 containers() { # containers FORMAT: a line for each, that begins with its service
-    # shellcheck disable=SC2046 # ids, a word each
-    docker ps --all --format "{{ .Label \"com.docker.compose.service\" }} $1" \
-        $(compose $GENERATED ps --all --quiet | sed 's/^/--filter=id=/') | sort
+    local ours
+    ours=$(compose $GENERATED ps --all --quiet | sed 's/^/--filter=id=/') || true
+    [ -n "$ours" ] || return 0 # without a filter it would be all of this host
+    # shellcheck disable=SC2086 # ids, a word each
+    docker ps --all --format "{{ .Label \"com.docker.compose.service\" }} $1" $ours | sort
 }
 
 tell_unhealthy() { # which services, and the last that they said
@@ -171,7 +173,10 @@ deploy() {
     images
     validate
     [ -z "$URL" ] || install_env
-    render $GENERATED 2>/dev/null || fail $HOST "rendering failed" # warnings were shown the first time
+    render $GENERATED 2>$WORK/said || { # which has warnings too, and they were shown the first time
+        cat $WORK/said >&2
+        fail $HOST "rendering failed"
+    }
     start
     keep_env
     tell
@@ -205,7 +210,7 @@ main() {
     ACTION=deploy URL='' TOKEN_FILE='' TOKEN='' MADE_ENV=''
     parse "$@"
     [ -z "$TOKEN_FILE" ] || read_token
-    cd "$HERE/.."
+    CDPATH='' cd "$HERE/.."
     export EXPORTER_IMAGE=${EXPORTER_IMAGE:-burrow-exporter}
     check_host
     begin

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 NAME = re.compile("[A-Z][A-Z0-9_]*")
+LOST_LINK = "a link that leads to nothing within the checkout, all that can be seen here; make it a file"
+"""What is wrong with a file that is there on the host alone, or not at all: taken for none, it would be the demo."""
 
 
 @dataclass(frozen=True)
@@ -27,11 +29,11 @@ class EnvFile:
 
 
 def read(path: Path) -> EnvFile:
-    """Return what a file says; one that is not there says nothing."""
+    """Return what a file says; one that is not there says nothing, but a link to one that is not is a fault."""
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
-        return EnvFile()
+        return EnvFile(faults=[f"{path.name}: {LOST_LINK}"] if path.is_symlink() else [])
     except OSError as error:
         return EnvFile(
             faults=[f"{path.name}: cannot be read: {(error.strerror or 'error').lower()}; make it a file that can"]

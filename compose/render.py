@@ -17,6 +17,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from compose import envfile
 from compose.hosts import TLS_NAME
 from compose.settings import Settings, SettingsError, read_settings
 
@@ -54,8 +55,10 @@ TEMPLATES.filters["quoted"] = quoted
 def render(settings: Settings, target: Path, bucket: Path = BUCKET) -> None:
     """Write everything for ``settings`` into the folder ``target``; ``bucket`` may describe an object store.
 
-    Raises SettingsError where both it and the settings do.
+    Raises SettingsError where both it and the settings do, and where it is a link to nothing.
     """
+    if bucket.is_symlink() and not bucket.exists():
+        raise SettingsError([f"compose/{bucket.name}: {envfile.LOST_LINK}"])
     own_bucket = bucket.read_text(encoding="utf-8") if bucket.exists() else ""
     if own_bucket and settings.s3_bucket:
         raise SettingsError(["S3_BUCKET: compose/bucket.yaml describes a bucket too; keep one of the two"])
@@ -167,8 +170,8 @@ def fill(name: str, settings: Settings, **more: object) -> str:
 def rules(name: str, settings: Settings) -> str:
     """Return a file of rules with its links, and each ``for`` replaced if there is something to replace it with."""
     text = (HERE / "rules" / f"{name}.yaml").read_text(encoding="utf-8")
-    for link in ("grafana_url", "runbook_url"):
-        text = text.replace(getattr(Settings, link), getattr(settings, link))  # the files have the default
+    text = text.replace(Settings.grafana_url, settings.grafana_url.rstrip("/"))  # the files have the default, and after
+    text = text.replace(Settings.runbook_url, settings.runbook_url)  # it a slash: with two Grafana finds no dashboard
     return re.sub(r"(?m)^(\s+for:) .*$", rf"\g<1> {settings.alert_for}", text) if settings.alert_for else text
 
 

@@ -186,4 +186,4 @@ def _unknown(name: str) -> str:
 def _known_names(suffix: str) -> Iterator[str]:
     """Yield all names, those of a cluster with this suffix too."""
     yield from (name.upper() for name in (*NAMES, *hosts.NAMES, *given.NAMES))
-    yield from (f"{name.upper()}{suffix}" for name in given.NAMES if suffix not in {"", "_0", "_1"})
+    yield from filter(clusters.known, (f"{name.upper()}{suffix}" for name in given.NAMES))

@@ -179,6 +179,13 @@ def test_a_changed_configuration_starts_new_pods() -> None:
     assert annotations("serviceMonitor: {enabled: true}") == annotations("")
 
 
+def test_a_strategy_of_ones_own() -> None:
+    """What the default says of rolling updates goes with it: Kubernetes refuses it beside Recreate."""
+    assert {"type": "Recreate"} == one("Deployment", values="strategy: {type: Recreate}")["spec"]["strategy"]
+    slow = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}
+    assert slow == one("Deployment", values=f"strategy: {slow}")["spec"]["strategy"]
+
+
 def test_several_pods() -> None:
     """From two on one may be evicted at a time, whether ready or not; spread, if asked for, counts these pods."""
     assert [] == objects("PodDisruptionBudget")
@@ -249,3 +256,13 @@ def test_names(expected: str, release: str, values: str) -> None:
     """They have the release's name, the chart's once, and room for what is added."""
     run = helm("template", release, CHART, values=values)
     assert {expected} == {each["metadata"]["name"] for each in yaml.safe_load_all(run.stdout)}
+
+
+def test_names_of_digits() -> None:
+    """A release, a namespace and a Secret may be called so, and stay text."""
+    values = "{fullnameOverride: lag, secrets: ['12'], webConfig: {secret: '34'}}"
+    run = helm("template", "1234567", CHART, "--namespace", "7654321", values=values)
+    found = list(yaml.safe_load_all(run.stdout))
+    assert {"7654321"} == {each["metadata"]["namespace"] for each in found}
+    for each in found:
+        check(each)

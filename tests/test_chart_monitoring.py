@@ -25,9 +25,9 @@ NAMES = ("consumers", "exporter", "recording")
 BOTH = pytest.mark.parametrize("find", [built, tool], ids=["the stack's release", "Debian's"])
 
 
-def rules(name: str) -> dict[str, dict[str, Any]]:
+def rules(name: str, values: str = "") -> dict[str, dict[str, Any]]:
     """Return what each PrometheusRule holds, by the end of its name."""
-    found = {each["metadata"]["name"]: each["spec"] for each in objects("PrometheusRule", name)}
+    found = {each["metadata"]["name"]: each["spec"] for each in objects("PrometheusRule", name, values)}
     return {full.rpartition("-")[2]: spec for full, spec in found.items()}
 
 
@@ -42,9 +42,10 @@ def test_rules_are_the_stacks() -> None:
     assert "{{ $labels.consumer_group }}" in str(rules("operator")["consumers"])
 
 
-def test_links_of_alerts() -> None:
-    """They lead to one's own Grafana and runbook; nothing else differs."""
-    found = rules("everything")
+@pytest.mark.parametrize("end", ["", "/"])
+def test_links_of_alerts(end: str) -> None:
+    """They lead to one's own Grafana, with one slash however it is written, and runbook; nothing else differs."""
+    found = rules("everything", f"prometheusRule: {{grafanaUrl: 'https://grafana.example.org{end}'}}")
     for name in NAMES:
         expected = source(name).replace("http://localhost:3000", "https://grafana.example.org")
         assert yaml.safe_load(expected.replace("docs/runbook.md", "https://wiki.example.org/burrow")) == found[name]
@@ -68,6 +69,13 @@ def test_rules_that_need_more_are_left_out() -> None:
     assert {"brokers", "hosts", "prometheus", "thanos"} == others
     asked = {name for file in NAMES for name in re.findall(r'job="(\w+)"', source(file))}
     assert {"burrow"} == asked
+
+
+def test_labels_of_dashboards_taken_away() -> None:
+    """Without any of its own a ConfigMap still has the chart's."""
+    found = objects("ConfigMap", "operator", "dashboards: {labels: {grafana_dashboard: null}}")
+    assert len(found) > 1
+    assert all(found[0]["metadata"]["labels"] == each["metadata"]["labels"] for each in found)
 
 
 def test_dashboards_are_the_stacks() -> None:

@@ -269,6 +269,32 @@ def test_what_is_not_healthy(host: Host) -> None:
     ] == run.errors.splitlines()
 
 
+def test_nothing_is_there_yet(host: Host) -> None:
+    """Where compose could not make a single container nothing is told of others that this host has."""
+    host.answers["up"] = {"says": "could not find an available address pool", "code": 1}
+    host.answers["ps"] = {"says": "", "code": 0}
+    host.answers["statuses"] = "db 9z Restarting (1) 3 seconds ago"
+    run = host.run()
+    assert (4, "deploy.sh: not all of it is healthy\n") == (run.code, run.errors)
+
+
+def test_a_folder_that_cannot_be_written(host: Host) -> None:
+    """When what was checked cannot be put in place the reason is told, and nothing is started."""
+    (host.generated / "compose.env").mkdir(parents=True)
+    run = host.run()
+    assert (1, "render") == (run.code, run.steps[-1])
+    assert "Is a directory" in run.errors
+    assert run.errors.endswith("deploy.sh: rendering failed\n")
+
+
+def test_a_link_out_of_the_checkout(host: Host) -> None:
+    """A `.env` that the container of rendering cannot see is refused, and not taken for none, which is the demo."""
+    host.env.symlink_to("../shared/.env")
+    run = host.run()
+    assert (2, "render aside") == (run.code, run.steps[-1])
+    assert run.errors.startswith(".env: a link that leads to nothing within the checkout")
+
+
 def test_the_settings_that_worked(host: Host) -> None:
     """They are kept, for their owner's eyes alone, and are named when others do not work."""
     host.env.write_text("MONITOR=good\n")
@@ -309,8 +335,9 @@ def test_one_at_a_time(host: Host) -> None:
 
 def test_the_shell_has_no_say(host: Host) -> None:
     """What the settings set is not what the caller's shell happens to have under the same name."""
+    (elsewhere := host.checkout.parent / "elsewhere" / "compose").mkdir(parents=True)
     shell = {"COMPOSE_PROFILES": "demo", "RETENTION": "9d", "COMPOSE_FILE": "x", "COMPOSE_PROJECT_NAME": "other"}
-    run = host.run(environment=shell)
+    run = host.run(environment={**shell, "CDPATH": str(elsewhere.parent)})
     (up,) = (call["environment"] for call in run.calls if "up" in call["arguments"])
     assert {"COMPOSE_PROJECT_NAME": "other"} == {name: up[name] for name in shell if name in up}
 

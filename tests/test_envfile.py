@@ -37,6 +37,16 @@ def test_no_file(tmp_path: Path) -> None:
     assert EnvFile() == read(tmp_path / ".env")
 
 
+def test_a_link(tmp_path: Path) -> None:
+    """One to a file is as good as the file; one to nothing is a fault, and never taken for no file, the demo."""
+    path, there = tmp_path / ".env", tmp_path / "there.env"
+    path.symlink_to(there)
+    lost = "a link that leads to nothing within the checkout, all that can be seen here; make it a file"
+    assert EnvFile(faults=[f".env: {lost}"]) == read(path)
+    there.write_text("A=b\n")
+    assert EnvFile({"A": "b"}) == read(path)
+
+
 @pytest.mark.parametrize("line", ["a=b", "export A=b", "A =b", " A=b", "A", "=b", "A-B=c", "2A=b", "pass word", "É=b"])
 def test_no_setting(line: str) -> None:
     """A line that sets nothing is refused by its number, and not quoted: it may be a piece of a password."""

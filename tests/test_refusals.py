@@ -18,6 +18,7 @@ from compose.settings import Settings, SettingsError, read_settings
 
 WAYS = "plaintext, tls, scram-sha-512, scram-sha-256, iam"
 MSK = "b-1.orders.a1b2c3.c4.kafka.eu-west-1.amazonaws.com"
+INTERVAL = "longer than 1m, and alerts, which look back for 2m, would miss readings; write less"
 DURATION = "not a duration; write one such as 15s, 2d or 1h30m"
 LINK = "not an address that could stand in an alert; write it without spaces, quotes, braces, # and $"
 ADDRESS = "not an address; write one such as https://example.org/path"
@@ -37,6 +38,7 @@ NAMES = {
     "KAFKA_PASSWORT=x": "KAFKA_PASSWORT: not known; did you mean KAFKA_PASSWORD?",
     "KAFKA_PASSWORT_12=x": "KAFKA_PASSWORT_12: not known; did you mean KAFKA_PASSWORD_12?",
     "CLUSTER_1=x": "CLUSTER_1: not known; did you mean CLUSTER?",
+    "CLUSTER_02=x": "CLUSTER_02: not known; did you mean CLUSTER?",
     "PROFILE_2=x": "PROFILE_2: not known; did you mean PROFILE?",
     "FOO=x": "FOO: not known; docs/settings.md lists the names",
     "profile=x": ".env, line 1: not NAME=value, without `export` and spaces; mend the line",
@@ -55,11 +57,14 @@ STACK = {
     ),
     "GRAFANA_PORT=x": f"GRAFANA_PORT: {PORT}",
     "EXPORTER_PORT=0": f"EXPORTER_PORT: {PORT}",
-    "PROMETHEUS_PORT=65536": f"PROMETHEUS_PORT: {PORT}",
+    "EXPORTER_PORT=65536": f"EXPORTER_PORT: {PORT}",
+    "PROMETHEUS_PORT=65535": "PROMETHEUS_PORT: not a port; write a number from 1 to 65534",
     "GRAFANA_PORT=9091": "GRAFANA_PORT: 9091 is taken by PROMETHEUS_PORT; choose another",
     "THANOS_PORT=3000": "THANOS_PORT: 3000 is taken by GRAFANA_PORT; choose another",
     "SCRAPE_INTERVAL=15": f"SCRAPE_INTERVAL: {DURATION}",
     "SCRAPE_INTERVAL=0s": f"SCRAPE_INTERVAL: {DURATION}",
+    "SCRAPE_INTERVAL=1m1ms": f"SCRAPE_INTERVAL: {INTERVAL}",
+    "SCRAPE_INTERVAL=1h": f"SCRAPE_INTERVAL: {INTERVAL}",
     "ALERT_FOR=1m1h": f"ALERT_FOR: {DURATION}",
     "RETENTION=2 days": f"RETENTION: {DURATION}",
     "RETENTION_1H=forever": f"RETENTION_1H: {DURATION}",
@@ -115,12 +120,17 @@ CLUSTERS = {
     "CLUSTER=orders\nAWS_REGION=eu-west-1": (
         "BROKERS: missing, though there is CLUSTER, AWS_REGION; name the brokers, or remove these"
     ),
+    "JMX_EXPORTER_PORT=11001": (
+        "BROKERS: missing, though there is another name of the cluster; name the brokers, or remove these"
+    ),
     "BROKERS=b:9092\nCLUSTER_3=x": "BROKERS_3: missing, though there is CLUSTER_3; name the brokers, or remove these",
     "BROKERS=b, c:x,d:0,e_f_g:1,1.2.3.400:1,": (
         "BROKERS: not host:port: 'b', 'c:x', 'd:0', 'e_f_g:1', '1.2.3.400:1', ''; write them so, separated by commas"
     ),
     "BROKERS=b:9092, b:9092": "BROKERS: b:9092 stands there twice; name each broker once",
     "BROKERS=b:9092\nJMX_EXPORTER_PORT=on": f"JMX_EXPORTER_PORT: {TARGET}",
+    "BROKERS=b:\u0661\u0661": "BROKERS: not host:port: 'b:\u0661\u0661'; write them so, separated by commas",
+    "BROKERS=b:9092\nJMX_EXPORTER_PORT=\u0661\u0661": f"JMX_EXPORTER_PORT: {TARGET}",
     "BROKERS=b:9092\nNODE_EXPORTER_PORT=70000": f"NODE_EXPORTER_PORT: {TARGET}",
     "BROKERS=b:9092\nGROUPS_ALLOWED=^(?!x)": f"GROUPS_ALLOWED: {LOOKS}",
     "BROKERS=b:9092\nGROUPS_DENIED=(a)\\1": f"GROUPS_DENIED: {LOOKS}",
@@ -262,4 +272,12 @@ def test_a_bucket_twice(tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as refused:
         render(settings, tmp_path / "generated", tmp_path / "bucket.yaml")
     assert "S3_BUCKET: compose/bucket.yaml describes a bucket too; keep one of the two" == str(refused.value)
+    assert not (tmp_path / "generated").exists()
+
+
+def test_a_bucket_out_of_sight(tmp_path: Path) -> None:
+    """A description that is a link to nothing is refused: without it the stack would bring a store of its own."""
+    (tmp_path / "bucket.yaml").symlink_to(tmp_path / "elsewhere.yaml")
+    with pytest.raises(SettingsError, match=r"compose/bucket\.yaml: a link that leads to nothing"):
+        render(Settings(), tmp_path / "generated", tmp_path / "bucket.yaml")
     assert not (tmp_path / "generated").exists()

@@ -233,10 +233,11 @@ def test_alert_for(tmp_path: Path, nowhere: Path) -> None:
     assert {"1s"} == {rule["for"] for group in groups for rule in group["rules"] if "alert" in rule}
 
 
-def test_links_of_alerts(tmp_path: Path, nowhere: Path) -> None:
+@pytest.mark.parametrize("end", ["", "/"])
+def test_links_of_alerts(end: str, tmp_path: Path, nowhere: Path) -> None:
     """They lead to the Grafana and the runbook of the settings, and no rule keeps the files' own links."""
     links: dict[str, Any] = {
-        "grafana_url": "https://grafana.example.org/g",
+        "grafana_url": f"https://grafana.example.org/g{end}",
         "runbook_url": "https://wiki.example.org/burrow",
     }
     files = made(Settings(**links), tmp_path, nowhere)
@@ -286,3 +287,17 @@ def test_what_changes_is_made_anew(secret: dict[str, Any], unit: str, tmp_path: 
     assert unit in changed
     other = made(Settings(**secret), tmp_path / "other", nowhere)["compose.env"]
     assert "BUCKET_CONFIG" in {line.partition("=")[0] for line in set(after.splitlines()) ^ set(other.splitlines())}
+
+
+@pytest.mark.parametrize(
+    ("name", "mail"),
+    [("slack_webhook_url", {}), ("webhook_url", {}), ("smtp_password", {**MAIL, "smtp_username": "u"})],
+)
+def test_a_secret_that_alone_changes(name: str, mail: dict[str, Any], tmp_path: Path, nowhere: Path) -> None:
+    """Another value in its place makes Alertmanager anew: its container has the file of old, whose place was taken."""
+    before, after = (
+        made(Settings(**{**mail, name: value}), tmp_path, nowhere)["compose.env"]
+        for value in ("https://hooks.example.org/old", "https://hooks.example.org/new")
+    )
+    changed = {line.partition("=")[0] for line in set(before.splitlines()) ^ set(after.splitlines())}
+    assert {"ALERTMANAGER_CONFIG"} == changed

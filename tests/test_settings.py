@@ -35,6 +35,12 @@ def test_of_the_whole_stack(tmp_path: Path) -> None:
     assert DEMO_CLUSTERS == settings.clusters
 
 
+@pytest.mark.parametrize("interval", ["500ms", "59s999ms", "60s", "1m"])
+def test_an_interval_short_enough(interval: str) -> None:
+    """Up to a minute, however it is written, alerts find two readings in the two minutes of their look back."""
+    assert interval == Settings(scrape_interval=interval).scrape_interval
+
+
 def test_clusters(tmp_path: Path) -> None:
     """There are any number of them, in the order of their numbers; none has anything of another."""
     text = (

@@ -10,8 +10,8 @@
 {{- end }}
 
 {{- define "burrow-exporter.selector" -}}
-app.kubernetes.io/name: {{ include "burrow-exporter.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "burrow-exporter.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{- define "burrow-exporter.labels" -}}
