@@ -9,9 +9,13 @@ if [ $# -lt 2 ]; then
     echo "usage: $0 FOLDER NAME..." >&2
     exit 2
 fi
-mkdir -p "$1"
-CDPATH='' cd "$1"
+folder=$1
 shift
+for name; do
+    [ "$name" != ca ] || { echo "a host cannot be called ca, whose key would be lost" >&2 && exit 2; }
+done
+mkdir -p "$folder"
+CDPATH='' cd "$folder"
 
 key() { # key FILE
     openssl ecparam -name prime256v1 -genkey -noout -out "$1"

@@ -287,3 +287,11 @@ def test_the_script_says_how_it_is_called(tmp_path: Path) -> None:
     assert (2, "") == (run.returncode, run.stdout)
     assert run.stderr.endswith("certificates.sh FOLDER NAME...\n")
     assert not (tmp_path / "made").exists()
+
+
+def test_the_key_of_the_authority_is_not_lost(tmp_path: Path) -> None:
+    """No host is called like it."""
+    command = [tool("sh"), str(COMPOSE / "certificates.sh"), str(tmp_path / "made"), "a", "ca"]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (2, "a host cannot be called ca, whose key would be lost\n") == (run.returncode, run.stderr)
+    assert not (tmp_path / "made").exists()
