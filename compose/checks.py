@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
+
+from compose.addresses import HOST, LAST_PORT, is_ip_address, is_port
 
 if TYPE_CHECKING:
     from compose.settings import Settings
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
 DURATION = re.compile(r"(?=.*[1-9])(\d+y)?(\d+w)?(\d+d)?(\d+h)?(\d+m)?(\d+s)?(\d+ms)?")
 """A duration of Prometheus, the larger units first, and not 0."""
 SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "y": 31536000}
-HOST = r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?"
 FORMATS: dict[str, tuple[str, tuple[str, ...]]] = {
     "neither small nor full; write one of the two": ("small|full", ("profile",)),
     "not a name of letters and digits, with - _ . inside; choose one": (
@@ -87,9 +87,7 @@ def _interval(settings: Settings) -> Iterator[str]:
 
 def _addresses(settings: Settings) -> Iterator[str]:
     for name, address in (("BIND_ADDRESS", settings.bind_address), ("TLS_BIND_ADDRESS", settings.hosts.bind_address)):
-        try:
-            ipaddress.ip_address(address)
-        except ValueError:
+        if not is_ip_address(address):
             yield f"{name}: not an IP address; write one of this host, such as 127.0.0.1, or 0.0.0.0 for all"
 
 
@@ -98,8 +96,8 @@ def _ports(settings: Settings) -> Iterator[str]:
     for name in PORTS:
         text = getattr(settings, name)
         needed = 2 if name == "prometheus_port" else 1
-        last = (1 << 16) - needed
-        if not (re.fullmatch(r"\d{1,5}", text, re.ASCII) and 0 < int(text) <= last):
+        last = LAST_PORT + 1 - needed
+        if not is_port(text, last):
             yield f"{name.upper()}: not a port; write a number from 1 to {last}"
             continue
         for port in range(int(text), int(text) + needed):

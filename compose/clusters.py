@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import warnings
 from collections import Counter
@@ -10,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from compose.given import NAMES, Cause, Given
+from compose.addresses import is_ip_address, is_port
+from compose.given import NAMES, Cause, Given, differing
 from compose.kafka_auth import OPEN, Access, read_access
 
 LABEL = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
@@ -112,7 +112,7 @@ def _name(given: Given, cause: Cause) -> str:
 
 def _servers(given: Given, cause: Cause) -> tuple[str, ...]:
     if not given.brokers:
-        others = ", ".join(map(cause.name, given.differing(NAMES))) or "another name of the cluster"
+        others = ", ".join(map(cause.name, differing(given, NAMES))) or "another name of the cluster"
         cause.fault("brokers", f"missing, though there is {others}; name the brokers, or remove these")
         return ()
     found = tuple(server.strip(" ") for server in given.brokers.split(","))
@@ -129,18 +129,10 @@ def _servers(given: Given, cause: Cause) -> tuple[str, ...]:
 
 def _is_server(text: str) -> bool:
     match = SERVER.fullmatch(text)
-    if not match or not 0 < int(match["port"]) < 1 << 16:
+    if not match or not is_port(match["port"]):
         return False
     host = match["host"].strip("[]")
-    return not re.fullmatch(r"[\d.]+|.*:.*", host) or _is_address(host)
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
+    return not re.fullmatch(r"[\d.]+|.*:.*", host) or is_ip_address(host)
 
 
 def _port(given: Given, name: str, cause: Cause) -> str:
@@ -148,7 +140,7 @@ def _port(given: Given, name: str, cause: Cause) -> str:
     value: str = getattr(given, name)
     if value == "off":
         return ""
-    if not re.fullmatch("[0-9]{1,5}", value) or not 0 < int(value) < 1 << 16:
+    if not is_port(value):
         cause.fault(name, "neither a port nor off; write one of the two")
     return value
 

@@ -29,12 +29,13 @@ class Given:
     jmx_exporter_port: str = "11001"
     node_exporter_port: str = "11002"
 
-    def differing(self, names: Iterable[str]) -> list[str]:
-        """Return which of these names have another value than their default."""
-        return [name for name in names if getattr(self, name) != getattr(Given, name)]
-
 
 NAMES = tuple(each.name for each in fields(Given))
+
+
+def differing(given: object, names: Iterable[str]) -> list[str]:
+    """Return which of these names of a dataclass have another value than their default."""
+    return [name for name in names if getattr(given, name) != getattr(type(given), name)]
 
 
 @dataclass
@@ -71,3 +72,11 @@ class Cause:
         except pem.PemError as error:
             self.fault(name, str(error))
             return ""
+
+    def pair(self, given: object, key: str, certificate: str) -> bool:
+        """Return whether the file that one name gives is the key of the certificate of the other's, or note it."""
+        files = (self.root / getattr(given, name) for name in (key, certificate))
+        found = pem.belongs(*files)
+        if not found:
+            self.fault(key, f"is not the key of {self.name(certificate)}; name the pair")
+        return found

@@ -8,12 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
-from compose import pem
-from compose.given import Cause
+from compose.addresses import HOST
+from compose.given import Cause, differing
 
 TLS_NAME = "burrow-stack"
 """The name in every host's certificate, by whatever address the host is reached; docs/hosts.md says why."""
-HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
 MISSING = "missing: hosts know each other by certificates; docs/hosts.md says how to make them"
 
 
@@ -78,11 +77,15 @@ def read_hosts(values: Mapping[str, str], root: Path) -> tuple[Hosts, list[str]]
     if given.role not in {"all", "collect", "query"}:
         cause.fault("role", "none of all, collect and query; write one of them")
     elif given.role == "all":
-        if others := [name.upper() for name in NAMES if getattr(given, name) != getattr(Given, name)]:
-            cause.fault("role", f"missing, though there is {', '.join(others)}; say collect or query, or remove these")
+        if others := ", ".join(map(cause.name, differing(given, NAMES))):
+            cause.fault("role", f"missing, though there is {others}; say collect or query, or remove these")
     else:
         return _one_of_several(given, cause), cause.faults
     return ONE_HOST, cause.faults
+
+
+def _is_host(text: str) -> bool:
+    return bool(re.fullmatch(HOST, text))
 
 
 def _one_of_several(given: Given, cause: Cause) -> Hosts:
@@ -90,10 +93,10 @@ def _one_of_several(given: Given, cause: Cause) -> Hosts:
     collects = given.role == "collect"
     if collects and given.replica not in {"a", "b"}:
         cause.fault("replica", "neither a nor b; say a on one of the two hosts that collect, and b on the other")
-    if collects and not HOST.fullmatch(given.query_host):
+    if collects and not _is_host(given.query_host):
         cause.fault("query_host", "not a host; write the name or address of the one with ROLE=query, without a port")
     hosts = tuple(each.strip(" ") for each in given.collect_hosts.split(","))
-    if not collects and (len(set(hosts)) != 2 or not all(map(HOST.fullmatch, hosts))):  # noqa: PLR2004  a and b
+    if not collects and (len(set(hosts)) != 2 or not all(map(_is_host, hosts))):  # noqa: PLR2004  a and b
         cause.fault("collect_hosts", "not two hosts; write names or addresses of those with ROLE=collect, x,y")
     authorities, certificate, key = _certificate(given, cause)
     return Hosts(
@@ -116,10 +119,8 @@ def _certificate(given: Given, cause: Cause) -> tuple[str, str, str]:
             cause.fault(name, MISSING)
     found = tuple(cause.pem(name, getattr(given, name)) for name in names)
     if all(found):
-        authorities, certificate, key = (cause.root / getattr(given, name) for name in names)
-        if not pem.belongs(key, certificate):
-            cause.fault("grpc_key_file", "is not the key of GRPC_CERT_FILE; name the pair")
-        elif why := refusal(authorities, certificate, key):
+        files = (cause.root / getattr(given, name) for name in names)
+        if cause.pair(given, "grpc_key_file", "grpc_cert_file") and (why := refusal(*files)):
             cause.fault("grpc_cert_file", f"another host would refuse it: {why}; make it anew, by GRPC_CA_FILE's CA")
     return found[0], found[1], found[2]
 

@@ -6,8 +6,7 @@ import re
 import unicodedata
 from dataclasses import dataclass, field
 
-from compose import pem
-from compose.given import Cause, Given
+from compose.given import Cause, Given, differing
 
 SCRAM = ("scram-sha-512", "scram-sha-256")
 WAYS = ("plaintext", "tls", *SCRAM, "iam")
@@ -117,7 +116,7 @@ def _told(ports: list[int], cause: Cause) -> str:
 def _foreign(given: Given, auth: str, cause: Cause) -> None:
     """Note names that are for another way to authenticate."""
     for ways, names in USES.items():
-        for name in () if auth in ways else given.differing(names):
+        for name in () if auth in ways else differing(given, names):
             what = f"is for {', '.join(ways)}, but this cluster has {auth}"
             cause.fault(name, f"{what}; remove it or change {cause.name('kafka_auth')}")
 
@@ -171,7 +170,5 @@ def _client_certificate(given: Given, cause: Cause) -> tuple[str, str]:
         if getattr(given, other) and not getattr(given, name):
             cause.fault(name, f"missing, though {cause.name(other)} is set; a certificate and its key go together")
     if certificate and key:
-        key_file, certificate_file = cause.root / given.kafka_key_file, cause.root / given.kafka_cert_file
-        if not pem.belongs(key_file, certificate_file):
-            cause.fault("kafka_key_file", f"is not the key of {cause.name('kafka_cert_file')}; name the pair")
+        cause.pair(given, *reversed(names))
     return certificate, key
