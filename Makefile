@@ -75,10 +75,10 @@ bench: $(INSTALLED) ## Measure cost and speed (QUICK=1: half a minute, LARGE=1: 
 	$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(if $(LARGE),--large)
 
 soak: $(INSTALLED) ## Run the exporter on a Burrow that fails at random (MINUTES=30)
-	$(BIN)/python tests/soak.py --minutes $(or $(MINUTES),30)
+	$(BIN)/python -m tests.e2e.soak --minutes $(or $(MINUTES),30)
 
 fuzz: $(INSTALLED) ## Try 10,000 mutated answers of each kind (EXAMPLES=10000)
-	FUZZ_EXAMPLES=$(or $(EXAMPLES),10000) $(BIN)/python -m pytest --show-capture=no tests/test_fuzz.py
+	FUZZ_EXAMPLES=$(or $(EXAMPLES),10000) $(BIN)/python -m pytest --show-capture=no tests/e2e/test_fuzz.py
 
 mutate: $(INSTALLED) ## Look for changes to the code that no test notices (MODULE=timelag; docs/mutation.md)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python mutmut==3.8.1
@@ -141,14 +141,14 @@ dist: $(INSTALLED) ## Build the sdist, and the wheel from it, into dist/
 	$(BIN)/uv build --quiet --no-build-isolation --python $(BIN)/python --out-dir dist
 
 wheel-test: dist ## Try the wheel with the source tree away
-	$(BIN)/python tests/wheel.py dist/*.whl
+	$(BIN)/python -m tests.e2e.wheel dist/*.whl
 
 audit: $(INSTALLED) ## Ask for known weaknesses of what is locked (needs PyPI itself)
 	$(BIN)/pip-audit --strict --disable-pip --require-hashes $(foreach lock,$(LOCKS),--requirement $(lock))
 
 render: ## Render compose/generated from .env, in the exporter's image or, without docker, by the virtual environment
 	@if docker info >/dev/null 2>&1 && docker compose version >/dev/null 2>&1; then compose/deploy.sh --render; \
-	else $(MAKE) --no-print-directory $(INSTALLED) && $(BIN)/python -m compose.render; fi
+	else $(MAKE) --no-print-directory $(INSTALLED) && $(BIN)/python -m compose.renderer; fi
 
 up: ## Start the stack, or change it to what .env says, and wait until it is healthy; by default the demo (docs/stack.md)
 	@compose/deploy.sh
@@ -160,13 +160,13 @@ logs: ## Follow the stack's logs
 	docker compose --file compose/compose.yaml --env-file compose/generated/compose.env logs --follow --tail 100
 
 e2e: $(INSTALLED) ## Try the whole stack, demo included, and end it (needs docker and a registry)
-	$(BIN)/python tests/e2e.py
+	$(BIN)/python -m tests.e2e.stack
 
 e2e-hosts: $(INSTALLED) ## Try the stack spread over three hosts, and end it (needs docker on Linux, and a registry)
-	$(BIN)/python tests/e2e_hosts.py
+	$(BIN)/python -m tests.e2e.hosts
 
 e2e-auth: $(INSTALLED) ## Try each way to authenticate to a Kafka, right and wrong, and the ACLs (needs docker)
-	PYTHONPATH=. $(BIN)/python tests/e2e_auth.py
+	$(BIN)/python -m tests.e2e.kafka_auth
 
 lock: $(INSTALLED) ## Pin the newest dependencies, with hashes
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

@@ -20,9 +20,9 @@ from typing import Any
 from benchmarks.children import open_files, read_status
 from benchmarks.clock import fast_clock
 from burrow_exporter import cli, log
-from burrow_exporter.config import BurrowConfig, Config, PollConfig
 from burrow_exporter.exporter import Exporter
-from burrow_exporter.poller import Poller
+from burrow_exporter.polling.poller import Poller
+from burrow_exporter.settings.config import BurrowConfig, Config, PollConfig
 
 PACKAGE = "burrow_exporter"
 PHASES = ("fetch", "decode", "readings", "time lag", "render", "compress")

@@ -17,20 +17,20 @@ from click.core import ParameterSource
 from msgspec.structs import replace
 
 from burrow_exporter import __version__, log
-from burrow_exporter.checks import ConfigError
-from burrow_exporter.config import Config
-from burrow_exporter.connections import SMALLEST_PIECE, bind
+from burrow_exporter.burrow.failures import advice
+from burrow_exporter.burrow.failures import describe as in_few_words
 from burrow_exporter.demo import SimulatedBurrow
 from burrow_exporter.exporter import Exporter
-from burrow_exporter.failures import advice
-from burrow_exporter.failures import describe as in_few_words
-from burrow_exporter.flags import FLAGS, Flag
-from burrow_exporter.healthcheck import ask_healthy
-from burrow_exporter.security import Security
+from burrow_exporter.polling.state import Poll
+from burrow_exporter.settings.config import Config
+from burrow_exporter.settings.flags import FLAGS, Flag
+from burrow_exporter.settings.precedence import build_config, section
+from burrow_exporter.settings.validation import ConfigError
 from burrow_exporter.snapshot import GROUP_STATUS_CODES, Cluster
-from burrow_exporter.sources import build_config, section
-from burrow_exporter.state import Poll
-from burrow_exporter.webconfig import WebConfigError
+from burrow_exporter.web.health_check import ask_healthy
+from burrow_exporter.web.limits import SMALLEST_PIECE, bind
+from burrow_exporter.web.security.live_config import Security
+from burrow_exporter.web.security.web_config import WebConfigError
 
 FINE, COULD_NOT_RUN, WRONG_CONFIGURATION = 0, 1, 2
 LISTEN_FLAG, DEMO_LISTEN_FLAG = "--web.listen-address", "--demo.listen-address"

@@ -13,15 +13,16 @@ import structlog
 from msgspec.structs import fields
 
 from burrow_exporter import __version__
-from burrow_exporter.checks import ConfigError
-from burrow_exporter.config import Config, Section
-from burrow_exporter.fleet import Fleet
-from burrow_exporter.publisher import Publisher
-from burrow_exporter.security import Security
-from burrow_exporter.selfmetrics import SelfMetrics
-from burrow_exporter.server import Body, Server
-from burrow_exporter.state import Poll
-from burrow_exporter.statuspage import View, render
+from burrow_exporter.metrics.body import Body
+from burrow_exporter.metrics.publisher import Publisher
+from burrow_exporter.metrics.self_metrics import SelfMetrics
+from burrow_exporter.polling.fleet import Fleet
+from burrow_exporter.polling.state import Poll
+from burrow_exporter.settings.config import Config, Section
+from burrow_exporter.settings.validation import ConfigError
+from burrow_exporter.status.page import View, render
+from burrow_exporter.web.security.live_config import Security
+from burrow_exporter.web.server import Server
 
 SWITCH_SECONDS = 0.0001
 

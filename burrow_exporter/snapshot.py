@@ -12,9 +12,8 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from types import MappingProxyType
 
-from burrow_exporter.answers import Partition
+from burrow_exporter.burrow.answers import Partition
 
-NOT_FOUND = "NOTFOUND"
 GROUP_STATUS_CODES: Mapping[str, int] = MappingProxyType({"OK": 1, "WARN": 2, "ERR": 3})
 PARTITION_STATUS_CODES: Mapping[str, int] = MappingProxyType(
     {"OK": 1, "WARN": 2, "STOP": 4, "STALL": 5, "REWIND": 6},

@@ -11,10 +11,9 @@ from typing import Any
 import click
 import msgspec
 
+from burrow_exporter.burrow.failures import Endpoint, Reason
 from burrow_exporter.cli import command
-from burrow_exporter.config import Config
-from burrow_exporter.failures import Endpoint, Reason
-from burrow_exporter.families import (
+from burrow_exporter.metrics.families import (
     CLUSTER_LABELS,
     FAMILIES,
     GROUP_LABELS,
@@ -22,9 +21,10 @@ from burrow_exporter.families import (
     PARTITION_LABELS,
     TOPIC_LABELS,
 )
-from burrow_exporter.flags import FLAGS, Flag
-from burrow_exporter.selfmetrics import SelfMetrics
-from burrow_exporter.values import schema_of
+from burrow_exporter.metrics.self_metrics import SelfMetrics
+from burrow_exporter.settings.config import Config
+from burrow_exporter.settings.flags import FLAGS, Flag
+from burrow_exporter.settings.value_types import schema_of
 
 HERE = Path(__file__).parent
 SCHEMA = HERE.parent / "burrow_exporter" / "config.schema.json"

@@ -12,9 +12,9 @@ from typing import Any
 import matplotlib as mpl
 import msgspec
 
-from burrow_exporter.answers import LagAnswer, TopicAnswer
+from burrow_exporter.burrow.answers import LagAnswer, TopicAnswer
+from burrow_exporter.lag.time_lag import TimeLag
 from burrow_exporter.snapshot import Group, Topic
-from burrow_exporter.timelag import TimeLag
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-from pathlib import Path
 
 import pytest
 from hypothesis import Phase, settings
+
+from tests import ROOT
 
 # How long an example takes is up to what else the machine does.
 settings.register_profile("patient", parent=settings(), deadline=None)
@@ -55,7 +56,7 @@ def tool(name: str) -> str:
 
 def built(name: str) -> str:
     """Return the path of a tool that `make tools` builds; where it was not skip the test, but fail it in CI."""
-    path = Path(__file__).parents[1] / ".tools" / name
+    path = ROOT / ".tools" / name
     if not path.exists():
         (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{name} is not built: make tools")
     return str(path)

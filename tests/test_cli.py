@@ -16,12 +16,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from burrow_exporter import __version__
 from burrow_exporter.cli import COULD_NOT_RUN, FINE, main
 from burrow_exporter.demo import SimulatedBurrow
-from burrow_exporter.families import FAMILIES
-from burrow_exporter.flags import FLAGS
-from burrow_exporter.healthcheck import ask_healthy
-from faults import FaultServer, Step, by_path, in_turn, reply, then_close, then_hang
-from processes import COMMAND
-from recorded import BROKEN, STARTING, Recorded, answer, lag_answer, partition, small
+from burrow_exporter.metrics.families import FAMILIES
+from burrow_exporter.settings.flags import FLAGS
+from burrow_exporter.web.health_check import ask_healthy
+from tests.support.faults import FaultServer, Step, by_path, in_turn, reply, then_close, then_hang
+from tests.support.processes import COMMAND
+from tests.support.recorded import BROKEN, STARTING, Recorded, answer, lag_answer, partition, small
 
 Capture = pytest.CaptureFixture[str]
 SCRIPT = Path(sys.executable).with_name("burrow-exporter")
@@ -417,7 +417,7 @@ def test_healthcheck_addresses(host: str) -> None:
 )
 def test_healthcheck_failures(capsys: Capture, monkeypatch: pytest.MonkeyPatch, step: Step) -> None:
     """Whatever else comes instead of an answer is not healthy."""
-    monkeypatch.setattr("burrow_exporter.healthcheck.TIMEOUT", 0.3)
+    monkeypatch.setattr("burrow_exporter.web.health_check.TIMEOUT", 0.3)
     with FaultServer(in_turn(step)) as server:
         line = complaint(capsys, "healthcheck", "--web.listen-address", f":{server.port}", code=1)
     assert line.startswith("burrow-exporter: healthcheck: ")

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 from zipfile import ZipFile
 
-ROOT = Path(__file__).parent.parent
+from tests import ROOT
+
 PACKAGE = ROOT / "burrow_exporter"
 
 
@@ -25,5 +26,5 @@ def test_wheel(tmp_path: Path) -> None:
         packed = {name: wheel.read(name) for name in wheel.namelist() if ".dist-info/" not in name}
     expected = [each for each in PACKAGE.rglob("*") if each.is_file() and "__pycache__" not in each.parts]
     assert {str(each.relative_to(ROOT)): each.read_bytes() for each in expected} == packed
-    others = {"config.schema.json", "py.typed", "templates/base.html", "templates/overview.html"}
+    others = {"config.schema.json", "py.typed", "status/templates/base.html", "status/templates/overview.html"}
     assert {f"burrow_exporter/{name}" for name in others} <= packed.keys()

@@ -4,7 +4,7 @@
 render() { # render FOLDER [ENV-FILE]: in the exporter's image, so that the host needs no Python
     docker run "${SANDBOX[@]}" --network none --user "$OWNER" --workdir /stack --env PYTHONDONTWRITEBYTECODE=1 \
         --volume "$PWD:/stack:ro" --volume "$PWD/$1:/stack/$GENERATED" ${2:+--volume "$PWD/$2:/stack/.env:ro"} \
-        --entrypoint python "$EXPORTER_IMAGE" -m compose.render
+        --entrypoint python "$EXPORTER_IMAGE" -m compose.renderer
 }
 
 rendered() { # rendered FOLDER [ENV-FILE]: or the end; the list of faults has been shown

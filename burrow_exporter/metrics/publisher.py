@@ -1,0 +1,130 @@
+"""What scrapes get: the page of all Burrows as last published, and the exporter's own metrics at its end."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Container, Iterable, Mapping
+from itertools import chain
+from typing import TypeVar
+
+import structlog
+
+from burrow_exporter.metrics.body import Body, body_of
+from burrow_exporter.metrics.compression import compress, gzip_member
+from burrow_exporter.metrics.exposition import Page, Renderer, Section, assemble
+from burrow_exporter.metrics.families import FAMILIES, FEW_FAMILIES
+from burrow_exporter.metrics.self_metrics import SelfMetrics
+from burrow_exporter.snapshot import Snapshot
+
+T = TypeVar("T")
+
+
+class Publisher:
+    """Takes snapshots from the pollers' threads and gives pages to the server's.
+
+    A new page replaces the one before by one assignment, so that a scrape sees either, whole. ``renderers`` holds one
+    for each Burrow, in the order in which the Burrows stand on the page. ``max_series`` is 0 for no bound.
+
+    A cluster is known by its name and its Burrow's extra labels. It belongs to the first Burrow that lists it, also
+    while that one is down; of any other it is refused.
+    """
+
+    def __init__(self, metrics: SelfMetrics, renderers: Mapping[str, Renderer], max_series: int = 0) -> None:
+        self._metrics = metrics
+        self._renderers = dict(renderers)
+        self._max_series = max_series
+        self._polled: dict[str, Snapshot] = {}
+        self._refused: dict[str, frozenset[str]] = {}
+        self._sections: dict[str, dict[str, Section]] = {}
+        self._limited = False
+        self._lock = threading.Lock()
+        self._page = assemble(())
+        self.snapshots: dict[str, Snapshot] = {}
+
+    def publish(self, snapshot: Snapshot) -> None:
+        """Replace what is published of the snapshot's Burrow, if there still is such a Burrow."""
+        with self._lock:
+            if snapshot.burrow in self._renderers:
+                self._polled[snapshot.burrow] = snapshot
+                self._renew({snapshot.burrow})
+
+    def arrange(self, renderers: Mapping[str, Renderer], max_series: int) -> None:
+        """Publish what is known in another way: without Burrows that are gone, and as the renderers now have it."""
+        with self._lock:
+            changed = {name for name, renderer in renderers.items() if self._renderers.get(name) is not renderer}
+            self._renderers, self._max_series = dict(renderers), max_series
+            self._polled = kept(self._polled, renderers)
+            self._refused = kept(self._refused, renderers)
+            self._sections = kept(self._sections, renderers)
+            self.snapshots = kept(self.snapshots, renderers)
+            self._renew(changed & self._polled.keys())
+
+    def metrics(self, *, openmetrics: bool, gzip: bool) -> Body:
+        """Return the page: large and ready bytes with gzip, else pieces that are decompressed as they are taken."""
+        page = self._page
+        tail = self._metrics.render(openmetrics=openmetrics)
+        if gzip:
+            return body_of(*gzip_member(page.piece, compress(tail)))
+        return Body(lambda size: chain(page.piece.plain(size), (tail,)), page.piece.length + len(tail))
+
+    def _renew(self, burrows: set[str]) -> None:
+        """Render these Burrows and those of which other clusters are refused than before, and make the page of all."""
+        for name in burrows | self._share_out():
+            snapshot = self._polled[name].without(self._refused[name])
+            self._sections[name] = self._renderers[name].render(snapshot)
+            self.snapshots = self.snapshots | {name: snapshot}
+        sections = [self._sections[name] for name in self._renderers if name in self._sections]
+        self._limit(sections)
+        self._page = page = assemble(sections, FEW_FAMILIES if self._limited else FAMILIES)
+        self._metrics.published(page.samples, self._sizes(page), limited=self._limited)
+
+    def _share_out(self) -> set[str]:
+        """Give each cluster to the first Burrow that lists it; return the Burrows for which that changes something."""
+        taken: set[tuple[str, frozenset[tuple[str, str]]]] = set()
+        changed = set()
+        for name, renderer in self._renderers.items():
+            if name in self._polled:
+                listed = {(cluster, renderer.extra_labels) for cluster in self._polled[name].names()}
+                refused = frozenset(cluster for cluster, _ in listed & taken)
+                taken |= listed
+                if refused != self._refused.get(name, frozenset()):
+                    changed.add(name)
+                    self._report(name, refused)
+                self._refused[name] = refused
+        return changed
+
+    def _report(self, burrow: str, refused: frozenset[str]) -> None:
+        """Say that other clusters of a Burrow are refused than before."""
+        log = structlog.get_logger().bind(burrow=burrow)
+        if refused:
+            names = ", ".join(map(repr, sorted(refused)))
+            log.warning("clusters refused: an earlier Burrow has them, and no label tells them apart", clusters=names)
+        else:
+            log.info("no cluster refused any more")
+        self._metrics.refused.labels(burrow).set(len(refused))
+
+    def _limit(self, sections: Iterable[Mapping[str, Section]]) -> None:
+        """See whether there are too many series, and say so when that changes."""
+        series = sum(section.samples for each in sections for section in each.values())
+        limited = 0 < self._max_series < series
+        if limited != self._limited:
+            log = structlog.get_logger().bind(series=series, max_series=self._max_series)
+            if limited:
+                log.warning("too many series: families by partition are left out")
+            else:
+                log.info("no longer too many series: all families are published")
+        self._limited = limited
+
+    def _sizes(self, page: Page) -> dict[tuple[str, str], int]:
+        """Return the bytes of a page by format and encoding, the exporter's own metrics included."""
+        sizes = {}
+        for form in ("text", "openmetrics"):
+            tail = self._metrics.render(openmetrics=form == "openmetrics")
+            sizes[form, "plain"] = page.piece.length + len(tail)
+            sizes[form, "gzip"] = sum(map(len, gzip_member(page.piece, compress(tail))))
+        return sizes
+
+
+def kept(known: Mapping[str, T], names: Container[str]) -> dict[str, T]:
+    """Return what is known of the Burrows of these names."""
+    return {name: value for name, value in known.items() if name in names}

@@ -1,0 +1,161 @@
+"""The exporter's own metrics: whether it works, how long it takes, and what failed."""
+
+from __future__ import annotations
+
+import platform
+import threading
+from collections.abc import Iterable, Mapping
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    PlatformCollector,
+    ProcessCollector,
+    disable_created_metrics,
+)
+from prometheus_client import exposition as text_format
+from prometheus_client.metrics import MetricWrapperBase
+from prometheus_client.openmetrics import exposition as openmetrics_format
+
+from burrow_exporter import __version__
+from burrow_exporter.burrow.failures import Endpoint, Reason
+
+PREFIX = "burrow_exporter"
+
+
+class SelfMetrics:
+    """The metrics of one exporter, in a registry of their own."""
+
+    def __init__(self) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call] # no types there
+        self.registry = CollectorRegistry()
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=self.registry)
+        self._gauge("build_info", "1, with the versions as labels.", "version", "python_version").labels(
+            __version__,
+            platform.python_version(),
+        ).set(1)
+        self.up = self._gauge("burrow_up", "1 if the last poll of the Burrow was good.", "burrow")
+        self.success = self._gauge(
+            "last_poll_success_timestamp_seconds",
+            "When the last good poll of the Burrow ended; the metrics made from its answers are that old.",
+            "burrow",
+        )
+        self.duration = self._gauge("poll_duration_seconds", "How long the last poll of the Burrow took.", "burrow")
+        self.polls = self._counter("polls", "Polls of the Burrow.", "burrow")
+        self.poll_failures = self._counter("poll_failures", "Polls of the Burrow that were not good.", "burrow")
+        self.requests = self._counter("requests", "Requests sent to the Burrow.", "burrow", "endpoint")
+        self.request_failures = self._counter(
+            "request_failures",
+            "Requests to the Burrow without an answer of use, or answers of which a part was of no use.",
+            "burrow",
+            "endpoint",
+            "reason",
+        )
+        self.unreadable = self._gauge(
+            "unreadable_groups",
+            "Consumer groups that the Burrow lists and that brought no answer of use in the last poll.",
+            "burrow",
+            "cluster",
+        )
+        self.refused = self._gauge(
+            "refused_clusters",
+            "Clusters of the Burrow that are not published: an earlier Burrow has one of the same name and labels.",
+            "burrow",
+        )
+        self.series = self._gauge("series", "Samples on the page that are made from Burrows' answers.")
+        self.limited = self._gauge("series_limited", "1 if families by partition are left out to bound the series.")
+        self.page_bytes = self._gauge("page_bytes", "Size of the page as last published.", "format", "encoding")
+        self.reload = self._gauge("config_last_reload_successful", "1 if the configuration was last read well.")
+        self.by_burrow: tuple[MetricWrapperBase, ...] = (
+            *(self.up, self.success, self.duration, self.polls, self.poll_failures),
+            *(self.requests, self.request_failures, self.unreadable, self.refused),
+        )
+        self.limited.set(0)
+        self.reload.set(1)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(f"{PREFIX}_{name}", text, labels, registry=self.registry)
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"{PREFIX}_{name}", text, labels, registry=self.registry)
+
+    def of_burrow(self, burrow: str) -> BurrowMetrics:
+        """Return the metrics of one Burrow, by its name in the configuration; all begin at 0."""
+        return BurrowMetrics(self, burrow)
+
+    def published(self, samples: int, sizes: Mapping[tuple[str, str], int], *, limited: bool = False) -> None:
+        """Note a new page: its samples, its bytes by format and encoding, and whether families are left out."""
+        self.series.set(samples)
+        self.limited.set(limited)
+        for names, size in sizes.items():
+            self.page_bytes.labels(*names).set(size)
+
+    def render(self, *, openmetrics: bool) -> bytes:
+        """Return the metrics as the end of a page."""
+        if openmetrics:
+            return bytes(openmetrics_format.generate_latest(self.registry))  # type: ignore[no-untyped-call] # no types there
+        return text_format.generate_latest(self.registry)
+
+
+class BurrowMetrics:
+    """The metrics of one Burrow. Its ``sent`` and ``failed`` are what ``BurrowClient`` reports to.
+
+    Once forgotten it notes nothing any more: a request under way may end later than its Burrow is configured.
+    """
+
+    def __init__(self, metrics: SelfMetrics, burrow: str) -> None:
+        self._metrics = metrics
+        self._burrow = burrow
+        self._clusters: set[str] = set()
+        self._forgotten = False
+        self._lock = threading.Lock()
+        metrics.up.labels(burrow).set(0)
+        for metric in (metrics.polls, metrics.poll_failures, metrics.refused):
+            metric.labels(burrow)
+        self._sent = {endpoint: metrics.requests.labels(burrow, endpoint) for endpoint in Endpoint}
+
+    def sent(self, endpoint: Endpoint) -> None:
+        """Note a request."""
+        self._sent[endpoint].inc()
+
+    def failed(self, endpoint: Endpoint, reason: Reason) -> None:
+        """Note a failure."""
+        with self._lock:
+            if not self._forgotten:
+                self._metrics.request_failures.labels(self._burrow, endpoint, reason).inc()
+
+    def polled(self, *, good: bool, at: float, duration: float) -> None:
+        """Note the end of a poll: ``at`` in Unix seconds, ``duration`` in seconds."""
+        metrics = self._metrics
+        with self._lock:
+            if self._forgotten:
+                return
+            metrics.polls.labels(self._burrow).inc()
+            metrics.duration.labels(self._burrow).set(duration)
+            metrics.up.labels(self._burrow).set(good)
+            if good:
+                metrics.success.labels(self._burrow).set(at)
+            else:
+                metrics.poll_failures.labels(self._burrow).inc()
+
+    def unreadable(self, counts: Iterable[tuple[str, int]]) -> None:
+        """Note how many groups of each cluster could not be read; clusters not named are gone."""
+        with self._lock:
+            if self._forgotten:
+                return
+            known, self._clusters = self._clusters, set()
+            for cluster, count in counts:
+                self._metrics.unreadable.labels(self._burrow, cluster).set(count)
+                self._clusters.add(cluster)
+            for cluster in known - self._clusters:
+                self._metrics.unreadable.remove(self._burrow, cluster)
+
+    def forget(self) -> None:
+        """Drop every series of the Burrow."""
+        with self._lock:
+            self._forgotten = True
+            for metric in self._metrics.by_burrow:
+                metric.remove_by_labels({"burrow": self._burrow})

@@ -1,0 +1,125 @@
+"""From answers to readings: what the filters leave, what it amounts to, and what of it can be trusted. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from burrow_exporter.burrow.answers import GroupStatus, Partition
+from burrow_exporter.burrow.failures import BurrowError, Endpoint, Reason
+from burrow_exporter.settings.config import INTERNAL_TOPIC, Filters
+from burrow_exporter.snapshot import GROUP_STATUS_CODES, PARTITION_STATUS_CODES, Group, Topic
+
+OWN_GROUP_PREFIX = "burrow-"
+MAX_NAME_BYTES = 4096
+BROKEN = frozenset({"STOP", "STALL", "REWIND"})
+
+
+def read_group(answer: GroupStatus, filters: Filters, read_at: float, expires_at: float) -> Group | None:
+    """Return the reading of a group, ``None`` when the filters leave nothing of it.
+
+    ``read_at`` is in Unix seconds, ``expires_at`` on the monotonic clock. Raises ``BurrowError`` for an answer that
+    would not make a valid page: a name over 4 KiB, or a partition that stands in it twice.
+    """
+    check_partitions(answer)
+    kept = keep(answer.partitions, filters, read_at)
+    if answer.partitions and not kept:
+        return None
+    whole = len(kept) == len(answer.partitions)
+    return Group(
+        name=answer.group,
+        status=answer.status if whole else worst_status(kept),
+        partitions=tuple(partition for partition in kept if partition.end),
+        uncommitted=tuple(partition for partition in kept if not partition.end),
+        total_lag=answer.totallag if whole else sum(partition.current_lag for partition in kept),
+        max_lag=max((partition.current_lag for partition in kept), default=0),
+        read_at=read_at,
+        expires_at=expires_at,
+    )
+
+
+def check_partitions(answer: GroupStatus) -> None:
+    """Raise ``BurrowError`` for an answer that would not make a valid page."""
+    partitions = answer.partitions
+    names = {part.topic for part in partitions} | {part.owner for part in partitions}
+    if any(map(is_too_long, names | {part.client_id for part in partitions})):
+        detail = f"group {answer.group!r} holds a name of more than {MAX_NAME_BYTES} bytes"
+        raise BurrowError(Endpoint.LAG, Reason.NAME_TOO_LONG, detail)
+    if len({(part.topic, part.partition) for part in partitions}) < len(partitions):
+        raise BurrowError(Endpoint.LAG, Reason.SHAPE, f"group {answer.group!r} holds a partition twice")
+
+
+def is_too_long(name: str) -> bool:
+    """Tell whether a name is longer than the bound on names, 4 KiB in UTF-8."""
+    return len(name) > MAX_NAME_BYTES // 4 and len(name.encode()) > MAX_NAME_BYTES
+
+
+def keep(partitions: Sequence[Partition], filters: Filters, now: float) -> Sequence[Partition]:
+    """Return the partitions that the filters for topics and for the age of the last commit leave; ``now`` is Unix time.
+
+    A partition without a commit has no age, and stays.
+    """
+    topics = {topic for topic in {partition.topic for partition in partitions} if filters.topic.admits(topic)}
+    kept = [partition for partition in partitions if partition.topic in topics]
+    if filters.max_commit_age is None:
+        return kept
+    oldest = (now - filters.max_commit_age) * 1000
+    return [partition for partition in kept if not partition.end or partition.end.timestamp >= oldest]
+
+
+def worst_status(partitions: Iterable[Partition]) -> str:
+    """Return the status of a group that has just these partitions, by Burrow's rule."""
+    statuses = {partition.status for partition in partitions}
+    if statuses & BROKEN:
+        return "ERR"
+    return "WARN" if "WARN" in statuses else "OK"
+
+
+def unknown_statuses(group: Group) -> set[str]:
+    """Return the status words of a group and its partitions that have no code."""
+    partitions = {partition.status for partition in group.partitions}
+    return ({group.status} - GROUP_STATUS_CODES.keys()) | (partitions - PARTITION_STATUS_CODES.keys())
+
+
+def may_be_own(group: str) -> bool:
+    """Tell whether a group has a name that Burrow gives its own."""
+    return group.startswith(OWN_GROUP_PREFIX)
+
+
+def is_own(answer: GroupStatus) -> bool:
+    """Tell whether a group is one with which Burrow itself reads ``__consumer_offsets``."""
+    topics = {partition.topic for partition in answer.partitions}
+    return may_be_own(answer.group) and topics <= {INTERNAL_TOPIC}
+
+
+def own_lag(answers: Iterable[GroupStatus]) -> int | None:
+    """Return how many messages Burrow is behind, by its own groups; ``None`` as long as it has not committed itself.
+
+    A cluster read by several consumer modules has several; the slowest counts.
+    """
+    known = [answer for answer in answers if is_own(answer) and any(partition.end for partition in answer.partitions)]
+    return max((answer.totallag for answer in known), default=None)
+
+
+def last_commit(answer: GroupStatus) -> float | None:
+    """Return when Burrow last observed a commit of a group, in Unix seconds; ``None`` when it never did."""
+    ends = [partition.end.observed_at for partition in answer.partitions if partition.end]
+    return max(ends) / 1000 if ends else None
+
+
+def newest(*moments: float | None) -> float | None:
+    """Return the latest of the moments that are known, ``None`` when none is."""
+    return max((moment for moment in moments if moment is not None), default=None)
+
+
+def trusted_topics(topics: Iterable[Topic], groups: Iterable[Group]) -> tuple[Topic, ...]:
+    """Return the topics whose list of offsets may be read by index.
+
+    Burrow leaves out partitions whose offset it does not know, so that a list shorter than some group's highest
+    partition has a hole somewhere.
+    """
+    least: dict[str, int] = {}
+    for group in groups:
+        for partition in (*group.partitions, *group.uncommitted):
+            if partition.partition >= least.get(partition.topic, 0):
+                least[partition.topic] = partition.partition + 1
+    return tuple(topic for topic in topics if len(topic.offsets) >= least.get(topic.name, 0))

@@ -1,0 +1,272 @@
+"""The configuration: frozen, and valid once it was read. Flags and the file are read into these same types.
+
+A field's name is its key in the file, and its ``Meta`` what the file may hold and what the documentation says of it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from hashlib import blake2b
+from pathlib import Path
+from typing import Annotated, Self
+
+from msgspec import Meta, Struct, field
+from msgspec.structs import force_setattr
+
+from burrow_exporter import log
+from burrow_exporter.metrics.families import FAMILIES
+from burrow_exporter.settings.validation import (
+    attempt,
+    check_address,
+    check_authorities,
+    check_certificate,
+    check_labels,
+    check_proxy,
+    read_password,
+    require,
+)
+from burrow_exporter.settings.value_types import NamedFile, Seconds, Secret, compile_expression
+
+INTERNAL_TOPIC = "__consumer_offsets"
+FROM_INTERVAL = -1.0
+"""Stands for a time that follows the poll's interval; no duration is negative."""
+
+
+class Section(Struct, frozen=True, forbid_unknown_fields=True):
+    """A part of the configuration."""
+
+
+class Filter(Section, frozen=True):
+    """Which names are let through: any that an include matches and no exclude does; regular expressions, whole name."""
+
+    include: Annotated[tuple[re.Pattern[str], ...], Meta(description="Names to publish.")] = ()
+    exclude: Annotated[tuple[re.Pattern[str], ...], Meta(description="Names to leave out.")] = ()
+
+    @classmethod
+    def of(cls, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> Self:
+        """Compile expressions. Raises ``ValueError``."""
+        return cls(*(tuple(map(compile_expression, texts)) for texts in (include, exclude)))
+
+    def __post_init__(self) -> None:
+        """Drop empty expressions, which stand for none."""
+        force_setattr(self, "include", tuple(one for one in self.include if one.pattern))
+        force_setattr(self, "exclude", tuple(one for one in self.exclude if one.pattern))
+
+    def admits(self, name: str) -> bool:
+        """Tell whether ``name`` is let through."""
+        if self.include and not any(pattern.fullmatch(name) for pattern in self.include):
+            return False
+        return not any(pattern.fullmatch(name) for pattern in self.exclude)
+
+
+class TopicFilter(Filter, frozen=True):
+    """A filter that leaves out Kafka's own topic unless told what to leave out."""
+
+    exclude: Annotated[tuple[re.Pattern[str], ...], Meta(description="Names to leave out.")] = field(
+        default_factory=lambda: (re.compile(INTERNAL_TOPIC),)
+    )
+
+
+class Filters(Section, frozen=True):
+    """What of a Burrow is published. ``max_commit_age`` is in seconds, ``None`` for any age."""
+
+    cluster: Annotated[Filter, Meta(description="Clusters to publish: regular expressions, whole name.")] = field(
+        default_factory=Filter
+    )
+    group: Annotated[Filter, Meta(description="Consumer groups to publish.")] = field(default_factory=Filter)
+    topic: Annotated[TopicFilter, Meta(description="Topics to publish.")] = field(default_factory=TopicFilter)
+    max_commit_age: Annotated[
+        Seconds | None,
+        Meta(description="Leave out partitions of a group with no commit for so long, such as topics it gave up."),
+    ] = None
+
+
+class TlsConfig(Section, frozen=True):
+    """How Burrow and the exporter prove to each other who they are. Files as they were read with the configuration."""
+
+    ca_file: Annotated[
+        NamedFile | None,
+        Meta(description="PEM file of the authorities that may have signed Burrow's certificate, else the system's."),
+    ] = None
+    cert_file: Annotated[NamedFile | None, Meta(description="PEM file of the exporter's client certificate.")] = None
+    key_file: Annotated[NamedFile | None, Meta(description="PEM file of its key, not encrypted.")] = None
+    insecure_skip_verify: Annotated[bool, Meta(description="Do not check Burrow's certificate.")] = False
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        if self.ca_file:
+            attempt("ca_file", check_authorities, self.ca_file)
+        require("cert_file", self.cert_file or not self.key_file, "must be given together with key_file")
+        require("key_file", self.key_file or not self.cert_file, "must be given together with cert_file")
+        if self.cert_file and self.key_file:
+            attempt("key_file", check_certificate, self.cert_file, self.key_file)
+
+
+class BurrowConfig(Section, frozen=True):
+    """One Burrow. Times are in seconds, ``catch_up_lag`` in messages."""
+
+    name: Annotated[
+        str, Meta(min_length=1, max_length=200, description="Its name, in the label `burrow` and in the log; unique.")
+    ] = "default"
+    addresses: Annotated[
+        tuple[str, ...],
+        Meta(min_length=1, description="Base URL of Burrow; of several replicas, the next is asked when one fails."),
+    ] = ("http://localhost:8000",)
+    username: Annotated[str, Meta(description="User name for basic authentication.")] = ""
+    password: Annotated[Secret | None, Meta(description="Its password; better kept in a file of its own.")] = None
+    password_file: Annotated[
+        NamedFile | None, Meta(description="File that holds the password; a line break at its end is cut off.")
+    ] = None
+    tls: Annotated[TlsConfig, Meta(description="TLS to Burrow, for addresses that begin with https.")] = field(
+        default_factory=TlsConfig
+    )
+    proxy_url: Annotated[
+        str, Meta(description="HTTP proxy through which Burrow is asked, such as http://proxy:3128.")
+    ] = ""
+    labels: Annotated[
+        dict[str, str], Meta(description="Labels on everything made from its answers, to tell clusters apart.")
+    ] = field(default_factory=dict)
+    filters: Annotated[Filters, Meta(description="What to publish of it.")] = field(default_factory=Filters)
+    timeout: Annotated[Seconds, Meta(description="Bound of one request as a whole, its body included.")] = 10.0
+    concurrency: Annotated[int, Meta(ge=1, le=256, description="Requests under way at once.")] = 4
+    catch_up_lag: Annotated[
+        int,
+        Meta(
+            ge=0, description="Messages of __consumer_offsets that Burrow may be behind for a cluster to be published."
+        ),
+    ] = 1000
+    catch_up_timeout: Annotated[
+        Seconds,
+        Meta(description="A cluster that is still behind after so long is published all the same, with a warning."),
+    ] = 300.0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        for index, address in enumerate(self.addresses):
+            check_address(f"addresses[{index}]", address)
+        if self.proxy_url:
+            check_proxy("proxy_url", self.proxy_url)
+        require("timeout", self.timeout > 0, "must be more than 0")
+        check_labels(self.labels)
+        require("password", not (self.password and self.password_file), "must not stand beside password_file")
+        has_password = self.password or self.password_file
+        require("username", self.username or not has_password, "must be given with a password")
+        require("username", ":" not in self.username, "must not hold a colon")
+        require("password_file", has_password or not self.username, "must be given with a username, or else password")
+        if self.password_file:
+            attempt("password_file", read_password, self.password_file)
+
+    def credentials(self) -> tuple[str, str] | None:
+        """Return user name and password, ``None`` where there are none."""
+        if self.password_file:
+            return self.username, read_password(self.password_file)
+        return (self.username, self.password.text) if self.password else None
+
+
+class PollConfig(Section, frozen=True):
+    """The rhythm of the polls, in seconds."""
+
+    interval: Annotated[Seconds, Meta(description="Time between the beginnings of polls.")] = 15.0
+    deadline: Annotated[Seconds, Meta(description="When a poll ends at the latest.")] = field(
+        default_factory=lambda: FROM_INTERVAL
+    )
+    stale_after: Annotated[Seconds, Meta(description="Age at which a reading is no longer published.")] = field(
+        default_factory=lambda: FROM_INTERVAL
+    )
+
+    def __post_init__(self) -> None:
+        """Let times follow the interval that were not given, and refuse what cannot work."""
+        if self.deadline == FROM_INTERVAL:
+            force_setattr(self, "deadline", self.interval)
+        if self.stale_after == FROM_INTERVAL:
+            force_setattr(self, "stale_after", 3 * self.interval)
+        require("interval", self.interval >= 1, "must be at least 1s")
+        require("deadline", 0 < self.deadline <= self.interval, "must be more than 0 and at most the interval")
+        require("stale_after", self.stale_after >= self.interval, "must be at least the interval")
+
+
+class MetricsConfig(Section, frozen=True):
+    """Which families are published. ``max_series`` is 0 for no bound."""
+
+    disable: Annotated[frozenset[str], Meta(description="Metric families to leave out.")] = frozenset()
+    partition_info: Annotated[bool, Meta(description="Publish owner and client id of each partition.")] = False
+    max_series: Annotated[
+        int, Meta(ge=0, description="Above so many series families by partition are left out; 0 for no bound.")
+    ] = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        unknown = self.disable - {family.name for family in FAMILIES}
+        require("disable", not unknown, f"no such family: {', '.join(sorted(unknown))}")
+
+
+class WebConfig(Section, frozen=True):
+    """Where the exporter listens, and what it answers there."""
+
+    listen_address: Annotated[
+        str, Meta(description="Address to listen on, host:port; without a host on all addresses.")
+    ] = ":9254"
+    telemetry_path: Annotated[str, Meta(description="Path of the metrics.")] = "/metrics"
+    config_file: Annotated[
+        Path | None,
+        Meta(description="Web config file of the exporter-toolkit: TLS, client certificates, basic authentication."),
+    ] = None
+    enable_lifecycle: Annotated[bool, Meta(description="Load the configuration again on POST /-/reload.")] = False
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        usable = re.fullmatch(r"/[a-zA-Z0-9_.~/-]*", self.telemetry_path) and not self.telemetry_path.startswith("/-/")
+        require("telemetry_path", usable, "must begin with /, be plain, and not lie under /-/")
+
+
+class ShardConfig(Section, frozen=True):
+    """Which share of the groups is this exporter's, of ``total`` exporters that share them all."""
+
+    index: Annotated[int, Meta(ge=0, description="Which share of the groups is this exporter's, from 0 on.")] = 0
+    total: Annotated[int, Meta(ge=1, description="How many exporters share the groups.")] = 1
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        require("index", self.index < self.total, "must be less than the total")
+
+    def holds(self, cluster: str, group: str) -> bool:
+        """Tell whether a group is one of this share, by the BLAKE2b hash of both names."""
+        if self.total == 1:
+            return True
+        names = f"{cluster}\0{group}".encode(errors="surrogatepass")
+        return int.from_bytes(blake2b(names, digest_size=8).digest()) % self.total == self.index
+
+    def is_first(self) -> bool:
+        """Tell whether this is the share that also publishes what belongs to no group."""
+        return self.index == 0
+
+
+class LogConfig(Section, frozen=True):
+    """What is logged, and how."""
+
+    level: Annotated[log.Level, Meta(description="What to log.")] = "info"
+    format: Annotated[log.Format, Meta(description="How to log.")] = "logfmt"
+
+
+class Config(Section, frozen=True):
+    """All of it."""
+
+    burrows: Annotated[tuple[BurrowConfig, ...], Meta(min_length=1, description="The Burrows to poll.")] = field(
+        default_factory=lambda: (BurrowConfig(),)
+    )
+    poll: Annotated[PollConfig, Meta(description="The rhythm of the polls.")] = field(default_factory=PollConfig)
+    metrics: Annotated[MetricsConfig, Meta(description="Which families are published.")] = field(
+        default_factory=MetricsConfig
+    )
+    web: Annotated[WebConfig, Meta(description="The exporter's own HTTP side.")] = field(default_factory=WebConfig)
+    shard: Annotated[ShardConfig, Meta(description="This exporter's share of the groups.")] = field(
+        default_factory=ShardConfig
+    )
+    log: Annotated[LogConfig, Meta(description="The log.")] = field(default_factory=LogConfig)
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        for index, burrow in enumerate(self.burrows):
+            earlier = {other.name for other in self.burrows[:index]}
+            require(f"burrows[{index}].name", burrow.name not in earlier, f"{burrow.name!r} stands twice; names differ")

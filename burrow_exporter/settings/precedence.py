@@ -1,0 +1,68 @@
+"""From flags, environment and file to the configuration: which of them counts, and whose name an error bears."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from burrow_exporter.settings.config import Config
+from burrow_exporter.settings.config_file import Document, convert, load_document
+from burrow_exporter.settings.flags import FLAGS, Flag
+from burrow_exporter.settings.validation import ConfigError
+
+Values = Mapping[str, Any]
+"""The flags' values by parameter, those of the environment among them."""
+
+
+def build_config(values: Values, given: Collection[str] | None = None) -> Config:
+    """Return the configuration, the file and the files that it names read anew; raises ``ConfigError``.
+
+    ``given`` are the parameters that someone set, all others have their defaults; without it all count as set.
+    """
+    flags = [flag for flag in FLAGS if flag.key and values[flag.parameter] is not None]
+    flags = [flag for flag in flags if given is None or flag.parameter in given]
+    file = values["config_file"]
+    document = load_beside(Path(file), flags) if file else {}
+    for flag in flags:
+        put(document, flag.key, values[flag.parameter])
+    try:
+        return convert(document, Path(file).parent if file else Path())
+    except ConfigError as error:
+        raise ConfigError(place_of(error.key, flags, file), error.message) from None
+
+
+def load_beside(file: Path, flags: Collection[Flag]) -> Document:
+    """Return the file's document, if no flag is set whose place is the file."""
+    for flag in flags:
+        if flag.key.startswith("burrows."):
+            key = f"{flag.flag} ({flag.twin})"
+            raise ConfigError(key, "not beside --config.file: it belongs in the file")
+    return load_document(file)
+
+
+def put(document: Document, key: str, value: object) -> None:
+    """Set the value at a key's path, of Burrows in the first; leave out what conversion will find wrong."""
+    *path, name = key.split(".")
+    place: object = document
+    for part in path:
+        if isinstance(place, dict):
+            place = place.setdefault(part, [{}])[0] if part == "burrows" else place.setdefault(part, {})
+    if isinstance(place, dict):
+        place[name] = value
+
+
+def place_of(key: str, flags: Collection[Flag], file: str | None) -> str:
+    """Return where the value of a key stands: its flag, or the file and the key."""
+    path = re.sub(r"\[.*?\]", "", key)
+    if flag := next((flag for flag in flags if flag.key == path), None):
+        return flag.flag
+    if file:
+        return f"{file}: {key}"
+    return next((flag.flag for flag in FLAGS if flag.key == path), key)
+
+
+def section(name: str, values: Values) -> dict[str, Any]:
+    """Return the values of one section of flags, without its name in theirs."""
+    return {key.removeprefix(f"{name}_"): value for key, value in values.items() if key.startswith(f"{name}_")}

@@ -1,0 +1,122 @@
+"""What the configuration refuses, and in which words."""
+
+from __future__ import annotations
+
+import re
+import ssl
+from collections.abc import Callable, Mapping
+from urllib.parse import urlsplit
+
+from burrow_exporter.burrow.failures import describe
+from burrow_exporter.metrics.families import FAMILIES
+from burrow_exporter.settings.value_types import NamedFile
+
+ADDRESS = re.compile(r"https?://(?P<host>\[[0-9a-fA-F:.]+(%\w+)?\]|[\w.-]+)(:(?P<port>[0-9]{1,5}))?(/[^\s\x00-\x1f]*)?")
+LARGEST_PORT = 65535
+SURROGATE = re.compile("[\ud800-\udfff]")
+LABEL_NAME = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*")
+CONTRACT_LABELS = frozenset(label for family in FAMILIES for label in family.labels)
+
+
+class ConfigError(ValueError):
+    """A value that cannot be used. ``key`` is where it stands, ``message`` says what is wrong, or what is allowed."""
+
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(f"{key}: {message}")
+        self.key = key
+        self.message = message
+
+
+def require(key: str, condition: object, message: str) -> None:
+    """Raise ``ConfigError`` unless ``condition`` holds."""
+    if not condition:
+        raise ConfigError(key, message)
+
+
+def attempt(key: str, check: Callable[..., object], *values: object) -> None:
+    """Raise ``ConfigError`` where ``check`` of the values raises ``ValueError``."""
+    try:
+        check(*values)
+    except ValueError as error:
+        raise ConfigError(key, str(error)) from None
+
+
+def check_address(key: str, address: str) -> None:
+    """Raise ``ConfigError`` unless ``address`` is a base URL of a Burrow, free of credentials.
+
+    One that is refused is not quoted: what is wrong with it may be a password or a token.
+    """
+    require(key, "@" not in address, "must not hold credentials")
+    require(key, not set("?#") & set(address), "must end with the path, without ? and #")
+    match = ADDRESS.fullmatch(address)
+    usable = match and 0 < int(match["port"] or 1) <= LARGEST_PORT and is_host(match["host"])
+    require(key, usable, "must be an address such as http://burrow:8000")
+
+
+def check_proxy(key: str, address: str) -> None:
+    """Raise ``ConfigError`` unless ``address`` is a proxy's, free of credentials, and asked without TLS."""
+    check_address(key, address)
+    require(
+        key, address.startswith("http:") and not urlsplit(address).path.strip("/"), "must be like http://proxy:3128"
+    )
+
+
+def is_host(name: str) -> bool:
+    """Tell whether a name, or an address, can be looked up: with parts of 1 to 63 letters between its dots."""
+    try:
+        return name.startswith("[") or bool(name.encode("idna"))
+    except UnicodeError:
+        return False
+
+
+def check_texts(place: object, path: str = "") -> None:
+    """Raise ``ConfigError`` for a text in a document that UTF-8 cannot write, such as a flag with a byte astray."""
+    if isinstance(place, str):
+        require(path or "the document", not SURROGATE.search(place), "holds what is no character in UTF-8")
+    elif isinstance(place, Mapping):
+        for key, value in place.items():
+            check_texts(key, path)
+            check_texts(value, f"{path}.{key}".lstrip("."))
+    elif isinstance(place, list | tuple):
+        for index, value in enumerate(place):
+            check_texts(value, f"{path}[{index}]")
+
+
+def check_labels(labels: Mapping[str, str]) -> None:
+    """Raise ``ConfigError`` unless the labels can stand beside those of the contract."""
+    for name, value in labels.items():
+        key = f"labels.{name}"
+        require(key, LABEL_NAME.fullmatch(name), "not a label name: letters, digits and _, no digit first, no __ first")
+        require(key, name not in CONTRACT_LABELS, "is a label of the exporter's own; choose another name")
+        require(key, value, "must not be empty: Prometheus takes that for no label")
+
+
+def read_password(file: NamedFile) -> str:
+    """Return the password that a file holds, without the end of its line; ``ValueError`` if it holds none."""
+    try:
+        password = file.content.decode().rstrip("\r\n")
+    except UnicodeDecodeError:
+        password = ""  # nosec B105 # none, which is refused
+    if not password:
+        message = f"{file.path} holds no password in UTF-8"
+        raise ValueError(message)
+    return password
+
+
+def check_authorities(file: NamedFile) -> None:
+    """Raise ``ValueError`` unless a file holds certificates of authorities."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(file.path)
+    except OSError as error:
+        message = f"{file.path} holds no usable certificate: {describe(error)}"
+        raise ValueError(message) from None
+
+
+def check_certificate(certificate: NamedFile, key: NamedFile) -> None:
+    """Raise ``ValueError`` unless two files hold a certificate and the key to it, not encrypted."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        context.load_cert_chain(certificate.path, key.path, password="")  # nosec B106 # none: it is not encrypted
+    except OSError as error:
+        message = f"{key.path} is no usable key to the certificate in {certificate.path}: {describe(error)}"
+        raise ValueError(message) from None

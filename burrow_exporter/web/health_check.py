@@ -1,0 +1,62 @@
+"""What a container's health check asks: whether the exporter on this machine is healthy."""
+
+from __future__ import annotations
+
+import http.client
+import ssl
+
+from burrow_exporter.burrow.failures import describe
+from burrow_exporter.web.limits import LARGEST_PORT, LISTEN_ADDRESS
+
+TIMEOUT = 5
+HERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
+
+
+def ask_healthy(listen_address: str, *, may_be_tls: bool = False) -> str:
+    """Ask ``/-/healthy`` of the exporter that listens on ``listen_address``; return what is wrong, else nothing.
+
+    ``may_be_tls`` when it has a web config file. The file is not read: the exporter may run on a former one, after a
+    change for the worse, and such an exporter is healthy. Raises ``ValueError`` for an address that nothing can listen
+    on.
+    """
+    match = LISTEN_ADDRESS.fullmatch(listen_address)
+    if match is None or not 0 < int(match["port"]) <= LARGEST_PORT:
+        message = f"{listen_address!r} is not an address at which an exporter can be asked"
+        raise ValueError(message)
+    host = match["ipv6"] or match["host"]
+    host, port = HERE.get(host, host), int(match["port"])
+    plain = http.client.HTTPConnection(host, port, timeout=TIMEOUT)
+    if not may_be_tls:
+        return ask(plain)[1]
+    answered, complaint = ask(http.client.HTTPSConnection(host, port, timeout=TIMEOUT, context=any_server()))
+    if answered or not complaint.startswith(NOT_TLS):
+        return complaint
+    answered, complaint_without_tls = ask(plain)
+    return complaint_without_tls if answered else complaint
+
+
+NOT_TLS = "TLS: "
+
+
+def ask(connection: http.client.HTTPConnection) -> tuple[bool, str]:
+    """Ask on ``connection``; return whether there was an answer, and what is wrong with it, or with asking."""
+    try:
+        connection.request("GET", "/-/healthy")
+        response = connection.getresponse()
+        text = response.read(200).decode(errors="replace").strip()
+    except ssl.SSLError as error:
+        return False, f"{NOT_TLS}{describe(error)}"
+    except (OSError, http.client.HTTPException) as error:
+        return False, describe(error)
+    finally:
+        connection.close()
+    return True, "" if response.status == http.client.OK else f"{response.status} {text}"
+
+
+def any_server() -> ssl.SSLContext:
+    """Return a context for the exporter on this machine, whatever its certificate says; nothing secret is sent."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")
+    return context

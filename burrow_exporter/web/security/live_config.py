@@ -1,0 +1,110 @@
+"""The web config file in force: read again when it, or a file that it names, has changed."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from burrow_exporter.web.security import tls
+from burrow_exporter.web.security.authentication import Bucket
+from burrow_exporter.web.security.web_config import WebConfigError, WebFile, parse, require
+
+CHECK_SECONDS = 1.0
+
+log = structlog.get_logger(__name__)
+
+Stamp = tuple[int, int, int, int] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Active:
+    """What is in force; ``contexts`` is ``None`` without TLS, ``bucket`` without a rate limit."""
+
+    file: WebFile
+    contexts: tls.Contexts | None
+    bucket: Bucket | None
+
+
+class Security:
+    """What the web config file at ``path`` asks for. Raises ``WebConfigError`` if it cannot be used.
+
+    Not for several threads at a time: it belongs to the server's.
+    """
+
+    def __init__(self, path: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._path = Path(path)
+        self._clock = clock
+        self._stamps: dict[Path, Stamp] = {}
+        self._active = self._read(None)
+        self._checked = clock()
+        self.has_tls = self._active.contexts is not None
+        if self._active.file.basic_auth_users and not self.has_tls:
+            log.warning("passwords travel unencrypted: the web config has users, but no TLS", file=path)
+
+    def current(self) -> Active:
+        """Return what is in force; files are looked at once a second at most, and bad ones change nothing."""
+        now = self._clock()
+        if now - self._checked >= CHECK_SECONDS:
+            self._checked = now
+            self._refresh()
+        return self._active
+
+    def _refresh(self) -> None:
+        stamps = {path: stamp(path) for path in self._stamps}
+        if stamps == self._stamps:
+            return
+        self._stamps = stamps
+        try:
+            self._active = self._read(self._active)
+        except WebConfigError as error:
+            log.error("web config not read again, what was in force stays", error=str(error))  # noqa: TRY400  the message says all
+        else:
+            log.info("web config read again", file=str(self._path))
+
+    def _read(self, former: Active | None) -> Active:
+        try:
+            file = parse(self._file(self._path, "cannot be read"))
+            wanted = file.tls_server_config
+            same = former is None or bool(wanted) == bool(former.contexts)
+            require("tls_server_config", same, "TLS cannot be turned on or off without a restart")
+            contexts = tls.build(wanted, self._named_file) if wanted else None
+        except WebConfigError as error:
+            message = f"{self._path}: {error}"
+            raise WebConfigError(message) from None
+        return Active(file, contexts, bucket_of(file, former))
+
+    def _named_file(self, key: str, path: str) -> bytes:
+        name = self._path.parent / path
+        return self._file(name, f"{key}: cannot read {name}")
+
+    def _file(self, path: Path, complaint: str) -> bytes:
+        # Before it is read: what changes meanwhile is seen the next time. Also if it cannot be read: it may come.
+        self._stamps[path] = stamp(path)
+        try:
+            return path.read_bytes()
+        # A name that holds a zero byte is a ValueError.
+        except (OSError, ValueError) as error:
+            message = f"{complaint}: {getattr(error, 'strerror', None) or error}"
+            raise WebConfigError(message) from None
+
+
+def stamp(path: Path) -> Stamp:
+    """Return what changes when a file does, symbolic links followed; ``None`` if there is none."""
+    try:
+        status = os.stat(path)  # noqa: PTH116  the same, and faster: it runs each second
+    except (OSError, ValueError):
+        return None
+    return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
+
+
+def bucket_of(file: WebFile, former: Active | None) -> Bucket | None:
+    """Return the rate limit's bucket, the former one as long as the limit is the same."""
+    if former and former.file.rate_limit == file.rate_limit:
+        return former.bucket
+    limit = file.rate_limit
+    return Bucket(limit.seconds, limit.burst) if limit.seconds else None

@@ -1,0 +1,156 @@
+"""TLS of the exporter's own server: what the web config file asks for, as contexts of Python's ssl."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import ssl
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from burrow_exporter.web.security.web_config import CIPHER_SUITES, CURVES, TLS, WebConfigError, require
+
+VERSIONS = {"TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv1_3}
+VERIFY_MODES = {
+    "NoClientCert": ssl.CERT_NONE,
+    "VerifyClientCertIfGiven": ssl.CERT_OPTIONAL,
+    "RequireAndVerifyClientCert": ssl.CERT_REQUIRED,
+}
+SECTION = "tls_server_config"
+
+
+@dataclass(frozen=True, slots=True)
+class Contexts:
+    """What to shake hands with: ``local`` with clients on this machine, which may come without a certificate.
+
+    ``local`` is ``everyone`` unless certificates are required; then such a client is answered its health check, and
+    nothing else. Of a certificate that is given one of ``allowed_sans`` has to stand in it, if there are any.
+    """
+
+    everyone: ssl.SSLContext
+    local: ssl.SSLContext
+    allowed_sans: frozenset[str]
+
+    @property
+    def requires_certificate(self) -> bool:
+        """Whether a client without a certificate is nobody."""
+        return self.everyone.verify_mode is ssl.CERT_REQUIRED
+
+    def admits(self, certificate: dict[str, Any] | None) -> bool:
+        """Tell whether a verified certificate (as ``getpeercert`` returns it; none was given) is let in."""
+        return not certificate or not self.allowed_sans or bool(self.allowed_sans & alternative_names(certificate))
+
+
+def alternative_names(certificate: dict[str, Any]) -> frozenset[str]:
+    """Return the names, addresses and URIs that a certificate stands for."""
+    wanted = {"DNS", "email", "URI"}
+    names = certificate.get("subjectAltName", ())
+    addresses = (str(ipaddress.ip_address(value.strip())) for kind, value in names if kind == "IP Address")
+    return frozenset((*(value for kind, value in names if kind in wanted), *addresses))
+
+
+def build(tls: TLS, read: Callable[[str, str], bytes]) -> Contexts:
+    """Return contexts; ``read`` takes a key and the path that stands there. Raises ``WebConfigError``.
+
+    They are made afresh when anything changes: a CA cannot be taken out of a context, and its session tickets would
+    let in again whom a former CA had let in.
+    """
+    material = Material(tls, read)
+    everyone = build_context(tls, material)
+    local = everyone
+    if everyone.verify_mode is ssl.CERT_REQUIRED:
+        local = build_context(tls, material)
+        local.verify_mode = ssl.CERT_OPTIONAL
+    return Contexts(everyone, local, frozenset(tls.client_allowed_sans or ()))
+
+
+class Material:
+    """What contexts are made from, in PEM, each looked at once; OpenSSL's own messages do not tell them apart."""
+
+    def __init__(self, tls: TLS, read: Callable[[str, str], bytes]) -> None:
+        self._read = read
+        self.cert = self._take("cert", tls.cert, tls.cert_file, "CERTIFICATE")
+        self.key = self._take("key", tls.key, tls.key_file, "PRIVATE KEY")
+        self.client_ca = self._take("client_ca", tls.client_ca, tls.client_ca_file, "CERTIFICATE")
+
+    def _take(self, name: str, inline: str, path: str, what: str) -> bytes:
+        if not inline and not path:
+            return b""
+        name = f"{SECTION}.{name}" if inline else f"{SECTION}.{name}_file"
+        data = inline.encode() if inline else self._read(name, path)
+        require(name, f"{what}-----".encode() in data, f"there is no {what.lower()} in PEM")
+        require(name, b"ENCRYPTED" not in data, "must not be encrypted")
+        return data
+
+
+def build_context(tls: TLS, material: Material) -> ssl.SSLContext:
+    """Return one context."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version, context.maximum_version = VERSIONS[tls.min_version], VERSIONS[tls.max_version]
+    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
+    if not tls.prefer_server_cipher_suites:
+        context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
+    choose_algorithms(context, tls)
+    load_chain(context, material)
+    if material.client_ca:
+        load_client_ca(context, material.client_ca)
+    context.verify_mode = VERIFY_MODES[tls.client_auth_type]
+    return context
+
+
+def choose_algorithms(context: ssl.SSLContext, tls: TLS) -> None:
+    """Restrict ciphers and curve; a list of suites of TLS 1.3 alone leaves no other version."""
+    suites = [CIPHER_SUITES[suite] for suite in tls.cipher_suites if suite in CIPHER_SUITES]
+    try:
+        if suites:
+            context.set_ciphers(":".join(suites))
+        elif tls.cipher_suites:
+            context.minimum_version = ssl.TLSVersion.TLSv1_3
+        for curve in tls.curve_preferences:
+            context.set_ecdh_curve(CURVES[curve])
+    except (ssl.SSLError, ValueError):
+        message = f"{SECTION}: this machine's OpenSSL has none of the cipher suites, or not the curve"
+        raise WebConfigError(message) from None
+
+
+def load_chain(context: ssl.SSLContext, material: Material) -> None:
+    """Load certificate and key."""
+    try:
+        with as_path(material.cert) as cert_path, as_path(material.key) as key_path:
+            # A password of its own keeps OpenSSL from asking at the terminal.
+            context.load_cert_chain(cert_path, key_path, password="")  # nosec B106 # none
+    except (ssl.SSLError, ValueError) as error:
+        mismatch = getattr(error, "reason", None) == "KEY_VALUES_MISMATCH"
+        what = "the key is not the certificate's" if mismatch else "certificate or key are damaged or too weak"
+        message = f"{SECTION}: {what}"
+        raise WebConfigError(message) from None
+
+
+def load_client_ca(context: ssl.SSLContext, client_ca: bytes) -> None:
+    """Load those whom clients' certificates have to come from; each is trusted, whoever may have signed it."""
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    try:
+        with as_path(client_ca) as path:
+            context.load_verify_locations(path)
+    except ssl.SSLError:
+        message = f"{SECTION}.client_ca: a certificate is damaged"
+        raise WebConfigError(message) from None
+
+
+@contextmanager
+def as_path(data: bytes) -> Iterator[str]:
+    """Yield a path at which OpenSSL finds ``data``: it reads chains and keys from files only. On Linux in memory."""
+    if sys.platform == "linux":
+        with open(os.memfd_create("pem"), "wb") as file:  # noqa: PTH123  a descriptor, no path
+            file.write(data)
+            file.flush()
+            yield f"/proc/self/fd/{file.fileno()}"
+    else:
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(data)
+            file.flush()
+            yield file.name

@@ -1,0 +1,282 @@
+"""The web config file: its shapes, and what of it can be kept. No I/O.
+
+The keys are those of the Prometheus exporter-toolkit (its docs/web-configuration.md). One that cannot be honoured here
+is refused rather than passed over: who asks for more safety than there is has to know.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+import yaml
+
+from burrow_exporter.settings.validation import ConfigError, check_texts
+from burrow_exporter.settings.value_types import PEM
+
+CLIENT_AUTH_TYPES = ("NoClientCert", "VerifyClientCertIfGiven", "RequireAndVerifyClientCert")
+TLS_VERSIONS = ("TLS12", "TLS13")
+CURVES = {"CurveP256": "prime256v1", "CurveP384": "secp384r1", "CurveP521": "secp521r1", "X25519": "X25519"}
+# The toolkit's name of each cipher suite, and OpenSSL's; those of TLS 1.3 can be named, but are always on.
+CIPHER_SUITES = {
+    "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256": "ECDHE-ECDSA-AES128-GCM-SHA256",
+    "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256": "ECDHE-RSA-AES128-GCM-SHA256",
+    "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384": "ECDHE-ECDSA-AES256-GCM-SHA384",
+    "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384": "ECDHE-RSA-AES256-GCM-SHA384",
+    "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256": "ECDHE-ECDSA-CHACHA20-POLY1305",
+    "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256": "ECDHE-RSA-CHACHA20-POLY1305",
+    "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA": "ECDHE-ECDSA-AES128-SHA",
+    "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA": "ECDHE-RSA-AES128-SHA",
+    "TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA": "ECDHE-ECDSA-AES256-SHA",
+    "TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA": "ECDHE-RSA-AES256-SHA",
+}
+TLS13_SUITES = ("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256")
+# Each header that may be set, and the values it may have, if they are few.
+HEADERS = {
+    "Content-Security-Policy": (),
+    "Strict-Transport-Security": (),
+    "X-Content-Type-Options": ("nosniff",),
+    "X-Frame-Options": ("deny", "sameorigin"),
+    "X-XSS-Protection": (),
+}
+HEADER_VALUE = re.compile(r"[!-~]([ -~]*[!-~])?")
+BCRYPT = re.compile(r"\$2[aby]\$(0[4-9]|1[0-9]|2[0-9]|3[01])\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{31}")
+DURATION_PART = re.compile(r"([0-9]{1,9}(?:\.[0-9]{0,9})?|\.[0-9]{1,9})(ms|us|µs|ns|s|m|h)")
+UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600}
+
+
+class WebConfigError(ValueError):
+    """A web config file that cannot be used; the message names the key, and tells no secret."""
+
+
+class Shape(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A mapping of the file. What it holds may be secret, so it does not show it."""
+
+    def __repr__(self) -> str:
+        """Return the name alone."""
+        return f"{type(self).__name__}(...)"
+
+
+class TLS(Shape, frozen=True):
+    """How the exporter shows itself, and which clients it wants; certificates and keys are PEM, or paths to it."""
+
+    cert: str = ""
+    key: str = ""
+    client_ca: str = ""
+    cert_file: str = ""
+    key_file: str = ""
+    client_ca_file: str = ""
+    client_auth_type: str = "NoClientCert"
+    client_allowed_sans: list[str] | None = None
+    min_version: str = "TLS12"
+    max_version: str = "TLS13"
+    cipher_suites: list[str] = []
+    prefer_server_cipher_suites: bool = True
+    curve_preferences: list[str] = []
+
+
+class HTTP(Shape, frozen=True):
+    """What is said in HTTP."""
+
+    http2: bool = False
+    headers: dict[str, str | None] = {}
+
+
+class RateLimit(Shape, frozen=True):
+    """A token bucket: one request an interval (none: no limit), and a burst of so many."""
+
+    interval: str = "0"
+    burst: int = 0
+
+    @property
+    def seconds(self) -> float:
+        """The interval in seconds."""
+        return parse_interval(self.interval)
+
+
+class WebFile(Shape, frozen=True):
+    """The file; ``basic_auth_users`` maps names to bcrypt hashes."""
+
+    tls_server_config: TLS | None = None
+    http_server_config: HTTP = HTTP()
+    basic_auth_users: dict[str, str] = {}
+    rate_limit: RateLimit = RateLimit()
+
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """The headers to set, as ASGI wants them; a blank one is not set."""
+        headers = self.http_server_config.headers
+        return [(name.lower().encode(), value.encode()) for name, value in headers.items() if value]
+
+
+SECTIONS: dict[str, type[Shape] | None] = {
+    "tls_server_config": TLS,
+    "http_server_config": HTTP,
+    "basic_auth_users": None,
+    "rate_limit": RateLimit,
+}
+
+
+class Loader(yaml.BaseLoader):
+    """YAML whose scalars are text, so that a user may be called ``no`` or ``007``, or nothing; a key stands once."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002  PyYAML's signature
+        """Return the mapping; refuse a key that stands twice, or is no text."""
+        names: set[str] = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode) or key.value in names:
+                what = "a key stands twice" if isinstance(key, yaml.ScalarNode) else "a key is no text"
+                message = f"line {key.start_mark.line + 1}: {what}"
+                raise WebConfigError(message)
+            names.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+NULL = "tag:yaml.org,2002:null"
+Loader.add_implicit_resolver(NULL, re.compile(r"(~|null|Null|NULL|)$"), ["~", "n", "N", ""])
+Loader.add_constructor(NULL, lambda _loader, _node: None)
+
+
+def parse(data: bytes) -> WebFile:
+    """Return what the file says, once all of it can be kept; raise ``WebConfigError``."""
+    raw = load(data)
+    for name, section in SECTIONS.items():
+        if section is not None and isinstance(raw.get(name), dict):
+            raw[name] = {key: value for key, value in raw[name].items() if value is not None}
+            refuse_unknown(f"{name}.", raw[name], section.__struct_fields__)
+    try:
+        file = msgspec.convert(raw, WebFile, strict=False)
+    except msgspec.ValidationError as error:
+        what, _, path = str(error).partition(" - at `$")
+        raise WebConfigError(f"{path.strip('.`')}: {what}".removeprefix(": ")) from None
+    if file.tls_server_config:
+        check_tls(file.tls_server_config)
+    check_http(file.http_server_config)
+    check_users(file.basic_auth_users)
+    check_rate_limit(file.rate_limit)
+    return file
+
+
+def load(data: bytes) -> dict[str, Any]:
+    """Return the file's sections, those that are there; PyYAML's messages are not passed on, they quote the file."""
+    try:
+        raw = yaml.load(data, Loader)  # nosec B506 # a BaseLoader makes text, lists and mappings only
+    except yaml.MarkedYAMLError as error:
+        place = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
+        message = f"{place}this is not YAML"
+        raise WebConfigError(message) from None
+    except (yaml.YAMLError, UnicodeError, RecursionError):
+        message = "this is not YAML"
+        raise WebConfigError(message) from None
+    try:
+        check_texts(raw)
+    except (ConfigError, RecursionError):
+        message = "it holds what is no character in UTF-8, or holds itself"
+        raise WebConfigError(message) from None
+    if not isinstance(raw, dict | None):
+        message = f"it must be a mapping of {', '.join(SECTIONS)}"
+        raise WebConfigError(message)
+    # A key without a value may be a piece of a secret: it is not named.
+    shown = {name if name in SECTIONS or value is not None else "?" for name, value in (raw or {}).items()}
+    refuse_unknown("", shown, SECTIONS)
+    return {name: value for name, value in (raw or {}).items() if value not in (None, {})}
+
+
+def require(key: str, condition: bool, message: str) -> None:  # noqa: FBT001  a condition is what it takes
+    """Raise ``WebConfigError`` unless ``condition`` holds."""
+    if not condition:
+        text = f"{key}: {message}"
+        raise WebConfigError(text)
+
+
+def refuse_unknown(prefix: str, names: Any, known: Any) -> None:  # noqa: ANN401  mappings or sequences of names
+    """Raise unless all ``names`` are known."""
+    for name in names:
+        require(f"{prefix}{name}", name in known, f"unknown key; there are {', '.join(known)}")
+
+
+def one_of(key: str, value: str, allowed: Any, reason: str = "") -> None:  # noqa: ANN401  any sequence of names
+    """Raise unless ``value`` is allowed."""
+    require(key, value in allowed, f"{value!r} cannot be had{reason}; allowed: {', '.join(allowed)}")
+
+
+def check_tls(tls: TLS) -> None:
+    """Refuse what cannot be kept."""
+    section = "tls_server_config"
+    for name, inline, path in (
+        ("cert", tls.cert, tls.cert_file),
+        ("key", tls.key, tls.key_file),
+        ("client_ca", tls.client_ca, tls.client_ca_file),
+    ):
+        require(f"{section}.{name}", not (inline and path), f"give either this or {name}_file")
+        # It would be quoted as a file that cannot be read, and may be a key.
+        require(f"{section}.{name}_file", PEM not in path, f"must be the name of a file; PEM itself goes into {name}")
+        require(section, bool(inline or path) or name == "client_ca", f"{name}_file (or {name}) is missing")
+    check_clients(tls, f"{section}.client_auth_type", f"{section}.client_allowed_sans")
+    for name, version in (("min_version", tls.min_version), ("max_version", tls.max_version)):
+        one_of(f"{section}.{name}", version, TLS_VERSIONS, " (OpenSSL refuses older ones)")
+    require(f"{section}.min_version", tls.min_version <= tls.max_version, "is above max_version")
+    check_algorithms(tls, f"{section}.cipher_suites", f"{section}.curve_preferences")
+
+
+def check_clients(tls: TLS, type_key: str, sans_key: str) -> None:
+    """Refuse policies for clients that Python's ssl has not, or that would let in more than they seem to."""
+    reason = " (who asks for certificates has to verify them)"
+    one_of(type_key, tls.client_auth_type, CLIENT_AUTH_TYPES, reason)
+    verifies = tls.client_auth_type != "NoClientCert"
+    has_ca = bool(tls.client_ca or tls.client_ca_file)
+    require(type_key, verifies or not has_ca, f"a client CA needs {' or '.join(CLIENT_AUTH_TYPES[1:])}")
+    require(type_key, has_ca or not verifies, f"{tls.client_auth_type} needs client_ca_file (or client_ca)")
+    if tls.client_allowed_sans is not None:
+        needed = "needs VerifyClientCertIfGiven or RequireAndVerifyClientCert"
+        require(sans_key, verifies, needed)
+        require(sans_key, any(tls.client_allowed_sans), "must name at least one")
+
+
+def check_algorithms(tls: TLS, suites_key: str, curves_key: str) -> None:
+    """Refuse ciphers and curves that are unknown, or cannot be had together."""
+    for suite in tls.cipher_suites:
+        one_of(suites_key, suite, (*CIPHER_SUITES, *TLS13_SUITES))
+    usable = any(suite in CIPHER_SUITES for suite in tls.cipher_suites)
+    needed = "with max_version TLS12 one of TLS 1.2 is needed"
+    require(suites_key, usable or not tls.cipher_suites or tls.max_version != "TLS12", needed)
+    for curve in tls.curve_preferences:
+        one_of(curves_key, curve, CURVES)
+    require(curves_key, len(tls.curve_preferences) <= 1, "Python's ssl takes one curve, or all of OpenSSL's by default")
+
+
+def check_http(http: HTTP) -> None:
+    """Refuse HTTP/2, and headers that may not be set."""
+    require("http_server_config.http2", not http.http2, "there is no HTTP/2 here; leave it out, or say false")
+    for name, value in http.headers.items():
+        key = f"http_server_config.headers.{name}"
+        require(key, name in HEADERS, f"cannot be set; there are {', '.join(HEADERS)}")
+        if value:
+            require(key, HEADER_VALUE.fullmatch(value) is not None, "must be one line of plain ASCII")
+            one_of(key, value, HEADERS[name] or (value,))
+
+
+def check_users(users: dict[str, str]) -> None:
+    """Refuse names that no client can send, and hashes that are none; neither is quoted."""
+    for number, (name, digest) in enumerate(users.items(), 1):
+        usable = bool(name) and ":" not in name and name.isprintable()
+        require("basic_auth_users", usable, f"user {number}: a name is not empty, printable, and without a colon")
+        message = f"the hash of user {number} is not one of bcrypt, such as `htpasswd -nBC 10 ''` makes"
+        require("basic_auth_users", BCRYPT.fullmatch(digest) is not None, message)
+
+
+def check_rate_limit(limit: RateLimit) -> None:
+    """Refuse a limit that lets nothing through."""
+    burst = "must be at least 1 with an interval, or nothing is let through"
+    require("rate_limit.burst", limit.burst >= (1 if limit.seconds else 0), burst)
+
+
+def parse_interval(text: str) -> float:
+    """Return the seconds of a duration in Go's notation (``1s``, ``1m30s``, ``0.5s``); raise ``WebConfigError``."""
+    if text == "0":
+        return 0.0
+    parts = DURATION_PART.findall(text)
+    whole = bool(parts) and "".join(number + unit for number, unit in parts) == text
+    require("rate_limit.interval", whole, "is not a duration such as 1s or 100ms")
+    return sum(float(number) * UNITS[unit] for number, unit in parts)

@@ -1,0 +1,166 @@
+"""The Kafka clusters that Burrow watches: from what `.env` says of each to what is rendered."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from compose.renderer.addresses import is_ip_address, is_port
+from compose.renderer.cluster_variables import NAMES, Cause, Given, differing
+from compose.renderer.kafka_auth import OPEN, Access, read_access
+
+LABEL = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+SERVER = re.compile(rf"(?P<host>{LABEL}(\.{LABEL})*|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{{1,5}})")
+"""What Burrow takes for a broker."""
+NOT_IN_RE2 = re.compile(r"\(\?(=|!|<=|<!|>|P=|\()|(?<!\\)(\\\\)*\\[1-9]")
+"""Looking around, back references and the like, which Python's regular expressions have and Burrow's do not."""
+ONLY_IN_RE2 = re.compile(r"\\[pP](\{\^?\w+\}|\w)|\\x\{[0-9A-Fa-f]+\}|\\[zCQE]|\[:\^?\w+:\]|\(\?[imsU-]+\)")
+"""What Burrow's have and Python's do not; each may stand where an ``x`` may."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A Kafka cluster as Burrow shows it: its name, where and how it is reached, which groups count, what to scrape."""
+
+    name: str
+    servers: tuple[str, ...]
+    """Bootstrap servers, ``host:port``."""
+    access: Access = OPEN
+    allowed: str = ""
+    denied: str = ""
+    """Regular expressions of Go for names of groups; empty: all, and none."""
+    jmx_port: str = ""
+    node_port: str = ""
+    """Where each of the brokers' hosts has its exporters; empty: it has none."""
+
+    def targets(self, port: str) -> list[str]:
+        """Return the hosts of the brokers at another port, in order and each once."""
+        return list(dict.fromkeys(f"{server.rpartition(':')[0]}:{port}" for server in self.servers))
+
+
+DEMO_CLUSTERS = (
+    Cluster("shop", ("kafka:9092",), denied="^analytics-"),
+    Cluster("analytics", ("kafka:9092",), allowed="^analytics-"),
+)
+"""The demo's one Kafka under two names, so that every query has two clusters to keep apart."""
+
+
+def suffixes(values: Mapping[str, str]) -> list[str]:
+    """Return what the names of clusters end in, in order: nothing for the first, ``_2``, ``_3`` and so on."""
+    found = {_suffix(name) for name in values}
+    return sorted({each for each in found if each is not None}, key=lambda each: int(each[1:] or 1))
+
+
+def known(name: str) -> bool:
+    """Return whether a name is one for a cluster."""
+    return _suffix(name) is not None
+
+
+def _suffix(name: str) -> str | None:
+    match = re.fullmatch(r"([A-Z_]+?)(_[2-9]|_[1-9]\d+)?", name)
+    return (match[2] or "") if match and match[1].lower() in NAMES else None
+
+
+def read_clusters(values: Mapping[str, str], root: Path) -> tuple[tuple[Cluster, ...], list[str], list[str]]:
+    """Return the clusters, what is wrong with them, and what is odd; relative paths count from ``root``."""
+    causes = [Cause(suffix, root) for suffix in suffixes(values)]
+    clusters = tuple(_cluster(_given(values, cause.suffix), cause) for cause in causes)
+    before: set[str] = set()
+    for cluster, cause in zip(clusters, causes, strict=True):
+        if cluster.name and cluster.name in before:
+            cause.fault("cluster", f"{cluster.name} is the name of a cluster before; give each its own")
+        before.add(cluster.name)
+    faults = [fault for cause in causes for fault in cause.faults]
+    return clusters, faults, [warning for cause in causes for warning in cause.warnings]
+
+
+def _given(values: Mapping[str, str], suffix: str) -> Given:
+    named = {name: f"{name.upper()}{suffix}" for name in NAMES}
+    return Given(**{name: values[each] for name, each in named.items() if each in values})
+
+
+def _cluster(given: Given, cause: Cause) -> Cluster:
+    """Return one cluster; what is wrong is noted with the cause."""
+    servers = _servers(given, cause)
+    return Cluster(
+        _name(given, cause),
+        servers,
+        read_access(given, servers, cause),
+        allowed=_expression(given, "groups_allowed", cause),
+        denied=_expression(given, "groups_denied", cause),
+        jmx_port=_port(given, "jmx_exporter_port", cause),
+        node_port=_port(given, "node_exporter_port", cause),
+    )
+
+
+def _name(given: Given, cause: Cause) -> str:
+    name = given.cluster or ("" if cause.suffix else "kafka")
+    if not name:
+        cause.fault("cluster", "missing; every further cluster needs a name")
+    elif name != name.lower():
+        cause.fault("cluster", f"has capitals, and Burrow would list it without groups; write {name.lower()}")
+    elif not re.fullmatch("[a-z0-9]([a-z0-9-]*[a-z0-9])?", name):
+        cause.fault(
+            "cluster", "not a-z, 0-9, and - inside; choose another, as it becomes the name of a section for Burrow"
+        )
+    return name
+
+
+def _servers(given: Given, cause: Cause) -> tuple[str, ...]:
+    if not given.brokers:
+        others = ", ".join(map(cause.name, differing(given, NAMES))) or "another name of the cluster"
+        cause.fault("brokers", f"missing, though there is {others}; name the brokers, or remove these")
+        return ()
+    found = tuple(server.strip(" ") for server in given.brokers.split(","))
+    wrong = [server for server in found if not _is_server(server)]
+    if wrong:
+        cause.fault("brokers", f"not host:port: {', '.join(map(repr, wrong))}; write them so, separated by commas")
+    cause.faults.extend(
+        f"{cause.name('brokers')}: {server} stands there twice; name each broker once"
+        for server, times in Counter(found).items()
+        if times > 1
+    )
+    return () if wrong else found
+
+
+def _is_server(text: str) -> bool:
+    match = SERVER.fullmatch(text)
+    if not match or not is_port(match["port"]):
+        return False
+    host = match["host"].strip("[]")
+    return not re.fullmatch(r"[\d.]+|.*:.*", host) or is_ip_address(host)
+
+
+def _port(given: Given, name: str, cause: Cause) -> str:
+    """Return the port of an exporter, or nothing where there is none."""
+    value: str = getattr(given, name)
+    if value == "off":
+        return ""
+    if not is_port(value):
+        cause.fault(name, "neither a port nor off; write one of the two")
+    return value
+
+
+def _expression(given: Given, name: str, cause: Cause) -> str:
+    """Return a regular expression, which Burrow would not start with if it is none of Go's."""
+    value: str = getattr(given, name)
+    plain = ONLY_IN_RE2.sub("x", value)
+    if NOT_IN_RE2.search(plain):
+        cause.fault(name, "looks around or back, which regular expressions of Go cannot; write it without")
+    elif wrong := _wrong(plain):
+        cause.fault(name, f"not a regular expression ({wrong}); mend it")
+    return value
+
+
+def _wrong(expression: str) -> str:
+    """Return what is wrong with a regular expression, or nothing."""
+    try:
+        with warnings.catch_warnings(action="ignore"):  # of what may mean something else in a later Python
+            re.compile(expression)
+    except re.error as error:
+        return error.msg
+    return ""

@@ -1,0 +1,189 @@
+"""What can be set: one frozen mapping, read from `.env`, from which everything in ``generated`` is rendered."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+from compose.renderer import cluster_variables, clusters, env_file, former_names, hosts, validation
+from compose.renderer.clusters import DEMO_CLUSTERS, Cluster
+from compose.renderer.hosts import ONE_HOST, Hosts
+
+
+class SettingsError(ValueError):
+    """What is wrong with the settings, a line for each fault, and what is odd besides."""
+
+    def __init__(self, faults: Sequence[str], warnings: Sequence[str] = ()) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = tuple(faults)
+        self.warnings = tuple(warnings)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings by their names in `.env`, lower case; all but the first three are text."""
+
+    clusters: tuple[Cluster, ...] = DEMO_CLUSTERS
+    """The Kafka clusters; those of the demo bring a Kafka of their own."""
+    hosts: Hosts = ONE_HOST
+    """Which of several hosts this is, if there are several."""
+    warnings: tuple[str, ...] = ()
+    """What is odd, but works."""
+    profile: str = "full"
+    """``small``, or ``full`` for the whole."""
+    monitor: str = "burrow"
+    """Name of this stack, an external label."""
+    bind_address: str = "127.0.0.1"
+    """The address of the host at which ports are published."""
+    grafana_port: str = "3000"
+    prometheus_port: str = "9090"
+    """Of the first; the second has the next one."""
+    alertmanager_port: str = "9093"
+    thanos_port: str = "10902"
+    exporter_port: str = "9254"
+    scrape_interval: str = "15s"
+    alert_for: str = ""
+    """How long every alert has to last, in place of what the rules say."""
+    grafana_url: str = "http://localhost:3000"
+    runbook_url: str = "docs/runbook.md"
+    """Where links in alerts lead: to Grafana, and to the page that says what to do."""
+    retention: str = "2d"
+    """How long each Prometheus keeps data."""
+    retention_raw: str = "30d"
+    retention_5m: str = "120d"
+    retention_1h: str = "1y"
+    """How long the object store keeps data, by resolution."""
+    s3_bucket: str = ""
+    """None: the stack brings an object store, unless ``bucket.yaml`` describes one."""
+    s3_region: str = ""
+    s3_endpoint: str = ""
+    """None: that of AWS in the region."""
+    s3_access_key: str = ""
+    s3_secret_key: str = field(default="", repr=False)
+    """None: the role of the instance."""
+    grafana_admin_password: str = field(default="", repr=False)
+    """None: one is made up."""
+    slack_webhook_url: str = field(default="", repr=False)
+    slack_channel: str = "#alerts"
+    email_to: str = ""
+    email_from: str = ""
+    smtp_server: str = ""
+    smtp_username: str = ""
+    smtp_password: str = field(default="", repr=False)
+    webhook_url: str = field(default="", repr=False)
+    cloudwatch: str = "false"
+    """``true``: Grafana can ask CloudWatch, as the role of the instance allows."""
+    cloudwatch_region: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work, all of it at once."""
+        faults = list(validation.faults(self))
+        if faults:
+            raise SettingsError(faults)
+
+    @property
+    def full(self) -> bool:
+        """Whether Thanos, the second Prometheus and Alertmanager are there."""
+        return self.profile == "full"
+
+    @property
+    def demo(self) -> bool:
+        """Whether the stack brings its own Kafka."""
+        return self.clusters is DEMO_CLUSTERS
+
+    @property
+    def replicas(self) -> list[str]:
+        """Return the names of the Prometheus servers of this host."""
+        if self.hosts.several:
+            return [self.hosts.replica]
+        return ["a", "b"] if self.full else ["a"]
+
+    @property
+    def jobs(self) -> list[str]:
+        """Return what Prometheus scrapes; each has a file of targets."""
+        thanos = ["thanos"] if self.full else []
+        manager = ["alertmanager"] if self.full and self.hosts.answers else []
+        return [*self._collected("burrow"), "prometheus", *thanos, *manager, *self._collected(*self.broker_jobs)]
+
+    def _collected(self, *names: str) -> tuple[str, ...]:
+        """Return the names if what they are about is collected on this host."""
+        return names if self.hosts.collects else ()
+
+    @property
+    def thanos(self) -> list[str]:
+        """Return the components of Thanos that run here, but for the sidecar of one of several hosts."""
+        sidecars = [] if self.hosts.several else ["sidecar-a", "sidecar-b"]
+        return [*sidecars, *(["query", "query-frontend", "store", "compact"] if self.hosts.answers else [])]
+
+    @property
+    def stores(self) -> list[str]:
+        """Return the hosts that Thanos Query asks."""
+        sidecars = [*self.hosts.collect_hosts, "thanos-sidecar"]
+        return [*(sidecars if self.hosts.several else ["thanos-sidecar-a", "thanos-sidecar-b"]), "thanos-store"]
+
+    @property
+    def alertmanager(self) -> str:
+        """Return the host and the port to which alerts go."""
+        return "alertmanager:9093" if self.hosts.answers else f"{self.hosts.query_host}:{self.alertmanager_port}"
+
+    @property
+    def broker_jobs(self) -> list[str]:
+        """Return what is scraped of brokers."""
+        ports = {"jmx": [each.jmx_port for each in self.clusters], "node": [each.node_port for each in self.clusters]}
+        return [job for job, each in ports.items() if self.demo or any(each)]
+
+    @property
+    def rules(self) -> list[str]:
+        """Return the files of rules that have something to watch."""
+        collected = self._collected("recording", "consumers", "exporter", *(["brokers"] if self.broker_jobs else []))
+        others = {"all": ["prometheus", "thanos"], "collect": ["thanos"], "query": ["hosts", "thanos"]}
+        return [*collected, *(others[self.hosts.role] if self.full else [])]
+
+    @property
+    def s3_address(self) -> str:
+        """Return the host of one's own bucket, with a port if it has one of its own."""
+        domain = "amazonaws.com.cn" if self.s3_region.startswith("cn-") else "amazonaws.com"
+        return self.s3_endpoint or f"s3.{self.s3_region}.{domain}"
+
+
+NAMES = tuple(each.name for each in fields(Settings))[3:]
+"""The settings that concern the whole stack, and not one cluster."""
+
+
+def read_settings(path: Path) -> Settings:
+    """Return the settings of a file, in the grammar of ``envfile``; without the file those of the demo.
+
+    Relative paths in it count from its folder. Raises SettingsError with all that is wrong, the file's lines included.
+    """
+    found = former_names.translated(env_file.read(path))
+    values = {name: value for name, value in found.values.items() if name.lower() in NAMES}
+    of_clusters = {name: value for name, value in found.values.items() if clusters.known(name)}
+    of_hosts = {name: value for name, value in found.values.items() if name.lower() in hosts.NAMES}
+    unknown = [_unknown(name) for name in found.values if name not in {*values, *of_clusters, *of_hosts}]
+    read, wrong, odd = clusters.read_clusters(of_clusters, path.parent)
+    host, amiss = hosts.read_hosts(of_hosts, path.parent)
+    faults, warnings = [*found.faults, *unknown, *wrong, *amiss], (*found.warnings, *odd)
+    named = {name.lower(): value for name, value in values.items()}
+    try:
+        settings = Settings(clusters=read or DEMO_CLUSTERS, hosts=host, warnings=warnings, **named)
+    except SettingsError as error:
+        raise SettingsError([*faults, *error.faults], warnings) from error
+    if faults:
+        raise SettingsError(faults, warnings)
+    return settings
+
+
+def _unknown(name: str) -> str:
+    """Return the fault of a name that is not known, with the nearest that is."""
+    suffix = match.group() if (match := re.search(r"_\d+$", name)) else ""
+    nearest = difflib.get_close_matches(name, _known_names(suffix), n=1, cutoff=0.7)
+    return f"{name}: not known; {f'did you mean {nearest[0]}?' if nearest else 'docs/settings.md lists the names'}"
+
+
+def _known_names(suffix: str) -> Iterator[str]:
+    """Yield all names, those of a cluster with this suffix too."""
+    yield from (name.upper() for name in (*NAMES, *hosts.NAMES, *cluster_variables.NAMES))
+    yield from filter(clusters.known, (f"{name.upper()}{suffix}" for name in cluster_variables.NAMES))

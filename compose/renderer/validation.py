@@ -1,0 +1,155 @@
+"""What is refused of the settings that concern the whole stack, a line ``NAME: what is wrong and what to do`` each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from compose.renderer.addresses import HOST, LAST_PORT, is_ip_address, is_port
+
+if TYPE_CHECKING:
+    from compose.renderer.settings import Settings
+
+DURATION = re.compile(r"(?=.*[1-9])(\d+y)?(\d+w)?(\d+d)?(\d+h)?(\d+m)?(\d+s)?(\d+ms)?")
+"""A duration of Prometheus, the larger units first, and not 0."""
+SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "y": 31536000}
+FORMATS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "neither small nor full; write one of the two": ("small|full", ("profile",)),
+    "not a name of letters and digits, with - _ . inside; choose one": (
+        r"[A-Za-z0-9]([\w.-]*[A-Za-z0-9])?",
+        ("monitor",),
+    ),
+    "not a duration; write one such as 15s, 2d or 1h30m": (
+        DURATION.pattern,
+        ("scrape_interval", "alert_for", "retention", "retention_raw", "retention_5m", "retention_1h"),
+    ),
+    "not an address that could stand in an alert; write it without spaces, quotes, braces, # and $": (
+        r"[^\s{}\"'#$]+",
+        ("grafana_url", "runbook_url"),
+    ),
+    "not an address; write one such as https://example.org/path": (
+        r"https?://[^\s]+",
+        ("slack_webhook_url", "webhook_url"),
+    ),
+    "not host:port; write one such as smtp.example.org:587": (rf"{HOST}:\d{{1,5}}", ("smtp_server",)),
+    "not the name of a bucket; write its 3 to 63 letters a-z, digits, - and .": (
+        r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]",
+        ("s3_bucket",),
+    ),
+    "not a region; write one such as eu-west-1": ("[a-z0-9]+(-[a-z0-9]+)*", ("s3_region", "cloudwatch_region")),
+    "neither true nor false; write one of the two": ("true|false", ("cloudwatch",)),
+    "neither host nor host:port; write it without https://, which goes without saying": (
+        rf"{HOST}(:\d{{1,5}})?",
+        ("s3_endpoint",),
+    ),
+}
+"""What is said of a value that does not look as it must, the pattern, and for which names. None of them must be set."""
+PORTS = ("prometheus_port", "grafana_port", "alertmanager_port", "thanos_port", "exporter_port")
+"""Each needs a port of its own; the first takes the next one too, for the second Prometheus."""
+TOGETHER = (
+    ("s3_access_key", "s3_secret_key"),
+    ("s3_secret_key", "s3_access_key"),
+    ("smtp_username", "smtp_password"),
+    ("smtp_password", "smtp_username"),
+    ("email_to", "email_from"),
+    ("email_to", "smtp_server"),
+    ("email_from", "email_to"),
+    ("smtp_server", "email_to"),
+    ("smtp_username", "email_to"),
+    ("s3_region", "s3_bucket"),
+    ("s3_endpoint", "s3_bucket"),
+    ("s3_access_key", "s3_bucket"),
+)
+"""Where the first is set, the second must be too."""
+
+
+def faults(settings: Settings) -> Iterator[str]:
+    """Yield all that cannot work."""
+    for check in CHECKS:
+        yield from check(settings)
+
+
+def _formats(settings: Settings) -> Iterator[str]:
+    for wrong, (pattern, names) in FORMATS.items():
+        for name in names:
+            value = getattr(settings, name)
+            if value and not re.fullmatch(pattern, value, re.ASCII):
+                yield f"{name.upper()}: {wrong}"
+
+
+def _interval(settings: Settings) -> Iterator[str]:
+    """Yield an interval at which alerts, which look back for 2m, would find no reading there, or not each time."""
+    parts = re.findall(r"(\d+)(ms|[smhdwy])", settings.scrape_interval, re.ASCII)
+    if sum(int(number) * SECONDS[unit] for number, unit in parts) > SECONDS["m"]:
+        yield "SCRAPE_INTERVAL: longer than 1m, and alerts, which look back for 2m, would miss readings; write less"
+
+
+def _addresses(settings: Settings) -> Iterator[str]:
+    for name, address in (("BIND_ADDRESS", settings.bind_address), ("TLS_BIND_ADDRESS", settings.hosts.bind_address)):
+        if not is_ip_address(address):
+            yield f"{name}: not an IP address; write one of this host, such as 127.0.0.1, or 0.0.0.0 for all"
+
+
+def _ports(settings: Settings) -> Iterator[str]:
+    taken: dict[int, str] = {}
+    for name in PORTS:
+        text = getattr(settings, name)
+        needed = 2 if name == "prometheus_port" else 1
+        last = LAST_PORT + 1 - needed
+        if not is_port(text, last):
+            yield f"{name.upper()}: not a port; write a number from 1 to {last}"
+            continue
+        for port in range(int(text), int(text) + needed):
+            if port in taken:
+                yield f"{name.upper()}: {port} is taken by {taken[port].upper()}; choose another"
+            taken.setdefault(port, name)
+
+
+def _together(settings: Settings) -> Iterator[str]:
+    for name, needed in TOGETHER:
+        if getattr(settings, name) and not getattr(settings, needed):
+            yield f"{needed.upper()}: missing, though {name.upper()} is set; they go together"
+
+
+def _bucket(settings: Settings) -> Iterator[str]:
+    if settings.s3_bucket and not (settings.s3_region or settings.s3_endpoint):
+        yield "S3_REGION: missing, though S3_BUCKET is set; say the bucket's region, or S3_ENDPOINT for another S3"
+
+
+def _passwords(settings: Settings) -> Iterator[str]:
+    """Yield passwords that would not arrive as they are: by whom they are read is not ours to change."""
+    if settings.smtp_password != settings.smtp_password.strip():
+        yield "SMTP_PASSWORD: begins or ends with a space, which Alertmanager cuts off; choose another"
+    if re.search(r"\$(__\w+)?\{|%\(", settings.grafana_admin_password):
+        yield "GRAFANA_ADMIN_PASSWORD: has ${, $__x{ or %(, which Grafana would replace; choose another"
+
+
+def _hosts(settings: Settings) -> Iterator[str]:
+    """Yield what does not fit with several hosts."""
+    if not settings.hosts.several:
+        return
+    if settings.hosts.collects and settings.demo:
+        yield "BROKERS: missing; several hosts need a Kafka of your own, the demo is for one"
+    if not settings.full:
+        yield f"PROFILE: small, but ROLE is {settings.hosts.role}; several hosts are the whole, so remove it"
+
+
+def _cloudwatch(settings: Settings) -> Iterator[str]:
+    if settings.cloudwatch == "true" and not settings.cloudwatch_region:
+        yield "CLOUDWATCH_REGION: missing, though CLOUDWATCH is true; say the region of your MSK"
+    if settings.cloudwatch_region and settings.cloudwatch != "true":
+        yield "CLOUDWATCH: not true, though CLOUDWATCH_REGION is set; they go together"
+
+
+CHECKS: tuple[Callable[[Settings], Iterator[str]], ...] = (
+    _formats,
+    _interval,
+    _addresses,
+    _ports,
+    _together,
+    _bucket,
+    _passwords,
+    _hosts,
+    _cloudwatch,
+)

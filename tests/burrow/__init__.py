@@ -1,0 +1,1 @@
+"""Tests of how Burrow is asked."""

@@ -1,0 +1,281 @@
+"""The Helm chart: what it renders is valid for Kubernetes, runs as it is meant to, and may do no more than it needs."""
+
+from __future__ import annotations
+
+import re
+import time
+from http import HTTPStatus
+from pathlib import Path
+
+import jsonschema
+import kubernetes_validate
+import pytest
+import requests
+import yaml
+
+from burrow_exporter import __version__
+from burrow_exporter.settings.config import WebConfig
+from burrow_exporter.settings.config_file import convert, load_document
+from burrow_exporter.web.limits import LISTEN_ADDRESS
+from tests import ROOT
+from tests.support.chart import (
+    CHART,
+    NAMESPACE,
+    RELEASE,
+    VALUES,
+    Object,
+    container,
+    helm,
+    objects,
+    one,
+    pod,
+    rendered,
+    schema,
+)
+from tests.support.processes import exporter
+from tests.support.recorded import RecordedBurrow, small
+
+EACH = pytest.mark.parametrize("name", VALUES)
+RELEASES = ("1.27", "1.37")
+"""The oldest and the newest Kubernetes that objects are checked for."""
+MOUNTED = "/etc/burrow-exporter/config"
+
+
+def check(each: Object) -> None:
+    """Check an object as Kubernetes, or the Prometheus operator, defines it; unknown fields are errors."""
+    if each["apiVersion"].startswith("monitoring.coreos.com/"):
+        jsonschema.Draft202012Validator(schema(each["kind"])).validate(each)
+    else:
+        for release in RELEASES:
+            kubernetes_validate.validate(each, release, strict=True)
+
+
+@EACH
+def test_lint(name: str) -> None:
+    """Helm has no complaint."""
+    run = helm("lint", "--strict", CHART, "--values", VALUES[name])
+    assert 0 == run.returncode, run.stdout
+
+
+@EACH
+def test_every_object_is_valid(name: str) -> None:
+    """By the schemas of Kubernetes and of the Prometheus operator; names are unique, and all are in the namespace."""
+    found = rendered(name)
+    for each in found:
+        check(each)
+    named = {(each["kind"], each["metadata"]["name"]) for each in found}
+    assert len(found) == len(named)
+    assert {NAMESPACE} == {each["metadata"]["namespace"] for each in found}
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "PrometheusRule", "ServiceMonitor"])
+def test_what_is_not_valid_is_found(kind: str) -> None:
+    """A field that does not exist, and one of the wrong kind."""
+    whole = objects(kind, "everything")[0]
+    unknown, misshapen = {"specs": dict[str, str]()}, {"spec": list[str]()}
+    for wrong in (unknown, misshapen):
+        with pytest.raises(jsonschema.ValidationError):
+            check({**whole, **wrong})
+
+
+def test_everything_is_of_every_kind() -> None:
+    """The values that turn all on leave no template out, and the defaults only what an exporter needs."""
+    templates = {path.stem for path in (CHART / "templates").glob("*.yaml")} - {"dashboards"}
+    assert templates == {each["kind"].lower() for each in rendered("everything")}
+    assert {"ConfigMap", "Deployment", "Service"} == {each["kind"] for each in rendered()}
+
+
+def test_version() -> None:
+    """Chart, image and exporter have one version."""
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
+    assert (__version__, __version__) == (chart["version"], chart["appVersion"])
+    assert f"burrow-exporter:{__version__}" == container()["image"]
+    assert "registry.example.org/burrow-exporter@sha256:" + 64 * "0" == container("everything")["image"]
+
+
+@EACH
+def test_pods_may_do_nothing(name: str) -> None:
+    """As Pod Security's `restricted` demands, and without a token or the addresses of services."""
+    spec, (each,) = pod(name), pod(name)["containers"]
+    assert (False, False) == (spec["automountServiceAccountToken"], spec["enableServiceLinks"])
+    assert (True, {"type": "RuntimeDefault"}) == (
+        spec["securityContext"]["runAsNonRoot"],
+        spec["securityContext"]["seccompProfile"],
+    )
+    expected = {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert expected == each["securityContext"]
+    assert all(mount["readOnly"] for mount in each["volumeMounts"])
+
+
+def test_user() -> None:
+    """That of the image, unless the cluster is to give one."""
+    (user,) = re.findall(r"^USER (.+)$", (ROOT / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE)
+    context = pod()["securityContext"]
+    assert user == f"{context['runAsUser']}:{context['runAsGroup']}"
+    assert {"runAsNonRoot", "seccompProfile"} == pod("several")["securityContext"].keys()
+
+
+@EACH
+def test_the_exporter_takes_its_configuration(name: str, tmp_path: Path) -> None:
+    """What the ConfigMap holds is a configuration with all that the values say."""
+    values = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8")) | yaml.safe_load(
+        VALUES[name].read_text(encoding="utf-8")
+    )
+    path = tmp_path / "config.yaml"
+    path.write_text(one("ConfigMap", name)["data"]["config.yaml"], encoding="utf-8")
+    assert values["config"] == load_document(path)
+    for burrow in (document := load_document(path))["burrows"]:  # secrets are not here
+        assert burrow.pop("password_file", "/etc/burrow-exporter/secrets/").startswith("/etc/burrow-exporter/secrets/")
+        burrow.pop("username", None)
+        burrow.pop("tls", None)
+    assert len(values["config"]["burrows"]) == len(convert(document, tmp_path).burrows)
+
+
+def test_the_container_runs(tmp_path: Path) -> None:
+    """The exporter, with these arguments and that file, answers the probes at the paths that they ask."""
+    with RecordedBurrow(small()) as burrow:
+        values = yaml.safe_dump({"config": {"burrows": [{"addresses": [burrow.address]}]}})
+        (tmp_path / "config.yaml").write_text(one("ConfigMap", values=values)["data"]["config.yaml"], encoding="utf-8")
+        arguments = [each.replace(MOUNTED, str(tmp_path)) for each in container()["args"]]
+        assert arguments != container()["args"]
+        with exporter(*arguments) as (run, address):
+            while requests.get(f"{address}/-/ready", timeout=5).status_code != HTTPStatus.OK:
+                assert run.process.poll() is None, run.lines
+                time.sleep(0.05)
+            for probe in ("livenessProbe", "readinessProbe"):
+                path = container()[probe]["httpGet"]["path"]
+                assert 200 == requests.get(f"{address}{path}", timeout=5).status_code, path
+
+
+def test_port() -> None:
+    """It is the exporter's own, and goes by its name everywhere."""
+    port = LISTEN_ADDRESS.fullmatch(WebConfig().listen_address)
+    assert port
+    assert [{"name": "metrics", "containerPort": int(port["port"])}] == container()["ports"]
+    (served,) = one("Service")["spec"]["ports"]
+    assert {"name": "metrics", "port": int(port["port"]), "targetPort": "metrics"} == served
+    assert {"metrics"} == {container()[probe]["httpGet"]["port"] for probe in ("livenessProbe", "readinessProbe")}
+
+
+def test_probes_under_a_web_config() -> None:
+    """They are the exporter's own, which has neither password nor certificate, but learns that there may be TLS."""
+    each = container("everything")
+    for probe in ("livenessProbe", "readinessProbe"):
+        assert {"command": ["burrow-exporter", "healthcheck"]} == each[probe]["exec"]
+    environment = {variable["name"]: variable["value"] for variable in each["env"]}
+    assert "/etc/burrow-exporter/web/web.yaml" == environment["BURROW_EXPORTER_WEB_CONFIG_FILE"]
+
+
+def test_secrets() -> None:
+    """They are mounted where the configuration looks for them, for the exporter's group alone."""
+    spec, (each,) = pod("everything"), pod("everything")["containers"]
+    mounts = {mount["mountPath"]: mount["name"] for mount in each["volumeMounts"]}
+    volumes = {volume["name"]: volume for volume in spec["volumes"]}
+    for folder, secret in (("secrets/burrow", "burrow"), ("web", "exporter-web")):
+        volume = volumes[mounts[f"/etc/burrow-exporter/{folder}"]]
+        assert {"secretName": secret, "defaultMode": 0o440} == volume["secret"]
+    assert mounts.keys() >= {"/etc/burrow-exporter/authorities"}
+    assert {"config", "secret-0"} == {volume["name"] for volume in pod("several")["volumes"]}
+
+
+def test_a_changed_configuration_starts_new_pods() -> None:
+    """And nothing else does, such as a label of the ServiceMonitor."""
+
+    def annotations(values: str) -> dict[str, str]:
+        return dict(one("Deployment", values=values)["spec"]["template"]["metadata"]["annotations"])
+
+    assert annotations("config: {poll: {interval: 30s}}") != annotations("")
+    assert annotations("serviceMonitor: {enabled: true}") == annotations("")
+
+
+def test_a_strategy_of_ones_own() -> None:
+    """What the default says of rolling updates goes with it: Kubernetes refuses it beside Recreate."""
+    assert {"type": "Recreate"} == one("Deployment", values="strategy: {type: Recreate}")["spec"]["strategy"]
+    slow = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}
+    assert slow == one("Deployment", values=f"strategy: {slow}")["spec"]["strategy"]
+
+
+def test_several_pods() -> None:
+    """From two on one may be evicted at a time, whether ready or not; spread, if asked for, counts these pods."""
+    assert [] == objects("PodDisruptionBudget")
+    budget = one("PodDisruptionBudget", "everything")["spec"]
+    assert (1, "AlwaysAllow") == (budget["maxUnavailable"], budget["unhealthyPodEvictionPolicy"])
+    selector = one("Deployment", "everything")["spec"]["selector"]
+    (spread,) = pod("everything")["topologySpreadConstraints"]
+    assert selector == budget["selector"] == spread["labelSelector"]
+    assert selector["matchLabels"] == one("Service", "everything")["spec"]["selector"]
+    labels = one("Deployment", "everything")["spec"]["template"]["metadata"]["labels"]
+    assert selector["matchLabels"].items() <= labels.items()
+
+
+def test_network_policy() -> None:
+    """Only those named reach the port; only Burrow at its ports, and DNS, are reached."""
+    spec = one("NetworkPolicy", "everything")["spec"]
+    values = yaml.safe_load(VALUES["everything"].read_text(encoding="utf-8"))["networkPolicy"]
+    burrow, dns = spec["egress"]
+    assert ["Ingress", "Egress"] == spec["policyTypes"]
+    assert [{"from": values["from"], "ports": [{"port": "metrics"}]}] == spec["ingress"]
+    assert {"to": values["to"], "ports": [{"port": 8000}, {"port": 8443}]} == burrow
+    assert {"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]} == dns
+
+
+def measured(figure: str) -> list[float]:
+    """Return a row of the benchmark's results: of each size from 1,000 partitions on."""
+    results = (ROOT / "benchmarks" / "RESULTS.md").read_text(encoding="utf-8")
+    (row,) = re.findall(rf"^\| {figure} +\| (.+) \|$", results, re.MULTILINE)
+    return [float(cell) for cell in row.split("|")]
+
+
+def test_resources_are_from_measurements() -> None:
+    """Of each size that the README names, with room for a health check in the limit of memory. One is the default."""
+    page = (CHART / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| [0-9]+,000 \| (\d+)Mi \| (\d+)Mi \| (\d+)m \|$", page, re.MULTILINE)
+    sizes = [tuple(map(int, row)) for row in rows]
+    peaks, seconds = measured("peak memory, 1 and 8 plain scrapers"), measured("CPU from poll to poll, no scrapes")
+    for (request, limit, cpu), peak, busy in zip(sizes, peaks, seconds, strict=True):
+        assert peak <= request
+        assert peak + 45 <= limit
+        assert 1000 * busy / 15 <= cpu
+    request, limit, cpu = sizes[2]
+    expected = {"requests": {"memory": f"{request}Mi", "cpu": f"{cpu}m"}, "limits": {"memory": f"{limit}Mi"}}
+    assert expected == container()["resources"]
+
+
+def test_what_is_said_after_an_installation() -> None:
+    """Which Burrows are asked, how to look, and how it is scraped where the operator does not do it."""
+    command = ("install", RELEASE, CHART, "--dry-run=client", "--namespace", NAMESPACE, "--values")
+    told = helm(*command, VALUES["several"]).stdout.partition("NOTES:\n")[2]
+    assert "asks https://burrow-a.eu:8000 or https://burrow-b.eu:8000, http://burrow.us:8000.\n" in told
+    assert f"--namespace {NAMESPACE} port-forward service/{RELEASE}-burrow-exporter 9254\n" in told
+    assert f"{RELEASE}-burrow-exporter.{NAMESPACE}:9254" in told
+    assert "scraped" not in helm(*command, VALUES["operator"]).stdout.partition("NOTES:\n")[2]
+
+
+@pytest.mark.parametrize(
+    ("expected", "release", "values"),
+    [
+        ("ours-burrow-exporter", "ours", ""),
+        ("burrow-exporter-eu", "burrow-exporter-eu", ""),
+        ("ours-lag", "ours", "nameOverride: lag"),
+        ("lag", "ours", "fullnameOverride: lag"),
+        (45 * "x", "ours", f"fullnameOverride: {100 * 'x'}"),
+    ],
+)
+def test_names(expected: str, release: str, values: str) -> None:
+    """They have the release's name, the chart's once, and room for what is added."""
+    run = helm("template", release, CHART, values=values)
+    assert {expected} == {each["metadata"]["name"] for each in yaml.safe_load_all(run.stdout)}
+
+
+def test_names_of_digits() -> None:
+    """A release, a namespace and a Secret may be called so, and stay text."""
+    values = "{fullnameOverride: lag, secrets: ['12'], webConfig: {secret: '34'}}"
+    run = helm("template", "1234567", CHART, "--namespace", "7654321", values=values)
+    found = list(yaml.safe_load_all(run.stdout))
+    assert {"7654321"} == {each["metadata"]["namespace"] for each in found}
+    for each in found:
+        check(each)

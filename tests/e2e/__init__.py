@@ -1,0 +1,1 @@
+"""The exporter as a whole: started processes, faults, reloads; and what `make` runs beside pytest."""

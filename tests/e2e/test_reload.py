@@ -1,0 +1,342 @@
+"""The configuration read again while the exporter runs: what goes on, what changes, what is said of a bad one."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+
+from burrow_exporter.exporter import Exporter
+from burrow_exporter.settings.config import (
+    BurrowConfig,
+    Config,
+    Filter,
+    Filters,
+    LogConfig,
+    MetricsConfig,
+    PollConfig,
+    ShardConfig,
+    WebConfig,
+)
+from burrow_exporter.settings.validation import ConfigError
+from tests.support.faults import FaultServer, Step, by_path, in_turn, reply, then_hang
+from tests.support.pages import own_of, page_of, select, wait_until
+from tests.support.processes import exporter as process
+from tests.support.recorded import STARTING, Recorded, lag_answer, partition, small
+
+LAG = "burrow_kafka_consumer_partition_lag"
+FAST = PollConfig(interval=1)
+Log = list[structlog.typing.EventDict]
+Answers = dict[str, Recorded | Step]
+
+
+def of(lag: int) -> Answers:
+    """Return the answers of a Burrow with two groups with this lag."""
+    return {**small({name: lag_answer("c", name, partition(current_lag=lag)) for name in ("g", "h")})}
+
+
+class Reloaded:
+    """An exporter that polls, and whose configuration a test changes."""
+
+    def __init__(self, *burrows: BurrowConfig, **sections: Any) -> None:
+        self.config = Config(burrows=burrows, poll=sections.pop("poll", FAST), **sections)
+        self.error: Exception | None = None
+        self.stop = threading.Event()
+        self.exporter = Exporter(self.config, self.stop, self._load)
+        self.exporter._fleet.start()
+
+    def _load(self) -> Config:
+        if self.error:
+            raise self.error
+        return self.config
+
+    def reload(self, *burrows: BurrowConfig, **sections: Any) -> str:
+        """Load a configuration; sections that are not given are the default ones."""
+        self.config = Config(burrows=burrows, poll=sections.pop("poll", FAST), **sections)
+        return self.exporter.reload()
+
+    def lags(self, label: str = "consumer_group") -> dict[str, float]:
+        """Return the published lags by one of their labels."""
+        return select(page_of(self.exporter), LAG, label)
+
+    def own(self, name: str, burrow: str = "a") -> float | None:
+        """Return one of a Burrow's own samples."""
+        return own_of(self.exporter, name, burrow=burrow)
+
+
+def holds(condition: Callable[[], bool], seconds: float) -> bool:
+    """Tell whether a condition holds all of some time."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if not condition():
+            return False
+        time.sleep(0.005)
+    return True
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., Reloaded]]:
+    """Return what starts an exporter, which ends with the test."""
+    started: list[Reloaded] = []
+
+    def begin(*burrows: BurrowConfig, **sections: Any) -> Reloaded:
+        started.append(Reloaded(*burrows, **sections))
+        return started[-1]
+
+    yield begin
+    for each in started:
+        each.stop.set()
+        each.exporter._fleet.end()
+
+
+@pytest.fixture
+def log() -> Iterator[Log]:
+    """Return what is logged."""
+    with structlog.testing.capture_logs() as lines:
+        yield lines
+
+
+def named(name: str, server: FaultServer, **fields: Any) -> BurrowConfig:
+    """Return the configuration of one Burrow."""
+    return BurrowConfig(name=name, addresses=(server.address,), **{"timeout": 5, **fields})
+
+
+def test_a_burrow_that_did_not_change_goes_on(start: Callable[..., Reloaded]) -> None:
+    """Its poller, with all that it knows, stays the very same, at its rhythm."""
+    with FaultServer(by_path(of(1))) as one, FaultServer(by_path(of(2))) as two:
+        running = start(named("a", one))
+        wait_until(running.lags)
+        before = running.exporter._fleet._members["a"]
+        assert "" == running.reload(named("b", two, labels={"x": "y"}), named("a", one))
+        assert before.poller is running.exporter._fleet._members["a"].poller
+        assert before.renderer is running.exporter._fleet._members["a"].renderer
+        wait_until(lambda: running.own("burrow_up", "b"))
+
+
+def test_a_changed_burrow_leaves_no_gap(start: Callable[..., Reloaded]) -> None:
+    """What was published stays until the first poll by the new configuration, and counters go on."""
+    answers = of(1)
+    with FaultServer(by_path(answers)) as server:
+        running = start(named("a", server))
+        wait_until(running.lags)
+        polls = running.own("polls_total") or 0
+        assert "" == running.reload(named("a", server, filters=Filters(group=Filter.of(["g"]))))
+        assert holds(lambda: "g" in running.lags(), 1.5)
+        wait_until(lambda: {"g"} == set(running.lags()))
+        assert polls < (running.own("polls_total") or 0)
+
+
+def test_a_changed_burrow_that_fails_keeps_its_readings(start: Callable[..., Reloaded]) -> None:
+    """Readings of before outlast a first poll that fails: they expire as they would have."""
+    answers = of(1)
+    with FaultServer(by_path(answers)) as server:
+        running = start(named("a", server), poll=PollConfig(interval=1, stale_after=30))
+        wait_until(running.lags)
+        answers["/burrow/admin/ready"] = STARTING
+        assert "" == running.reload(named("a", server, timeout=4), poll=PollConfig(interval=1, stale_after=30))
+        wait_until(lambda: running.own("burrow_up") == 0)
+        assert {"g", "h"} == set(running.lags())
+        assert running.exporter.is_ready()
+
+
+def test_labels_and_families_change_at_once(start: Callable[..., Reloaded]) -> None:
+    """What concerns the page alone is there with the answer, without another poll."""
+    with FaultServer(by_path(of(1))) as server:
+        running = start(named("a", server), poll=PollConfig(interval=60))
+        wait_until(running.lags)
+        poll = PollConfig(interval=60)
+        running.reload(named("a", server), poll=poll, metrics=MetricsConfig(disable=frozenset({LAG})))
+        assert {} == running.lags()
+        running.reload(named("a", server, labels={"region": "eu"}), poll=poll)
+        assert {"eu"} == set(running.lags("region"))
+        running.reload(named("a", server), poll=poll, metrics=MetricsConfig(max_series=1))
+        assert {} == running.lags()
+
+
+def test_a_burrow_that_is_gone_leaves_nothing(start: Callable[..., Reloaded]) -> None:
+    """A removed Burrow leaves the page with all of its own metrics, also when a poll of it is under way."""
+    slow: Answers = of(2)
+    with FaultServer(by_path(of(1))) as one, FaultServer(by_path(slow)) as two:
+        running = start(named("a", one), named("b", two, labels={"x": "y"}))
+        wait_until(lambda: running.own("burrow_up") and running.own("burrow_up", "b"))
+        slow["/v3/kafka/c/consumer/g/lag"] = then_hang()
+        wait_until(lambda: running.own("polls_total", "b") == 2)
+        assert "" == running.reload(named("a", one))
+
+        def is_gone() -> bool:
+            return not [key for key in page_of(running.exporter) if {("burrow", "b"), ("x", "y")} & key[1]]
+
+        assert is_gone()
+        assert holds(is_gone, 2)
+        assert ["a"] == running.exporter._fleet.names()
+
+
+def test_a_cluster_of_a_burrow_that_is_gone(start: Callable[..., Reloaded]) -> None:
+    """What was refused of a second Burrow is published at once when the first is removed."""
+    with FaultServer(by_path(of(1))) as one, FaultServer(by_path(of(2))) as two:
+        running = start(named("a", one), named("b", two))
+        wait_until(lambda: running.own("refused_clusters", "b") == 1 and running.own("burrow_up"))
+        assert {1} == set(running.lags().values())
+        running.reload(named("b", two))
+        assert {2} == set(running.lags().values())
+        assert 0 == running.own("refused_clusters", "b")
+        running.reload(named("b", two), named("a", one))
+        wait_until(lambda: running.own("refused_clusters") == 1)
+        assert {2} == set(running.lags().values())
+
+
+def test_a_hanging_burrow_does_not_hold_up_a_reload(start: Callable[..., Reloaded]) -> None:
+    """A reload does not wait for the poll under way: the new one begins when that has ended."""
+    with FaultServer(in_turn(then_hang())) as hanging, FaultServer(by_path(of(1))) as server:
+        running = start(named("a", hanging))
+        wait_until(lambda: hanging.asked)
+        begun = time.monotonic()
+        assert "" == running.reload(named("a", server))
+        assert time.monotonic() - begun < 0.5
+        wait_until(running.lags, seconds=5)
+        assert running.exporter.is_healthy()
+
+
+def test_shards_change(start: Callable[..., Reloaded]) -> None:
+    """Another share of the groups is published after the next poll."""
+    with FaultServer(by_path(of(1))) as server:
+        running = start(named("a", server))
+        wait_until(running.lags)
+        shard = ShardConfig(index=1, total=2)
+        expected = {name for name in ("g", "h") if shard.holds("c", name)}
+        assert "" == running.reload(named("a", server), shard=shard)
+        wait_until(lambda: expected == set(running.lags()))
+
+
+def test_a_bad_configuration_changes_nothing(start: Callable[..., Reloaded], log: Log) -> None:
+    """The old one goes on; the answer, the log and a metric say so, until a good one comes."""
+    with FaultServer(by_path(of(1))) as server:
+        running = start(named("a", server))
+        wait_until(running.lags)
+        running.error = ConfigError("burrow.yaml: poll.interval", "must be at least 1s")
+        polls = running.own("polls_total") or 0
+        assert "burrow.yaml: poll.interval: must be at least 1s" == running.exporter.reload()
+        assert 0 == own_of(running.exporter, "config_last_reload_successful")
+        (line,) = [line for line in log if line["log_level"] == "error"]
+        assert "burrow.yaml: poll.interval: must be at least 1s" == line["reason"]
+        wait_until(lambda: (running.own("polls_total") or 0) > polls + 1)
+        running.error = None
+        assert "" == running.exporter.reload()
+        assert 1 == own_of(running.exporter, "config_last_reload_successful")
+
+
+def test_a_fault_of_our_own_changes_nothing_either(start: Callable[..., Reloaded]) -> None:
+    """Whatever goes wrong in reading, the exporter goes on and says no."""
+    running = start(BurrowConfig())
+    running.error = RuntimeError("unexpected")
+    assert "log says what" in running.exporter.reload()
+    assert 0 == own_of(running.exporter, "config_last_reload_successful")
+
+
+def test_what_takes_effect_with_the_next_start_is_said(start: Callable[..., Reloaded], log: Log) -> None:
+    """Settings of the server and the log stay as they are, and that is said with their keys."""
+    running = start(BurrowConfig())
+    running.reload(
+        BurrowConfig(), web=WebConfig(listen_address=":1", enable_lifecycle=True), log=LogConfig(level="debug")
+    )
+    (line,) = [line for line in log if "next start" in line["event"]]
+    assert "web.listen_address web.enable_lifecycle log.level" == line["settings"]
+    assert not running.exporter.may_be_reloaded()
+
+
+def test_threads_of_replaced_pollers_end(start: Callable[..., Reloaded]) -> None:
+    """However often it is reloaded, only the threads of the last configuration are left."""
+    with FaultServer(by_path(of(1))) as server:
+        running = start(named("often", server, concurrency=2))
+
+        def threads() -> list[str]:
+            return [each.name for each in threading.enumerate() if each.name.endswith("-often")]
+
+        for number in range(1, 8):
+            assert "" == running.reload(named("often", server, concurrency=2, catch_up_lag=number))
+        wait_until(lambda: threads() == ["poll-often"])
+
+
+# The real process
+
+
+def ask(address: str, method: str = "POST") -> tuple[int, str]:
+    """Return status and text of the answer to a request for a reload."""
+    request = urllib.request.Request(f"{address}/-/reload", method=method)  # noqa: S310  our own
+    try:
+        with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310  our own
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def page(address: str) -> str:
+    """Return the page."""
+    with urllib.request.urlopen(f"{address}/metrics", timeout=5) as answer:  # noqa: S310  our own
+        return str(answer.read().decode())
+
+
+def write(file: Path, server: FaultServer, *lines: str) -> None:
+    """Write a configuration file."""
+    burrow = f"burrows: [{{name: a, addresses: [{server.address}], timeout: 1s}}]"
+    file.write_text("\n".join((burrow, "poll: {interval: 1s}", *lines)))
+
+
+def test_reload_by_signal_and_by_request(tmp_path: Path) -> None:
+    """SIGHUP and POST read the file again; a file that is wrong is told in the answer, and the page goes on."""
+    file = tmp_path / "burrow.yaml"
+    with FaultServer(by_path(of(1))) as server:
+        write(file, server)
+        with process(f"--config.file={file}", "--web.enable-lifecycle") as (run, address):
+            wait_until(lambda: LAG in page(address))
+            write(file, server, f"metrics: {{disable: [{LAG}]}}")
+            run.process.send_signal(signal.SIGHUP)
+            run.wait_for("configuration loaded again")
+            assert f"{LAG}{{" not in page(address)
+            write(file, server)
+            assert (200, "Reloaded.\n") == ask(address)
+            assert LAG in page(address)
+            write(file, server, "metrics: {disabled: []}")
+            allowed = "no such key; allowed are disable, partition_info, max_series"
+            complaint = f"{file}: metrics.disabled: {allowed}"
+            assert (500, f"The configuration before stays: {complaint}\n") == ask(address)
+            assert "burrow_exporter_config_last_reload_successful 0.0" in page(address)
+            run.process.send_signal(signal.SIGHUP)
+            run.wait_for("configuration not loaded, the one before stays.*metrics.disabled")
+            assert LAG in page(address)
+            assert 405 == ask(address, "GET")[0]
+            assert (0, True) == (run.end()[0], True)
+
+
+def test_reload_by_request_is_off_by_default() -> None:
+    """Without the flag a client can reload nothing; a signal can, without a file too."""
+    with FaultServer(in_turn(reply())) as server, process(f"--burrow.address={server.address}") as (run, address):
+        assert (403, "Lifecycle API is not enabled: --web.enable-lifecycle is off.\n") == ask(address)
+        run.process.send_signal(signal.SIGHUP)
+        run.wait_for("configuration loaded again")
+
+
+def test_the_password_file_is_read_again(tmp_path: Path) -> None:
+    """With a reload a changed password is used, and one that cannot be read is an error."""
+    file = tmp_path / "password"
+    file.write_text("one\n")
+    with FaultServer(by_path(of(1))) as server:
+        arguments = ["--burrow.username=a", f"--burrow.password-file={file}", "--poll.interval=1s"]
+        with process(f"--burrow.address={server.address}", "--web.enable-lifecycle", *arguments) as (_, address):
+            wait_until(lambda: b"Authorization: Basic YTpvbmU=" in server.heads[-1] if server.heads else False)
+            file.write_text("two\n")
+            assert 200 == ask(address)[0]
+            wait_until(lambda: b"Authorization: Basic YTp0d28=" in server.heads[-1])
+            file.unlink()
+            status, text = ask(address)
+            assert (500, True) == (status, "--burrow.password-file: cannot read" in text)
+            wait_until(lambda: b"Authorization: Basic YTp0d28=" in server.heads[-1])

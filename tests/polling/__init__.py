@@ -1,0 +1,1 @@
+"""Tests of walks, polls and what is kept between them."""

@@ -1,0 +1,65 @@
+"""Tests of catchup.py: when Burrow's word on a cluster counts."""
+
+from __future__ import annotations
+
+import pytest
+
+from burrow_exporter.polling.catch_up import CatchUp, Verdict
+
+ADMITTED, BEHIND, IMPATIENT = Verdict.ADMITTED, Verdict.BEHIND, Verdict.OUT_OF_PATIENCE
+MISSING = "missing"
+FAILED = "failed"
+UNKNOWN = "unknown"
+
+
+def judge(follower: CatchUp, own: int | str, at: float = 0) -> Verdict:
+    """Judge a poll in which Burrow's own group has this lag, no commit yet (UNKNOWN), no answer, or is not listed."""
+    return follower.judge(
+        own if isinstance(own, int) else None,
+        own_listed=own != MISSING,
+        own_answered=own not in {MISSING, FAILED},
+        monotonic=at,
+    )
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "story"),
+    [
+        ([ADMITTED], [1000]),
+        ([BEHIND], [1001]),
+        ([BEHIND, BEHIND, ADMITTED], [1_268_898, 467_042, 0]),
+        ([ADMITTED, ADMITTED], [MISSING, MISSING]),
+        ([BEHIND, BEHIND], [UNKNOWN, FAILED]),
+        ([ADMITTED, ADMITTED], [0, FAILED]),
+        ([ADMITTED, BEHIND, ADMITTED], [0, 5000, 0]),
+        ([ADMITTED, BEHIND, BEHIND], [0, 5000, FAILED]),
+        ([ADMITTED, BEHIND], [0, UNKNOWN]),
+        ([ADMITTED, BEHIND], [0, MISSING]),
+    ],
+    ids=[
+        "at the bound",
+        "over it",
+        "reads its backlog",
+        "has no group of its own",
+        "has not begun",
+        "one failed request",
+        "falls behind and recovers",
+        "falls behind and fails",
+        "begun anew",
+        "begun anew and listed nothing yet",
+    ],
+)
+def test_a_cluster_is_admitted_once_burrow_has_read_its_backlog(
+    verdicts: list[Verdict], story: list[int | str]
+) -> None:
+    """Only Burrow's own lag, or the lack of any group of its own, admits a cluster."""
+    follower = CatchUp(max_lag=1000, patience=300)
+    assert verdicts == [judge(follower, own) for own in story]
+
+
+def test_patience_ends_with_one_warning_until_burrow_has_caught_up() -> None:
+    """A cluster that stays behind is admitted all the same after the time-out; each new time behind has its own."""
+    follower = CatchUp(max_lag=1000, patience=300)
+    assert [BEHIND, BEHIND, IMPATIENT, ADMITTED] == [judge(follower, 5000, at) for at in (0, 299, 300, 315)]
+    assert ADMITTED == judge(follower, 0, at=330)
+    assert [BEHIND, BEHIND, IMPATIENT] == [judge(follower, 5000, at) for at in (345, 644, 645)]

@@ -1,0 +1,285 @@
+"""Tests of poller.py without a Burrow and without waiting: which replica has how long, what is told, and when."""
+
+from __future__ import annotations
+
+import threading
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from burrow_exporter.burrow.failures import BurrowError, Endpoint, Reason
+from burrow_exporter.metrics.self_metrics import SelfMetrics
+from burrow_exporter.polling import poller
+from burrow_exporter.polling.poller import Poller
+from burrow_exporter.polling.state import BurrowState, Poll
+from burrow_exporter.polling.walk import ClusterWalk, WalkResult
+from burrow_exporter.settings.config import BurrowConfig, Filter, Filters, PollConfig, ShardConfig
+from burrow_exporter.settings.value_types import Secret
+from burrow_exporter.snapshot import Cluster, Snapshot
+from tests.conftest import START, Clock
+
+A, B, C = "http://a:1", "http://b:1", "http://c:1"
+SHARD = ShardConfig(index=0, total=3)
+CONFIG = BurrowConfig(
+    addresses=(A, B, C),
+    concurrency=7,
+    timeout=5,
+    username="exporter",
+    password=Secret("x"),
+    filters=Filters(group=Filter.of(["g.*"])),
+)
+
+
+class Stage:
+    """A poller whose walks are played: each takes 3 s of its own monotonic clock, which begins at 100."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, clock: Clock, config: BurrowConfig = CONFIG) -> None:
+        self.now = 100.0
+        self.clock = clock
+        self.results: list[WalkResult] = []
+        self.walks: list[tuple[str, Filters, dict[str, Any]]] = []
+        self.give_up_at: list[float | None] = []
+        self.published: list[Snapshot] = []
+        self.stop = threading.Event()
+        self.metrics = SelfMetrics()
+        self.observer = self.metrics.of_burrow("default")
+        monkeypatch.setattr(poller, "time", SimpleNamespace(monotonic=lambda: self.now))
+        monkeypatch.setattr(poller, "Walk", self.walk)
+        monkeypatch.setattr(poller, "BurrowClient", lambda *made: SimpleNamespace(address=made[0], made=made))
+        schedule = PollConfig(interval=30, deadline=24, stale_after=90)
+        self.poller = Poller(config, schedule, self.observer, self.published.append, self.stop, clock, SHARD)
+
+    def walk(self, client: Any, filters: Filters, **options: Any) -> Stage:
+        """Note a walk that is made."""
+        self.walks.append((client.address, filters, options))
+        return self
+
+    def run(self, give_up_at: float | None) -> WalkResult:
+        """Let time go by, and return the next result."""
+        self.give_up_at.append(give_up_at)
+        self.now += 3
+        return self.results.pop(0)
+
+    def poll(self, *results: WalkResult) -> Poll:
+        """Poll once, with walks that have these results."""
+        self.results = list(results)
+        return self.poller.poll()
+
+    def own(self, name: str, **labels: str) -> float | None:
+        """Return one of the exporter's own samples."""
+        every = {"burrow": "default", **labels}
+        return self.metrics.registry.get_sample_value(f"burrow_exporter_{name}", every)
+
+
+@pytest.fixture
+def stage(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Stage:
+    """Return a poller of three replicas."""
+    return Stage(monkeypatch, clock)
+
+
+def failure(endpoint: Endpoint = Endpoint.LAG, reason: Reason = Reason.TIMEOUT, detail: str = "x") -> BurrowError:
+    """Return a failed request."""
+    return BurrowError(endpoint, reason, detail)
+
+
+def result(answered: int, *failures: BurrowError, given_up: bool = False) -> WalkResult:
+    """Return what came of a walk that had answers for so many groups of cluster ``c``."""
+    groups: dict[str, Any] = {f"g{number}": None for number in range(answered)}
+    seen = ClusterWalk("c", listed_groups=list(groups), listed_topics=[], groups=groups)
+    return WalkResult(190.0, {"c": seen}, list(failures), given_up=given_up)
+
+
+def nothing(*failures: BurrowError) -> WalkResult:
+    """Return what came of a walk that was not told the clusters."""
+    return WalkResult(190.0, None, list(failures))
+
+
+def test_each_replica_has_a_client_of_its_own(stage: Stage) -> None:
+    """It is made from what is configured of the Burrow; nothing runs yet. The share of the groups is as told."""
+    rest = (5, stage.observer, ("exporter", "x"), CONFIG.tls, CONFIG.proxy_url)
+    assert SHARD is stage.poller._state._shard
+    assert [(address, *rest) for address in (A, B, C)] == [vars(each)["made"] for each in stage.poller._clients]
+    thread = stage.poller._thread
+    assert ("poll-default", True, False) == (thread.name, thread.daemon, stage.poller.is_alive())
+    assert not stage.poller.was_good
+
+
+def test_a_walk_is_told_all_it_needs(stage: Stage) -> None:
+    """Its deadline and when its readings expire count from the poll's beginning; late and reads are the last walk's."""
+    first = result(2)
+    first.late, first.reads = {"x"}, {("c", "g"): Any}  # type: ignore[dict-item] # it is handed on as it is
+    stage.poll(first)
+    options: dict[str, Any] = {
+        "deadline": 124.0,
+        "expires_at": 190.0,
+        "concurrency": 7,
+        "tick": stage.poller._drop_expired,
+        "clock": stage.clock,
+        "shard": SHARD,
+        "late": set(),
+        "reads": {},
+        "stop": stage.stop,
+    }
+    assert [(A, CONFIG.filters, options)] == stage.walks
+    stage.poll(result(1))
+    later = options | {"deadline": 127.0, "expires_at": 193.0, "late": first.late, "reads": first.reads}
+    assert (A, CONFIG.filters, later) == stage.walks[-1]
+
+
+def test_each_replica_has_its_share_of_the_time_that_is_left(stage: Stage) -> None:
+    """The last has all of it. Taken is the walk with most answers, with the failures of all; its replica stays."""
+    failures = [failure(detail=each) for each in "abc"]
+    walks = [result(answered, each, given_up=True) for answered, each in zip((1, 5, 3), failures, strict=True)]
+    with capture_logs() as logs:
+        poll = stage.poll(*walks)
+    assert [100 + 24 / 3, 103 + 21 / 2, None] == stage.give_up_at
+    assert [A, B, C] == [address for address, _, _ in stage.walks]
+    assert (failures, 5) == (poll.failures, poll.snapshot.clusters[0].listed_groups)
+    assert [B, C, A] == [each.address for each in stage.poller._clients]
+    turn = {"event": "another replica has its turn", "address": B, "before": A, "burrow": "default"}
+    assert {**turn, "log_level": "warning"} == logs[0]
+    stage.poll(result(5))
+    assert B == stage.walks[-1][0]
+
+
+def test_a_usable_walk_is_taken_though_another_had_more_answers(stage: Stage) -> None:
+    """One that was given up is not whole; no more replicas are asked than that needs."""
+    poll = stage.poll(result(9, given_up=True), result(1))
+    assert (1, [A, B]) == (poll.snapshot.clusters[0].listed_groups, [address for address, _, _ in stage.walks])
+    assert [B, C, A] == [each.address for each in stage.poller._clients]
+
+
+def test_without_any_answer_the_next_replica_has_the_next_turn(stage: Stage) -> None:
+    """Whoever was first this time is the last one then."""
+    for first, then in ((A, B), (B, C), (C, A)):
+        assert first == stage.poller._clients[0].address
+        assert not stage.poll(nothing(), nothing(), nothing()).good
+        assert then == stage.poller._clients[0].address
+
+
+def test_a_lone_replica_is_never_given_up(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+    """There is no other to be said of either."""
+    stage = Stage(monkeypatch, clock, BurrowConfig(addresses=(A,)))
+    with capture_logs() as logs:
+        stage.poll(nothing(failure()))
+    assert [None] == stage.give_up_at
+    assert [] == [each for each in logs if "replica" in each["event"]]
+
+
+def test_a_poll_is_counted_and_timed(stage: Stage) -> None:
+    """The time of the last good one stays while the next ones fail; who was good once has been good."""
+    stage.poll(result(1))
+    found = [stage.own(name) for name in ("burrow_up", "polls_total", "poll_failures_total", "poll_duration_seconds")]
+    assert [1, 1, 0, 3.0] == found
+    assert (START, True) == (stage.own("last_poll_success_timestamp_seconds"), stage.poller.was_good)
+    stage.clock.now += 30
+    stage.poll(nothing(), nothing(), nothing())
+    found = [stage.own(name) for name in ("burrow_up", "polls_total", "poll_failures_total", "poll_duration_seconds")]
+    assert [0, 2, 1, 9.0] == found
+    assert (START, True) == (stage.own("last_poll_success_timestamp_seconds"), stage.poller.was_good)
+    assert [START, START + 30] == [snapshot.taken_at for snapshot in stage.published]
+
+
+def test_failures_are_told_by_kind(stage: Stage) -> None:
+    """One line for each endpoint and reason with their number and the first detail, and a count of each."""
+    kinds = [(Endpoint.LAG, Reason.TIMEOUT, "one"), (Endpoint.TOPIC, Reason.TIMEOUT, "two")]
+    failures = [failure(*kind) for kind in (*kinds, (Endpoint.LAG, Reason.TIMEOUT, "three"))]
+    with capture_logs() as logs:
+        stage.poll(result(5, *failures))
+    same = {"event": "no usable answer", "burrow": "default", "log_level": "warning", "reason": "timeout"}
+    assert [
+        {**same, "endpoint": "lag", "count": 2, "first": "one"},
+        {**same, "endpoint": "topic", "count": 1, "first": "two"},
+        {"event": "poll", "burrow": "default", "log_level": "debug", "good": True, "clusters": 1, "failures": 3},
+    ] == logs
+    counts = [stage.own("request_failures_total", endpoint=each, reason="timeout") for each in ("lag", "topic")]
+    assert [2, 1] == counts
+    assert 0 == stage.own("unreadable_groups", cluster="c")
+
+
+def test_clusters_that_burrow_has_not_read_are_told(stage: Stage) -> None:
+    """With how far it is behind; those that are published all the same in other words."""
+    known = Cluster("d", (), (), 1, 0, None, None, 4, 0.0)
+    poll = Poll(good=False, snapshot=Snapshot("default", (known,), 0.0), failures=[])
+    poll.behind, poll.out_of_patience = {"a": 5, "b": None}, {"c": 7}
+    with capture_logs() as logs:
+        stage.poller._report(poll)
+    behind, still = "Burrow has not caught up, cluster not read", "Burrow still behind, cluster published all the same"
+    told = [(behind, "a", 5), (behind, "b", None), (still, "c", 7)]
+    assert told == [(each["event"], each["cluster"], each["burrow_lag"]) for each in logs[:-1]]
+    assert ["warning"] * 3 == [each["log_level"] for each in logs[:-1]]
+    assert 4 == stage.own("unreadable_groups", cluster="d")
+
+
+class Ended:
+    """An event that nobody sets unless told, and that lets time go by while it is waited for."""
+
+    def __init__(self, stage: Stage, *, ended: bool = False) -> None:
+        self.stage = stage
+        self.ended = ended
+        self.waits: list[float] = []
+
+    def is_set(self) -> bool:
+        """Tell what was told."""
+        return self.ended
+
+    def wait(self, seconds: float) -> None:
+        """Wait."""
+        self.waits.append(seconds)
+        self.stage.now += seconds
+
+
+def test_between_polls_it_wakes_when_a_reading_expires(stage: Stage) -> None:
+    """What is left then is published; else it sleeps until the moment it was told, or does not where all ends."""
+    ended = stage.poller._ended = Ended(stage)  # type: ignore[assignment] # a stand-in
+    clusters = tuple(Cluster(name, (), (), 0, 0, None, None, 0, at) for name, at in (("a", 104.0), ("b", 104.5)))
+    stage.poller._state.snapshot = Snapshot("default", clusters, 0.0)
+    stage.poller._sleep_until(110.0)
+    assert [4.0, 0.5, 5.5] == ended.waits
+    assert [["b"], []] == [[each.name for each in snapshot.clusters] for snapshot in stage.published]
+    stage.poller._sleep_until(110.0)
+    assert 3 == len(ended.waits)
+    ended.ended = True
+    stage.poller._sleep_until(200.0)
+    ended.ended = False
+    stage.stop.set()
+    stage.poller._sleep_until(200.0)
+    assert 3 == len(ended.waits)
+
+
+def test_polls_begin_at_whole_intervals_and_a_fault_costs_one(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After one that takes longer the next comes at the next turn; a fault of ours is counted, logged, and all."""
+    durations, turns, message = [1.0, 40.0, 33.0, 5.0], [], "broken"
+
+    def poll() -> None:
+        stage.now += durations.pop(0)
+        if len(durations) == 1:
+            raise RuntimeError(message)
+        if not durations:
+            stage.poller.end()
+
+    def sleep_until(moment: float) -> None:
+        turns.append(moment)
+        stage.now = max(stage.now, moment)
+
+    monkeypatch.setattr(stage.poller, "poll", poll)
+    monkeypatch.setattr(stage.poller, "_sleep_until", sleep_until)
+    with capture_logs() as logs:
+        stage.poller._run()
+    assert [130.0, 190.0, 220.0, 250.0] == turns
+    assert [("poll broke off", "error")] == [(each["event"], each["log_level"]) for each in logs]
+    assert [0, 1, 0.0] == [
+        stage.own(f"{name}") for name in ("burrow_up", "poll_failures_total", "poll_duration_seconds")
+    ]
+
+
+def test_readings_are_taken_over_once(stage: Stage) -> None:
+    """A poller that stands in for another goes on from its state, before its first poll, and lets go of it."""
+    before = BurrowState(CONFIG, SHARD)
+    before.snapshot = Snapshot("default", (), 5.0)
+    stage.stop.set()
+    stage.poller.start(SimpleNamespace(last_state=lambda: before))  # type: ignore[arg-type] # a stand-in
+    assert before.snapshot is stage.poller.last_state().snapshot
+    assert stage.poller._before is None

@@ -1,0 +1,150 @@
+"""Tests of readings.py: what the filters leave, and what can be trusted."""
+
+from __future__ import annotations
+
+import pytest
+
+from burrow_exporter.burrow.answers import Commit, GroupStatus, Partition
+from burrow_exporter.burrow.failures import BurrowError, Reason
+from burrow_exporter.polling.readings import (
+    is_own,
+    is_too_long,
+    last_commit,
+    own_lag,
+    read_group,
+    trusted_topics,
+    unknown_statuses,
+)
+from burrow_exporter.settings.config import Filters, TopicFilter
+from burrow_exporter.snapshot import Group, Topic
+
+NOW = 1_700_000_000.0
+ALL = Filters(topic=TopicFilter.of())
+
+
+def part(topic: str = "orders", number: int = 0, status: str = "OK", lag: int = 10, age: float | None = 0) -> Partition:
+    """Return a partition whose last commit is ``age`` seconds old, ``None`` for one without a commit."""
+    moment = 0 if age is None else int((NOW - age) * 1000)
+    end = None if age is None else Commit(90, moment, moment // 1000 * 1000, lag)
+    return Partition(topic, number, "", "", status, end, end, lag, 1)
+
+
+def status(*partitions: Partition, word: str = "ERR", group: str = "g", total: int = 999) -> GroupStatus:
+    """Return a group's answer, whose total would be wrong for these partitions."""
+    return GroupStatus("c", group, word, list(partitions), total)
+
+
+def read(answer: GroupStatus, filters: Filters = ALL) -> Group | None:
+    """Return the reading of an answer that came now."""
+    return read_group(answer, filters, NOW, 0)
+
+
+def kept(answer: GroupStatus, filters: Filters = ALL) -> Group:
+    """Return the reading of which something is left."""
+    group = read(answer, filters)
+    assert group
+    return group
+
+
+def test_a_group_of_which_nothing_is_filtered_keeps_burrows_own_figures() -> None:
+    """Status and total are Burrow's, even where they do not follow from the partitions."""
+    group = kept(status(part(lag=10), part(number=1, lag=30), word="WARN", total=999))
+    assert ("WARN", 999, 30, 2) == (group.status, group.total_lag, group.max_lag, len(group.partitions))
+
+
+@pytest.mark.parametrize(
+    ("word", "statuses"),
+    [("OK", ["OK"]), ("WARN", ["OK", "WARN"]), *(("ERR", ["WARN", bad]) for bad in ("STOP", "STALL", "REWIND"))],
+)
+def test_a_filtered_group_is_judged_by_what_is_left(word: str, statuses: list[str]) -> None:
+    """Where a filter removed partitions, status, total and maximum come from those kept."""
+    left = [part(number=number, status=each, lag=number + 1) for number, each in enumerate(statuses)]
+    group = kept(status(*left, part("gone", status="REWIND", lag=500)), Filters(topic=TopicFilter.of(exclude=["gone"])))
+    figures = (word, sum(each.current_lag for each in left), len(left))
+    assert figures == (group.status, group.total_lag, group.max_lag)
+
+
+def test_a_group_with_nothing_left_is_left_out_but_not_one_that_had_nothing() -> None:
+    """A group that the filters emptied is gone; one that Burrow knows without partitions is not."""
+    assert read(status(part("__consumer_offsets")), Filters()) is None
+    assert 0 == len(kept(status(), Filters()).partitions)
+
+
+def test_topics_that_a_group_gave_up_can_be_left_out_by_age() -> None:
+    """Partitions without a commit for too long go, those without any commit stay: they have no age."""
+    group = kept(
+        status(part(age=3600, lag=50), part(number=1, age=3599), part(number=2, age=None, lag=0)),
+        Filters(topic=TopicFilter.of(), max_commit_age=3599.5),
+    )
+    assert [1] == [each.partition for each in group.partitions]
+    assert [2] == [each.partition for each in group.uncommitted]
+    assert 10 == group.total_lag
+
+
+@pytest.mark.parametrize(
+    ("reason", "partitions"),
+    [
+        (Reason.SHAPE, [part(), part()]),
+        (Reason.NAME_TOO_LONG, [part("x" * 4097)]),
+        (Reason.NAME_TOO_LONG, [part("ü" * 2049)]),
+    ],
+    ids=["a partition twice", "a name over 4 KiB", "a name over 4 KiB in UTF-8"],
+)
+def test_an_answer_that_would_break_the_page_is_refused(reason: Reason, partitions: list[Partition]) -> None:
+    """Duplicate samples and endless labels never reach the page, and the reason is told."""
+    with pytest.raises(BurrowError) as caught:
+        read(status(*partitions))
+    assert reason == caught.value.reason
+
+
+@pytest.mark.parametrize(("long", "name"), [(False, "x" * 4096), (True, "x" * 4097), (False, "ü" * 2048), (False, "")])
+def test_names_may_have_4_kib(long: bool, name: str) -> None:  # noqa: FBT001  the expected value
+    """The bound counts bytes of UTF-8."""
+    assert long is is_too_long(name)
+
+
+def test_unknown_status_words_are_found() -> None:
+    """Words without a code are told, those of the group's partitions included; known ones are not."""
+    assert {"NEW", "ODD"} == unknown_statuses(kept(status(part(status="ODD"), part(number=1, status="OK"), word="NEW")))
+    assert set() == unknown_statuses(kept(status(part(status="STALL"), word="ERR")))
+
+
+@pytest.mark.parametrize(
+    ("own", "answer"),
+    [
+        (True, status(part("__consumer_offsets"), group="burrow-c")),
+        (False, status(part("orders"), group="burrow-c")),
+        (False, status(part("__consumer_offsets"), group="audit")),
+    ],
+    ids=["Burrow's own", "a group of that name with another topic", "another reader of the topic"],
+)
+def test_burrows_own_group_is_told_by_name_and_topic(own: bool, answer: GroupStatus) -> None:  # noqa: FBT001  the expected value
+    """Neither a name nor a topic alone makes a group Burrow's own."""
+    assert own is is_own(answer)
+
+
+def test_burrows_own_lag_is_that_of_its_slowest_group_with_a_commit() -> None:
+    """Groups that have not committed yet know no lag, whatever their total says."""
+    committed, silent = part("__consumer_offsets"), part("__consumer_offsets", age=None, lag=0)
+    answers = [
+        status(committed, group="burrow-a", total=7),
+        status(committed, silent, group="burrow-b", total=70),
+        status(silent, group="burrow-c", total=700),
+        status(part("orders"), group="other", total=7000),
+    ]
+    assert 70 == own_lag(answers)
+    assert own_lag(answers[2:]) is None
+
+
+def test_the_last_commit_is_when_burrow_observed_the_newest() -> None:
+    """It is in Unix seconds, and unknown for a group without commits."""
+    assert NOW - 5 == last_commit(status(part(age=60), part(number=1, age=5), part(number=2, age=None)))
+    assert last_commit(status(part(age=None))) is None
+
+
+def test_a_list_of_offsets_shorter_than_a_groups_partitions_is_not_trusted() -> None:
+    """Where Burrow leaves a partition out, every index behind it would be wrong; none is published."""
+    reader = kept(status(part("short", 2), part("exact", 1), part("unread", 0, age=None)))
+    topics = [Topic(name, [1, 2], 0, 0) for name in ("short", "exact", "unread", "alone")]
+    assert ["exact", "unread", "alone"] == [topic.name for topic in trusted_topics(topics, [reader])]
+    assert [] == list(trusted_topics([Topic("short", [1], 0, 0)], [kept(status(part("short", 1, age=None)))]))

@@ -1,0 +1,292 @@
+"""Tests of state.py and snapshot.py without a Burrow: what a walk's answers make of what was known before."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from burrow_exporter.burrow.answers import Commit, GroupStatus, Partition
+from burrow_exporter.burrow.failures import BurrowError, Endpoint, Reason
+from burrow_exporter.polling.state import BurrowState, Poll
+from burrow_exporter.polling.walk import ClusterWalk, WalkResult
+from burrow_exporter.settings.config import BurrowConfig, Filter, Filters, ShardConfig
+from burrow_exporter.snapshot import Cluster, Group, Outcome, Snapshot, Topic
+from tests.conftest import START
+
+EXPIRES = 45.0
+"""When what a walk read expires, on the monotonic clock."""
+OWN = "burrow-c"
+
+
+def part(lag: int = 0, *, topic: str = "t") -> Partition:
+    """Return a partition with a commit at the start."""
+    end = Commit(70, int(START) * 1000, int(START) * 1000, lag)
+    return Partition(topic, 0, "", "", "OK", end, end, lag, 1.0)
+
+
+def group(name: str, lag: int = 0, expires_at: float = EXPIRES, **fields: Any) -> Group:
+    """Return a group as a walk read it."""
+    return Group(name, "OK", (part(lag),), (), lag, lag, START, expires_at, **fields)
+
+
+def topic(name: str = "t", expires_at: float = EXPIRES) -> Topic:
+    """Return a topic with one partition."""
+    return Topic(name, (100,), START, expires_at)
+
+
+def own(lag: int, *, topic: str = "__consumer_offsets") -> GroupStatus:
+    """Return the answer for Burrow's own group."""
+    return GroupStatus("c", OWN, "OK", [part(lag, topic=topic)], lag)
+
+
+def walked(*groups: Group, **fields: Any) -> ClusterWalk:
+    """Return what a walk saw of cluster ``c``: these groups, the topic ``t``, both listed, and a commit."""
+    names = [each.name for each in groups]
+    seen: dict[str, Any] = {"listed_groups": names, "groups": {each.name: each for each in groups}, "last_commit": 7.0}
+    return ClusterWalk("c", **{**seen, "listed_topics": ["t"], "topics": {"t": topic()}, **fields})
+
+
+def cluster(*groups: Group, **fields: Any) -> Cluster:
+    """Return what is published of the cluster after ``walked``."""
+    expected = Cluster("c", groups, (topic(),), len(groups), 1, 7.0, None, 0, EXPIRES)
+    return replace(expected, **fields)
+
+
+def read(name: str, expires_at: float = EXPIRES) -> Group:
+    """Return a group without lag as it is published."""
+    return group(name, 0, expires_at, lag_seconds=[0.0])
+
+
+def bad(last_good_at: float | None, expires_at: float = EXPIRES, behind: int | None = None) -> Outcome:
+    """Return how a poll went that was not good, with how far Burrow is behind on ``c``."""
+    told = {} if behind is None else {"c": behind}
+    return Outcome(good=False, last_good_at=last_good_at, expires_at=expires_at, behind=told)
+
+
+class Followed:
+    """The state of one Burrow, and polls that end 15 s after one another."""
+
+    def __init__(self, config: BurrowConfig | None = None, shard: ShardConfig | None = None) -> None:
+        self.state = BurrowState(config or BurrowConfig(), shard)
+        self.now = 0.0
+
+    def absorb(self, *walks: ClusterWalk, expires_at: float = EXPIRES, **fields: Any) -> Poll:
+        """Absorb a walk that saw these clusters."""
+        clusters = {each.name: each for each in walks}
+        result = WalkResult(expires_at, **{"clusters": clusters, **fields})
+        poll = self.state.absorb(result, START + self.now, self.now)
+        self.now += 15
+        assert poll.snapshot is self.state.snapshot
+        return poll
+
+
+def test_before_the_first_poll() -> None:
+    """Nothing is known, and nothing was good."""
+    assert Snapshot("default", (), 0.0) == BurrowState(BurrowConfig()).snapshot
+
+
+def test_a_good_walk() -> None:
+    """What it read is published whole, in the order of the names, with the ages of what is unread."""
+    followed = Followed()
+    failures = [BurrowError(Endpoint.TOPIC, Reason.TIMEOUT, "x") for _ in range(2)]
+    poll = followed.absorb(walked(group("b"), group("a")), replace(walked(), name="b"), failures=failures)
+    outcome = Outcome(good=True, last_good_at=START, expires_at=EXPIRES, failures={("topic", "timeout"): 2})
+    clusters = (replace(cluster(), name="b"), cluster(read("a"), read("b")))
+    expected = Snapshot("default", clusters, START, frozenset({"b", "c"}), outcome)
+    assert Poll(good=True, snapshot=expected, failures=failures) == poll
+
+
+def test_a_burrow_without_clusters() -> None:
+    """That is no failure: what was known is gone."""
+    followed = Followed()
+    followed.absorb(walked(group("a")))
+    poll = followed.absorb()
+    assert (
+        Snapshot(
+            "default", (), START + 15, frozenset(), Outcome(good=True, last_good_at=START + 15, expires_at=EXPIRES)
+        )
+        == poll.snapshot
+    )
+    assert poll.good
+
+
+@pytest.mark.parametrize(
+    ("walks", "lists"),
+    [({"clusters": None}, {}), ({}, {"listed_groups": None}), ({}, {"listed_topics": None})],
+    ids=["not ready", "no list of groups", "no list of topics"],
+)
+def test_a_walk_without_a_list(walks: dict[str, Any], lists: dict[str, Any]) -> None:
+    """Everything stays, as read before, and counts as unread; the poll is not good, the last one keeps its time."""
+    followed = Followed()
+    before = followed.absorb(walked(group("a"), group("b"))).snapshot
+    poll = followed.absorb(walked(group("a", 5), **lists), expires_at=60.0, **walks)
+    assert (cluster(read("a"), read("b"), unreadable_groups=2),) == poll.snapshot.clusters
+    assert bad(START, 60.0) == poll.snapshot.outcome
+    assert (False, before.listed, START + 15) == (poll.good, poll.snapshot.listed, poll.snapshot.taken_at)
+
+
+def test_a_cluster_of_which_nothing_was_ever_read() -> None:
+    """It is listed and there is nothing to show."""
+    poll = Followed().absorb(walked(listed_groups=None))
+    assert Snapshot("default", (), START, frozenset({"c"}), bad(None)) == poll.snapshot
+
+
+def test_what_failed_keeps_its_reading_and_what_is_not_listed_goes() -> None:
+    """Group by group and topic by topic; a group that Burrow does not know, or that is filtered out, is not unread."""
+    followed = Followed(BurrowConfig(filters=Filters(group=Filter.of(exclude=["x"]))))
+    followed.absorb(
+        walked(group("a"), group("b"), group("d"), listed_topics=["t", "u"], topics={"t": topic(), "u": topic("u")})
+    )
+    later = walked(
+        listed_groups=["e", "d", "b", "x", "y"],
+        groups={"b": group("b", 0, 60.0), "d": None},
+        listed_topics=["v", "u"],
+        topics={"v": topic("v", 60.0)},
+        last_commit=None,
+    )
+    poll = followed.absorb(later, expires_at=60.0)
+    expected = cluster(
+        read("b", 60.0),
+        topics=(topic("u"), topic("v", 60.0)),
+        listed_groups=5,
+        listed_topics=2,
+        unreadable_groups=2,
+        expires_at=60.0,
+    )
+    assert (expected,) == poll.snapshot.clusters
+    assert poll.good
+
+
+def test_of_several_shards_each_keeps_its_own_groups() -> None:
+    """The counts of the cluster are of all; what is unread is its own alone."""
+    names = [f"g{number:02}" for number in range(20)]
+    shards = [ShardConfig(index=index, total=2) for index in range(2)]
+    found = []
+    for shard in shards:
+        mine = [name for name in names if shard.holds("c", name)]
+        seen = walked(listed_groups=names, groups={name: group(name) for name in mine[1:]})
+        (made,) = Followed(shard=shard).absorb(seen).snapshot.clusters
+        assert (mine[1:], 20, 1) == ([each.name for each in made.groups], made.listed_groups, made.unreadable_groups)
+        (behind,) = [Followed(shard=shard).absorb(walked(listed_groups=[*names, OWN], own={OWN: own(5000)}))]
+        found += mine
+        assert () == behind.snapshot.clusters
+    assert sorted(names) == sorted(found)
+
+
+def test_a_burrow_that_is_behind() -> None:
+    """Nothing new is published; what was known stays, unread, with the counts and Burrow's own lag of now."""
+    followed = Followed()
+    seen = walked(group("a"), listed_groups=["a", OWN], own={OWN: own(5000)})
+    poll = followed.absorb(seen)
+    assert ((), {"c": 5000}, False) == (poll.snapshot.clusters, poll.behind, poll.good)
+    assert bad(None, behind=5000) == poll.snapshot.outcome
+    caught_up = followed.absorb(replace(seen, own={OWN: own(3)}))
+    known = cluster(read("a"), listed_groups=2, burrow_lag=3, unreadable_groups=1)
+    assert ((known,), {}, True) == (caught_up.snapshot.clusters, caught_up.behind, caught_up.good)
+    poll = followed.absorb(replace(seen, own={OWN: own(1001)}, groups={"a": group("a", 9)}), expires_at=60.0)
+    old = replace(known, burrow_lag=1001, unreadable_groups=2, expires_at=60.0)
+    assert ((old,), {"c": 1001}, False) == (poll.snapshot.clusters, poll.behind, poll.good)
+    assert bad(START + 15, 60.0, 1001) == poll.snapshot.outcome
+
+
+def test_a_burrow_that_is_behind_for_too_long() -> None:
+    """After the time-out it is published all the same, which is said once; that it is behind always is."""
+    followed = Followed(BurrowConfig(catch_up_timeout=30))
+    seen = walked(group("a"), listed_groups=["a", OWN], own={OWN: own(5000)})
+    polls = [followed.absorb(seen) for _ in range(4)]
+    assert [{"c": 5000}, {"c": 5000}, {}, {}] == [poll.behind for poll in polls]
+    assert [{}, {}, {"c": 5000}, {}] == [poll.out_of_patience for poll in polls]
+    assert [{"c": 5000}] * 4 == [poll.snapshot.outcome.behind for poll in polls]
+    assert [False, False, True, True] == [poll.good for poll in polls]
+
+
+def test_a_burrow_without_a_commit_of_its_own() -> None:
+    """How far it is behind is not known; a bound on the lag that is reached is none that is passed."""
+    followed = Followed(BurrowConfig(catch_up_lag=5))
+    seen = walked(group("a"), listed_groups=["a", OWN], own={OWN: GroupStatus("c", OWN, "OK", [], 0)})
+    poll = followed.absorb(seen)
+    assert ({"c": None}, {"c": None}) == (poll.behind, poll.snapshot.outcome.behind)
+    assert {} == followed.absorb(replace(seen, own={OWN: own(5)})).snapshot.outcome.behind
+    none = Followed(BurrowConfig(catch_up_lag=0)).absorb(replace(seen, own={OWN: own(0)}))
+    assert ({}, 0) == (none.snapshot.outcome.behind, none.snapshot.clusters[0].burrow_lag)
+
+
+@pytest.mark.parametrize(
+    ("good", "listed", "answers"),
+    [
+        (False, ["a", OWN], {}),
+        (True, ["a", OWN], {OWN: own(5000, topic="t")}),
+        (False, ["a", OWN, "burrow-x"], {OWN: own(5000, topic="t")}),
+        (True, ["a"], {}),
+    ],
+    ids=["unanswered", "an ordinary group of such a name", "one is ordinary, one unanswered", "none"],
+)
+def test_groups_that_may_be_burrows_own(good: bool, listed: list[str], answers: dict[str, GroupStatus]) -> None:  # noqa: FBT001
+    """A name is not enough; one without an answer may be."""
+    assert good == Followed().absorb(walked(group("a"), listed_groups=listed, own=answers)).good
+
+
+def test_one_failed_request_for_its_own_group() -> None:
+    """It tells nothing: the lag known before stays, and so does the newest commit where it was newer."""
+    followed = Followed()
+    seen = walked(group("a"), listed_groups=["a", OWN], own={OWN: own(3)})
+    followed.absorb(seen)
+    poll = followed.absorb(replace(seen, own={}, last_commit=6.0))
+    assert (cluster(read("a"), listed_groups=2, burrow_lag=3, unreadable_groups=1),) == poll.snapshot.clusters
+    poll = followed.absorb(replace(seen, own={OWN: None}, last_commit=8.0))
+    assert poll.snapshot.clusters[0].last_commit == 8.0
+    assert poll.snapshot.clusters[0].burrow_lag is None
+
+
+def test_readings_expire_one_by_one() -> None:
+    """Each at its own time, also between polls; it is told whether anything did."""
+    followed = Followed()
+    followed.absorb(walked(group("a", expires_at=20.0), group("b", expires_at=30.0), topics={"t": topic("t", 25.0)}))
+    snapshot = followed.state.snapshot
+    assert 20.0 == snapshot.next_expiry()
+    left = []
+    for moment in (19.9, 20.0, 24.9, 25.0, 30.0, 45.0):
+        dropped = followed.state.drop_expired(moment)
+        now = followed.state.snapshot
+        left.append((dropped, [[len(each.groups), len(each.topics)] for each in now.clusters], now.next_expiry()))
+    assert [
+        (False, [[2, 1]], 20.0),
+        (True, [[1, 1]], 25.0),
+        (False, [[1, 1]], 25.0),
+        (True, [[1, 0]], 30.0),
+        (True, [[0, 0]], 45.0),
+        (True, [], float("inf")),
+    ] == left
+
+
+def test_what_has_expired_by_the_end_of_a_walk_is_not_published() -> None:
+    """A poll that took too long brings readings that are too old."""
+    assert () == Followed().absorb(walked(group("a")), expires_at=0.0).snapshot.clusters
+
+
+def test_another_configuration_goes_on_from_what_is_known() -> None:
+    """Readings, histories and how Burrow catches up are taken over; filters and limits are the new ones."""
+    before = Followed(BurrowConfig(catch_up_timeout=1000))
+    seen = walked(group("a", 30), group("x"), listed_groups=["a", "x", OWN], own={OWN: own(5000)})
+    for lag in (0, 5000):
+        before.absorb(replace(seen, own={OWN: own(lag)}))
+    after = Followed(BurrowConfig(filters=Filters(group=Filter.of(exclude=["x"])), catch_up_timeout=15))
+    after.now = before.now
+    after.state.inherit(before.state)
+    assert before.state.snapshot is after.state.snapshot
+    poll = after.absorb(seen)
+    assert ({"c": 5000}, ["a"]) == (poll.out_of_patience, [each.name for each in poll.snapshot.clusters[0].groups])
+    histories = [each.state._clusters["c"]._time_lag for each in (before, after)]
+    assert histories[0] is histories[1]
+    lower = Followed(BurrowConfig(catch_up_lag=10))
+    lower.state.inherit(before.state)
+    assert {"c": 50} == lower.absorb(replace(seen, own={OWN: own(50)})).behind
+
+
+def test_names_of_clusters() -> None:
+    """Those listed, and those of which something is known; without some, these are noted as refused."""
+    known = Snapshot("b", (replace(cluster(), name="x"), replace(cluster(), name="y")), 0.0, frozenset({"x", "z"}))
+    assert {"x", "y", "z"} == known.names()
+    assert replace(known, clusters=known.clusters[1:], refused=frozenset({"x"})) == known.without({"x"})

@@ -1,0 +1,1 @@
+"""Tests of the compose stack: settings, rendering, deployment, rules."""

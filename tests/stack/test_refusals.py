@@ -1,0 +1,283 @@
+"""What is refused of an `.env`, and in which words: every fault has its line here, as whoever renders reads it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import trustme
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
+
+from compose.renderer.render import render
+from compose.renderer.settings import Settings, SettingsError, read_settings
+
+WAYS = "plaintext, tls, scram-sha-512, scram-sha-256, iam"
+MSK = "b-1.orders.a1b2c3.c4.kafka.eu-west-1.amazonaws.com"
+INTERVAL = "longer than 1m, and alerts, which look back for 2m, would miss readings; write less"
+DURATION = "not a duration; write one such as 15s, 2d or 1h30m"
+LINK = "not an address that could stand in an alert; write it without spaces, quotes, braces, # and $"
+ADDRESS = "not an address; write one such as https://example.org/path"
+PORT = "not a port; write a number from 1 to 65535"
+TARGET = "neither a port nor off; write one of the two"
+BOOLEAN = "neither true nor false; write one of the two"
+FOREIGN = "but this cluster has {}; remove it or change KAFKA_AUTH"
+CREDENTIALS = "missing: scram-sha-512 needs a user name and a password"
+NORMALISED = "has letters that Burrow normalises (SASLprep) and Kafka does not; choose another"
+NO_REGION = "missing, and the names of the brokers do not tell it; say one such as eu-west-1"
+LOOKS = "looks around or back, which regular expressions of Go cannot; write it without"
+SCRAM = "BROKERS=b:9096\nKAFKA_USERNAME=u\nKAFKA_PASSWORD=p\n"
+PAIR = "missing, though {} is set; a certificate and its key go together"
+
+NAMES = {
+    "PROFIL=small": "PROFIL: not known; did you mean PROFILE?",
+    "KAFKA_PASSWORT=x": "KAFKA_PASSWORT: not known; did you mean KAFKA_PASSWORD?",
+    "KAFKA_PASSWORT_12=x": "KAFKA_PASSWORT_12: not known; did you mean KAFKA_PASSWORD_12?",
+    "CLUSTER_1=x": "CLUSTER_1: not known; did you mean CLUSTER?",
+    "CLUSTER_02=x": "CLUSTER_02: not known; did you mean CLUSTER?",
+    "PROFILE_2=x": "PROFILE_2: not known; did you mean PROFILE?",
+    "FOO=x": "FOO: not known; docs/settings.md lists the names",
+    "profile=x": ".env, line 1: not NAME=value, without `export` and spaces; mend the line",
+    "PROFILE=full\nPROFILE=small": "PROFILE: stands in lines 1, 2; leave one of them",
+    "MONITOR=a\tb": [
+        "MONITOR: has a control character, such as a tab; write the value anew",
+        "MONITOR: not a name of letters and digits, with - _ . inside; choose one",
+    ],
+}
+STACK = {
+    "PROFILE=big": "PROFILE: neither small nor full; write one of the two",
+    "MONITOR=a b": "MONITOR: not a name of letters and digits, with - _ . inside; choose one",
+    "MONITOR=$HOME": "MONITOR: not a name of letters and digits, with - _ . inside; choose one",
+    "BIND_ADDRESS=localhost": (
+        "BIND_ADDRESS: not an IP address; write one of this host, such as 127.0.0.1, or 0.0.0.0 for all"
+    ),
+    "GRAFANA_PORT=x": f"GRAFANA_PORT: {PORT}",
+    "EXPORTER_PORT=0": f"EXPORTER_PORT: {PORT}",
+    "EXPORTER_PORT=65536": f"EXPORTER_PORT: {PORT}",
+    "PROMETHEUS_PORT=65535": "PROMETHEUS_PORT: not a port; write a number from 1 to 65534",
+    "GRAFANA_PORT=9091": "GRAFANA_PORT: 9091 is taken by PROMETHEUS_PORT; choose another",
+    "THANOS_PORT=3000": "THANOS_PORT: 3000 is taken by GRAFANA_PORT; choose another",
+    "SCRAPE_INTERVAL=15": f"SCRAPE_INTERVAL: {DURATION}",
+    "SCRAPE_INTERVAL=0s": f"SCRAPE_INTERVAL: {DURATION}",
+    "SCRAPE_INTERVAL=1m1ms": f"SCRAPE_INTERVAL: {INTERVAL}",
+    "SCRAPE_INTERVAL=1h": f"SCRAPE_INTERVAL: {INTERVAL}",
+    "ALERT_FOR=1m1h": f"ALERT_FOR: {DURATION}",
+    "RETENTION=2 days": f"RETENTION: {DURATION}",
+    "RETENTION_1H=forever": f"RETENTION_1H: {DURATION}",
+    "GRAFANA_URL=a b": f"GRAFANA_URL: {LINK}",
+    "RUNBOOK_URL=https://x/{{y}}": f"RUNBOOK_URL: {LINK}",
+    "SLACK_WEBHOOK_URL=hooks.slack.com/x": f"SLACK_WEBHOOK_URL: {ADDRESS}",
+    "WEBHOOK_URL=ftp://x": f"WEBHOOK_URL: {ADDRESS}",
+    "EMAIL_TO=a@example.org": [
+        "EMAIL_FROM: missing, though EMAIL_TO is set; they go together",
+        "SMTP_SERVER: missing, though EMAIL_TO is set; they go together",
+    ],
+    "EMAIL_TO=a@b\nEMAIL_FROM=c@d\nSMTP_SERVER=smtp": (
+        "SMTP_SERVER: not host:port; write one such as smtp.example.org:587"
+    ),
+    "EMAIL_TO=a@b\nEMAIL_FROM=c@d\nSMTP_SERVER=e:25\nSMTP_PASSWORD=p": (
+        "SMTP_USERNAME: missing, though SMTP_PASSWORD is set; they go together"
+    ),
+    "EMAIL_TO=a@b\nEMAIL_FROM=c@d\nSMTP_SERVER=e:25\nSMTP_USERNAME=u\nSMTP_PASSWORD= p": (
+        "SMTP_PASSWORD: begins or ends with a space, which Alertmanager cuts off; choose another"
+    ),
+    "SMTP_SERVER=e:25": "EMAIL_TO: missing, though SMTP_SERVER is set; they go together",
+    "GRAFANA_ADMIN_PASSWORD=a${HOME}": (
+        "GRAFANA_ADMIN_PASSWORD: has ${, $__x{ or %(, which Grafana would replace; choose another"
+    ),
+    "S3_BUCKET=Blocks\nS3_REGION=eu-west-1": (
+        "S3_BUCKET: not the name of a bucket; write its 3 to 63 letters a-z, digits, - and ."
+    ),
+    "S3_BUCKET=blocks": (
+        "S3_REGION: missing, though S3_BUCKET is set; say the bucket's region, or S3_ENDPOINT for another S3"
+    ),
+    "S3_BUCKET=blocks\nS3_REGION=EU": "S3_REGION: not a region; write one such as eu-west-1",
+    "S3_BUCKET=blocks\nS3_ENDPOINT=https://s3:9000": (
+        "S3_ENDPOINT: neither host nor host:port; write it without https://, which goes without saying"
+    ),
+    "S3_BUCKET=blocks\nS3_ENDPOINT=s3:9000\nS3_ACCESS_KEY=a": (
+        "S3_SECRET_KEY: missing, though S3_ACCESS_KEY is set; they go together"
+    ),
+    "S3_REGION=eu-west-1": "S3_BUCKET: missing, though S3_REGION is set; they go together",
+}
+CLUSTERS = {
+    "BROKERS=b:9092\nCLUSTER=Orders": "CLUSTER: has capitals, and Burrow would list it without groups; write orders",
+    "BROKERS=b:9092\nCLUSTER=a.b": (
+        "CLUSTER: not a-z, 0-9, and - inside; choose another, as it becomes the name of a section for Burrow"
+    ),
+    "BROKERS=b:9092\nBROKERS_2=c:9092": "CLUSTER_2: missing; every further cluster needs a name",
+    "BROKERS=b:9092\nBROKERS_2=c:9092\nCLUSTER_2=kafka": (
+        "CLUSTER_2: kafka is the name of a cluster before; give each its own"
+    ),
+    "CLUSTER_2=x\nBROKERS_2=b:9092\nBROKERS_3=c:9092\nBROKERS_4=d:9092": [
+        "CLUSTER_3: missing; every further cluster needs a name",
+        "CLUSTER_4: missing; every further cluster needs a name",
+    ],
+    "CLUSTER=orders\nAWS_REGION=eu-west-1": (
+        "BROKERS: missing, though there is CLUSTER, AWS_REGION; name the brokers, or remove these"
+    ),
+    "JMX_EXPORTER_PORT=11001": (
+        "BROKERS: missing, though there is another name of the cluster; name the brokers, or remove these"
+    ),
+    "BROKERS=b:9092\nCLUSTER_3=x": "BROKERS_3: missing, though there is CLUSTER_3; name the brokers, or remove these",
+    "BROKERS=b, c:x,d:0,e_f_g:1,1.2.3.400:1,": (
+        "BROKERS: not host:port: 'b', 'c:x', 'd:0', 'e_f_g:1', '1.2.3.400:1', ''; write them so, separated by commas"
+    ),
+    "BROKERS=b:9092, b:9092": "BROKERS: b:9092 stands there twice; name each broker once",
+    "BROKERS=b:9092\nJMX_EXPORTER_PORT=on": f"JMX_EXPORTER_PORT: {TARGET}",
+    "BROKERS=b:\u0661\u0661": "BROKERS: not host:port: 'b:\u0661\u0661'; write them so, separated by commas",
+    "BROKERS=b:9092\nJMX_EXPORTER_PORT=\u0661\u0661": f"JMX_EXPORTER_PORT: {TARGET}",
+    "BROKERS=b:9092\nNODE_EXPORTER_PORT=70000": f"NODE_EXPORTER_PORT: {TARGET}",
+    "BROKERS=b:9092\nGROUPS_ALLOWED=^(?!x)": f"GROUPS_ALLOWED: {LOOKS}",
+    "BROKERS=b:9092\nGROUPS_DENIED=(a)\\1": f"GROUPS_DENIED: {LOOKS}",
+    "BROKERS=b:9092\nGROUPS_DENIED=[a": (
+        "GROUPS_DENIED: not a regular expression (unterminated character set); mend it"
+    ),
+}
+AUTHENTICATION = {
+    "BROKERS=b:9093": f"KAFKA_AUTH: missing, and not told by port 9093; say one of {WAYS}",
+    "BROKERS=b:9092,c:9094": f"KAFKA_AUTH: missing, and not told by port 9092, 9094; say one of {WAYS}",
+    "BROKERS=b:9096\nKAFKA_AUTH=scram": f"KAFKA_AUTH: not known; say one of {WAYS}",
+    f"BROKERS={MSK}:9094\nKAFKA_AUTH=plaintext": (
+        "KAFKA_AUTH: plaintext, but MSK has tls at port 9094; change one of the two"
+    ),
+    f"BROKERS={MSK}:9096\nKAFKA_AUTH=scram-sha-256\nKAFKA_USERNAME=u\nKAFKA_PASSWORD=p": (
+        "KAFKA_AUTH: scram-sha-256, but MSK has scram-sha-512 at port 9096; change one of the two"
+    ),
+    "BROKERS=b:9096\nKAFKA_AUTH=iam\nAWS_REGION=eu-west-1": (
+        "KAFKA_AUTH: iam, but MSK has scram-sha-512 at port 9096; change one of the two"
+    ),
+    "BROKERS=b:9096": [f"KAFKA_USERNAME: {CREDENTIALS}", f"KAFKA_PASSWORD: {CREDENTIALS}"],
+    "BROKERS=b:9096\nKAFKA_USERNAME=u": f"KAFKA_PASSWORD: {CREDENTIALS}",
+    "CLUSTER_2=x\nBROKERS_2=b:9096\nKAFKA_PASSWORD_2=p": f"KAFKA_USERNAME_2: {CREDENTIALS}",
+    "BROKERS=b:9096\nKAFKA_USERNAME=u\nKAFKA_PASSWORD=\ufb01\u00a0": f"KAFKA_PASSWORD: {NORMALISED}",
+    "BROKERS=b:9092\nKAFKA_USERNAME=u": (
+        f"KAFKA_USERNAME: is for scram-sha-512, scram-sha-256, {FOREIGN.format('plaintext')}"
+    ),
+    "BROKERS=b:9094\nAWS_REGION=eu-west-1": f"AWS_REGION: is for iam, {FOREIGN.format('tls')}",
+    f"{SCRAM}KAFKA_CERT_FILE=x": f"KAFKA_CERT_FILE: is for tls, {FOREIGN.format('scram-sha-512')}",
+    "BROKERS=b:9092\nKAFKA_CA_FILE=x": (
+        f"KAFKA_CA_FILE: is for tls, scram-sha-512, scram-sha-256, iam, {FOREIGN.format('plaintext')}"
+    ),
+    "BROKERS=b:9092\nKAFKA_TLS_SKIP_VERIFY=true": (
+        f"KAFKA_TLS_SKIP_VERIFY: is for tls, scram-sha-512, scram-sha-256, iam, {FOREIGN.format('plaintext')}"
+    ),
+    "CLUSTER_2=x\nBROKERS_2=b:9092\nKAFKA_CA_FILE_2=x": (
+        "KAFKA_CA_FILE_2: is for tls, scram-sha-512, scram-sha-256, iam, but this cluster has plaintext; "
+        "remove it or change KAFKA_AUTH_2"
+    ),
+    "BROKERS=b:9094\nKAFKA_TLS_SKIP_VERIFY=yes": f"KAFKA_TLS_SKIP_VERIFY: {BOOLEAN}",
+    "BROKERS=b:9098": f"AWS_REGION: {NO_REGION}",
+    f"BROKERS={MSK}:9098\nAWS_REGION=Ireland": "AWS_REGION: not a region; write one such as eu-west-1",
+    f"BROKERS={MSK}:9098\nAWS_REGION=us-east-1": (
+        "AWS_REGION: us-east-1, but the brokers are in eu-west-1; change one of the two"
+    ),
+    f"BROKERS={MSK}:9098\nAWS_ROLE_ARN=burrow": (
+        "AWS_ROLE_ARN: not the ARN of a role; write one such as arn:aws:iam::123456789012:role/burrow"
+    ),
+}
+FILES = {
+    "KAFKA_CA_FILE=none.pem": ("KAFKA_CA_FILE: no such file; keep it in the checkout, from which paths count"),
+    "KAFKA_CA_FILE=pem": "KAFKA_CA_FILE: cannot be read: is a directory; name a file that can",
+    "KAFKA_CA_FILE=pem/key.pem": ("KAFKA_CA_FILE: has no -----BEGIN CERTIFICATE-----; a PEM file is needed"),
+    "KAFKA_CA_FILE=pem/torn.pem": ("KAFKA_CA_FILE: its certificate cannot be read; export it anew, as PEM"),
+    "KAFKA_CERT_FILE=pem/cert.pem": f"KAFKA_KEY_FILE: {PAIR.format('KAFKA_CERT_FILE')}",
+    "KAFKA_KEY_FILE=pem/key.pem": f"KAFKA_CERT_FILE: {PAIR.format('KAFKA_KEY_FILE')}",
+    "KAFKA_CERT_FILE=pem/cert.pem\nKAFKA_KEY_FILE=pem/cert.pem": (
+        "KAFKA_KEY_FILE: has no -----BEGIN PRIVATE KEY-----; a PEM file is needed"
+    ),
+    "KAFKA_CERT_FILE=pem/cert.pem\nKAFKA_KEY_FILE=pem/other.pem": (
+        "KAFKA_KEY_FILE: is not the key of KAFKA_CERT_FILE; name the pair"
+    ),
+    "KAFKA_CERT_FILE=pem/cert.pem\nKAFKA_KEY_FILE=pem/encrypted.pem": (
+        "KAFKA_KEY_FILE: the key is encrypted; store it without a passphrase, which nobody is there to type"
+    ),
+}
+OLDER = {
+    "PROM_CLUSTER=a\nCLUSTER=b\nBROKERS=b:9092": (
+        "PROM_CLUSTER: is an older name of CLUSTER, which is set too; remove PROM_CLUSTER"
+    ),
+    "BURROW_USERNAME=a\nBURROW_PASSWORD=p\nKAFKA_USERNAME=b\nBROKERS=b:9096": (
+        "BURROW_USERNAME: is an older name of KAFKA_USERNAME, which is set too; remove BURROW_USERNAME"
+    ),
+    f"BURROW_PASSWORD=a\n{SCRAM}": (
+        "BURROW_PASSWORD: is an older name of KAFKA_PASSWORD, which is set too; remove BURROW_PASSWORD"
+    ),
+    "BROKER_HOST_1=b:9092\nBROKERS=b:9092": (
+        "BROKER_HOST_1: is an older name of BROKERS, which is set too; remove BROKER_HOST_1"
+    ),
+}
+
+
+def faults(text: str, root: Path) -> list[str]:
+    """Return what is said against an `.env`."""
+    path = root / ".env"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(SettingsError) as refused:
+        read_settings(path)
+    return str(refused.value).splitlines()
+
+
+def lines(expected: str | list[str]) -> list[str]:
+    """Return expected faults as a list."""
+    return [expected] if isinstance(expected, str) else expected
+
+
+@pytest.mark.parametrize(("text", "expected"), {**NAMES, **STACK, **CLUSTERS, **AUTHENTICATION, **OLDER}.items())
+def test_refused(text: str, expected: str | list[str], tmp_path: Path) -> None:
+    """It is refused with just these lines."""
+    assert lines(expected) == faults(text, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a checkout with PEM files that are of no use in several ways."""
+    folder = tmp_path_factory.mktemp("checkout")
+    (folder / "pem").mkdir()
+    authority = trustme.CA()
+    one, other = (authority.issue_cert("burrow.example.org") for _ in range(2))
+    key = one.private_key_pem.bytes()
+    encrypted = load_pem_private_key(key, None).private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret")
+    )
+    files = {"cert": one.cert_chain_pems[0].bytes(), "key": key, "other": other.private_key_pem.bytes()}
+    torn = b"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+    for name, content in {**files, "encrypted": encrypted, "torn": torn}.items():
+        (folder / "pem" / f"{name}.pem").write_bytes(content)
+    return folder
+
+
+@pytest.mark.parametrize(("text", "expected"), FILES.items())
+def test_refused_files(text: str, expected: str, root: Path) -> None:
+    """Files that are not there, or of no use, are refused with just this line."""
+    assert [expected] == faults(f"BROKERS=b:9094\n{text}", root)
+
+
+def test_all_at_once(tmp_path: Path) -> None:
+    """Everything is told in one go: lines, names, each cluster, the whole."""
+    text = "export A=b\nFOO=x\nPROFILE=big\nBROKERS=b:9096\nBROKERS_2=b\nCLUSTER_2=x\nRETENTION=x\nPROFILE=small\n"
+    names = [line.partition(":")[0] for line in faults(text, tmp_path)]
+    expected = [".env, line 1", "PROFILE", "FOO", "KAFKA_USERNAME", "KAFKA_PASSWORD", "BROKERS_2", "RETENTION"]
+    assert expected == names
+
+
+def test_a_bucket_twice(tmp_path: Path) -> None:
+    """One described in a file and one in the settings is one too many."""
+    (tmp_path / "bucket.yaml").write_text("type: GCS\n")
+    settings = Settings(s3_bucket="blocks", s3_region="eu-west-1")
+    with pytest.raises(SettingsError) as refused:
+        render(settings, tmp_path / "generated", tmp_path / "bucket.yaml")
+    assert "S3_BUCKET: compose/bucket.yaml describes a bucket too; keep one of the two" == str(refused.value)
+    assert not (tmp_path / "generated").exists()
+
+
+def test_a_bucket_out_of_sight(tmp_path: Path) -> None:
+    """A description that is a link to nothing is refused: without it the stack would bring a store of its own."""
+    (tmp_path / "bucket.yaml").symlink_to(tmp_path / "elsewhere.yaml")
+    with pytest.raises(SettingsError, match=r"compose/bucket\.yaml: a link that leads to nothing"):
+        render(Settings(), tmp_path / "generated", tmp_path / "bucket.yaml")
+    assert not (tmp_path / "generated").exists()

@@ -1,0 +1,128 @@
+"""Rules of the stack: that promtool takes and tests them, and that alerts, tests, runbook and metrics agree."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Callable
+
+import pytest
+
+from tests import ROOT
+from tests.conftest import built, tool
+from tests.support import alerts
+from tests.support.dashboards import DASHBOARDS
+from tests.support.promql import metrics
+
+ALERTS = {rule["alert"]: rule for rule in alerts.rules("alert")}
+RECORDS = [rule["record"] for rule in alerts.rules("record")]
+EACH = pytest.mark.parametrize("name", ALERTS)
+BOTH = pytest.mark.parametrize("find", [built, tool], ids=["the stack's release", "Debian's"])
+
+
+def said(promtool: str, *arguments: str) -> str:
+    """Return what promtool says that finds nothing wrong."""
+    run = subprocess.run([promtool, *arguments], cwd=alerts.RULES, capture_output=True, text=True, check=False)
+    assert 0 == run.returncode, run.stdout + run.stderr
+    return run.stdout
+
+
+@BOTH
+def test_promtool_takes_them(find: Callable[[str], str]) -> None:
+    """As they are, without a stack, by the oldest and the newest release that are supported."""
+    told = said(find("promtool"), "check", "rules", *(path.name for path in alerts.files()))
+    assert len(ALERTS) + len(RECORDS) == sum(map(int, re.findall(r"SUCCESS: (\d+) rules", told)))
+
+
+@BOTH
+def test_they_do_what_their_tests_say(find: Callable[[str], str]) -> None:
+    """Each alert fires when it should, with its labels and annotations, and not before or otherwise."""
+    tests = [f"tests/{path.name}" for path in alerts.files()]
+    assert len(tests) == said(find("promtool"), "test", "rules", *tests).count("SUCCESS")
+
+
+@EACH
+def test_every_alert_is_tested(name: str) -> None:
+    """Both firing and not firing."""
+    cases = [case for test in alerts.tests() for case in test.get("alert_rule_test", ()) if case["alertname"] == name]
+    assert {False, True} == {bool(case["exp_alerts"]) for case in cases}
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_every_record_is_tested(name: str) -> None:
+    """By the tests of recording.yaml, in a query that yields something."""
+    cases = [case for test in alerts.tests() for case in test.get("promql_expr_test", ())]
+    assert [] != [case for case in cases if name in case["expr"] and case["exp_samples"]]
+
+
+@EACH
+def test_every_alert_is_complete(name: str) -> None:
+    """It lasts for a time, has a severity, a summary, the value, and links to the runbook and a dashboard."""
+    rule = ALERTS[name]
+    notes = rule["annotations"]
+    assert rule["for"]
+    assert rule["labels"].keys() == {"severity"}
+    assert rule["labels"]["severity"] in {"critical", "warning"}
+    assert notes.keys() == {"summary", "description", "runbook_url", "dashboard_url"}
+    assert "$value" in notes["description"] or "BurrowExporterDown" == name  # which may have no target at all
+    assert f"docs/runbook.md#{name.lower()}" == notes["runbook_url"]
+
+
+@EACH
+def test_every_dashboard_link_leads_somewhere(name: str) -> None:
+    """To one of the dashboards, with variables that it has, from labels of the same name, escaped."""
+    link = ALERTS[name]["annotations"]["dashboard_url"]
+    found = re.fullmatch(r"http://localhost:3000/d/([a-z-]+)(?:\?(.+))?", link)
+    assert found
+    assert found[1] in DASHBOARDS
+    variables = {each["name"] for each in DASHBOARDS[found[1]]["templating"]["list"]}
+    for variable in (found[2] or "").split("&") if found[2] else ():
+        filled = re.fullmatch(r"var-(\w+)=\{\{ \$labels\.(\w+) \| urlquery \}\}", variable)
+        assert filled
+        assert filled[1] == filled[2]
+        assert filled[1] in variables
+
+
+def test_the_runbook_has_a_section_for_each_alert() -> None:
+    """And for nothing else, so that every link finds its anchor; each says what it means, where to look, what to do."""
+    sections = alerts.sections()
+    assert sorted(ALERTS) == sorted(sections)
+    for name, text in sections.items():
+        assert ["**Means.**", "**Look.**", "**Do.**"] == re.findall(r"^\*\*\w+\.\*\*", text, re.MULTILINE), name
+        assert "```promql\n" in text, name
+
+
+def asked() -> list[tuple[str, str]]:
+    """Return every query of the rules, with where it stands."""
+    return [
+        (rule.get("alert") or rule["record"], rule["expr"])
+        for kind in ("alert", "record")
+        for rule in alerts.rules(kind)
+    ]
+
+
+@pytest.mark.parametrize(("where", "query"), asked())
+def test_every_metric_exists(where: str, query: str) -> None:
+    """Every metric in a query is published or recorded, and none is treated as a counter that is a gauge."""
+    assert metrics(query), where
+    assert set() == metrics(query) - alerts.known(), where
+    assert set() == alerts.rated(query) - alerts.COUNTERS - alerts.own_counters(), where
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ('sum without (a) (x{b="c"}) > on (d) group_left () y offset 1h', {"x", "y"}),
+        ('count_over_time(l:m:o[5m]) == +Inf and up{job=~"z{1,2}"}', {"l:m:o", "up"}),
+        ("0 * a_b + 1e3 or time() - c", {"a_b", "c"}),
+    ],
+)
+def test_metrics_of_a_query(query: str, expected: set[str]) -> None:
+    """Names are told from functions, labels, words and numbers."""
+    assert expected == metrics(query)
+
+
+def test_the_pages_name_every_record() -> None:
+    """docs/rules.md tells what each recording rule records."""
+    page = (ROOT / "docs" / "rules.md").read_text(encoding="utf-8")
+    assert [] == [name for name in RECORDS if f"`{name}`" not in page]

@@ -1,0 +1,58 @@
+"""Rules with long windows, on three hours of the demo that a virtual clock writes, asked of a real Prometheus."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support import alerts
+from tests.support.history import RECORDED, History, demo_history
+
+ALERTS = {rule["alert"]: rule["expr"] for rule in alerts.rules("alert")}
+WELL = {"checkout-payments", "newsletter-mailer", "session-aggregator", "burrow-eu-west", "burrow-us-east"}
+GAVE_UP = {"customer-360"}
+"""It reads one of its topics no more, which still gets messages."""
+FEW = {
+    "partition:burrow_kafka_topic_partition_offset:hot_ratio",
+    "partition:burrow_kafka_consumer_partition_lag:hot_ratio",
+}
+"""What is recorded only where there is something to tell: these groups have no hot partitions."""
+
+
+@pytest.fixture(scope="module")
+def history(tmp_path_factory: pytest.TempPathFactory) -> Iterator[History]:
+    """Let three hours go by."""
+    with demo_history(tmp_path_factory.mktemp("history"), 3 * 3600) as result:
+        yield result
+
+
+@pytest.mark.parametrize("name", [name for name in ALERTS if name.startswith("Consumer")])
+def test_groups_that_are_well(name: str, history: History) -> None:
+    """They never raise an alert, not even for a moment."""
+    assert set() == WELL & history.groups(ALERTS[name], history.start)
+
+
+def test_who_will_not_catch_up(history: History) -> None:
+    """The group that gave a topic up, and none of those whose lag comes and goes, though the trend accuses them."""
+    query = ALERTS["ConsumerGroupWillNotCatchUp"]
+    trend = query.partition(" and ")[0]
+    assert "deriv" in trend
+    assert GAVE_UP == history.groups(query, history.start)
+    assert GAVE_UP < history.groups(trend, history.start + 3600)
+
+
+def test_who_is_in_error(history: History) -> None:
+    """Those that stall, stop and rewind, each under its own name too."""
+    assert GAVE_UP | {"audit-replay", "invoice-printer", "ledger-archive"} <= history.groups(
+        ALERTS["ConsumerGroupError"], history.start
+    )
+    assert GAVE_UP | {"ledger-archive"} == history.groups(ALERTS["ConsumerPartitionStopped"], history.start)
+    assert {"audit-replay"} == history.groups(ALERTS["ConsumerPartitionRewound"], history.start)
+    assert "invoice-printer" in history.groups(ALERTS["ConsumerPartitionStalled"], history.start)
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_what_is_recorded(name: str, history: History) -> None:
+    """Every recording rule has something to record."""
+    assert (name in FEW) != bool(history.ask(name, history.start))

@@ -1,0 +1,1 @@
+"""What tests of several rooms share: stand-ins, recordings, readers of pages and documents."""

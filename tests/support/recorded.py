@@ -1,0 +1,141 @@
+"""A Burrow on a real socket that answers what was recorded, or what a test makes of it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from types import TracebackType
+from typing import Any, Self
+
+from tests import ROOT
+
+RECORDINGS = ROOT / "tests" / "recordings"
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """One recorded answer."""
+
+    status: int
+    content_type: str
+    body: str
+
+
+def load(name: str) -> Any:
+    """Return a recording, by the name of its file."""
+    return json.loads((RECORDINGS / name).read_text(encoding="utf-8"))
+
+
+def mixed() -> dict[str, Recorded]:
+    """Return every answer of the recording of two clusters with groups in every status, by path."""
+    return {path: Recorded(**answer) for path, answer in load("mixed.json")["responses"].items()}
+
+
+def answer(**fields: Any) -> Recorded:
+    """Return a good answer that holds ``fields``."""
+    return Recorded(200, "application/json", json.dumps({"error": False, "message": "", **fields}))
+
+
+def commit(offset: int = 90, timestamp: int = 1_700_000_000_000, lag: int | None = 10) -> dict[str, Any]:
+    """Return a commit of a window, observed when it was made."""
+    return {"offset": offset, "timestamp": timestamp, "observedAt": timestamp // 1000 * 1000, "lag": lag}
+
+
+def partition(topic: str = "orders", number: int = 0, **fields: Any) -> dict[str, Any]:
+    """Return a partition of a group's answer: lag 10, full window."""
+    return {
+        "topic": topic,
+        "partition": number,
+        "owner": "",
+        "client_id": "",
+        "status": "OK",
+        "start": commit(),
+        "end": commit(),
+        "current_lag": 10,
+        "complete": 1,
+        **fields,
+    }
+
+
+def lag_answer(cluster: str, group: str, *partitions: dict[str, Any], status: str = "OK") -> Recorded:
+    """Return a group's answer."""
+    return answer(
+        status={
+            "cluster": cluster,
+            "group": group,
+            "status": status,
+            "complete": 1,
+            "partitions": partitions,
+            "partition_count": len(partitions),
+            "maxlag": None,
+            "totallag": sum(part["current_lag"] for part in partitions),
+        },
+    )
+
+
+NOT_FOUND = Recorded(404, "application/json", '{"error":true,"message":"not recorded"}')
+BROKEN = Recorded(500, "text/plain", "broken")
+STARTING = Recorded(503, "text/plain", "STARTING")
+
+
+def small(groups: dict[str, Recorded] | None = None, topics: dict[str, list[int]] | None = None) -> dict[str, Recorded]:
+    """Return the answers of a Burrow with one cluster, ``c``, and by default one group, ``g``, that reads one topic."""
+    groups = {"g": lag_answer("c", "g", partition())} if groups is None else groups
+    topics = {"orders": [100]} if topics is None else topics
+    return {
+        "/burrow/admin/ready": Recorded(200, "text/plain", "READY"),
+        "/v3/kafka": answer(clusters=["c"]),
+        "/v3/kafka/c/consumer": answer(consumers=list(groups)),
+        "/v3/kafka/c/topic": answer(topics=list(topics)),
+        **{f"/v3/kafka/c/consumer/{group}/lag": told for group, told in groups.items()},
+        **{f"/v3/kafka/c/topic/{topic}": answer(offsets=offsets) for topic, offsets in topics.items()},
+    }
+
+
+class RecordedBurrow:
+    """Serves ``answers`` by path, as they are at the time; ``asked`` lists the paths requested. A context manager."""
+
+    def __init__(self, answers: dict[str, Recorded]) -> None:
+        self.answers = answers
+        self.asked: list[str] = []
+        self._server = _Server(("127.0.0.1", 0), _Handler)
+        self._server.burrow = self
+        self.address = f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def __enter__(self) -> Self:
+        """Serve."""
+        Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """End."""
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+    burrow: RecordedBurrow
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1  # head and body in one packet: two would wait for each other's acknowledgement
+
+    def do_GET(self) -> None:
+        """Answer as recorded."""
+        self.server.burrow.asked.append(self.path)
+        told = self.server.burrow.answers.get(self.path, NOT_FOUND)
+        body = told.body.encode()
+        self.send_response(told.status)
+        self.send_header("Content-Type", told.content_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""

@@ -1,0 +1,1 @@
+"""Tests of TLS, authentication and the web config file."""

@@ -1,0 +1,252 @@
+"""The web config file: every key, every refusal, and nothing secret in any message."""
+
+from __future__ import annotations
+
+import pytest
+
+from burrow_exporter.web.security.web_config import CIPHER_SUITES, TLS13_SUITES, WebConfigError, parse
+from tests.support.secured import bcrypt_hash
+
+PAIR = "cert_file: a, key_file: b"
+HASH = "$2y$10$" + "abcdefghijklmnopqrstu." + "a" * 31
+CA = f"{PAIR}, client_ca_file: c"
+POLICIES = (
+    "(who asks for certificates has to verify them); "
+    "allowed: NoClientCert, VerifyClientCertIfGiven, RequireAndVerifyClientCert"
+)
+ALL = f"""
+tls_server_config:
+  cert_file: /etc/cert.pem
+  key: inline
+  client_ca: inline
+  client_auth_type: RequireAndVerifyClientCert
+  client_allowed_sans: [prometheus, 10.0.0.1]
+  min_version: TLS12
+  max_version: TLS13
+  cipher_suites: [{", ".join((*CIPHER_SUITES, *TLS13_SUITES))}]
+  prefer_server_cipher_suites: false
+  curve_preferences: [CurveP384]
+http_server_config:
+  http2: false
+  headers:
+    Content-Security-Policy: default-src 'none'
+    Strict-Transport-Security: max-age=31536000
+    X-Content-Type-Options: nosniff
+    X-Frame-Options: deny
+    X-XSS-Protection:
+basic_auth_users:
+  no: {HASH}
+  007: {HASH}
+rate_limit:
+  interval: 1m0.5s
+  burst: 20
+"""
+
+
+def refusal(text: str) -> str:
+    """Return what is said of a file that cannot be used."""
+    with pytest.raises(WebConfigError) as refused:
+        parse(text.encode())
+    return str(refused.value)
+
+
+def test_every_key() -> None:
+    """Every key of the toolkit is taken, names of users as they are written, and blank headers are not set."""
+    file = parse(ALL.encode())
+    tls = file.tls_server_config
+
+    assert tls is not None
+    assert ("/etc/cert.pem", "", "", "inline", "", "inline") == (
+        *(tls.cert_file, tls.key_file, tls.client_ca_file),
+        *(tls.key, tls.cert, tls.client_ca),
+    )
+    assert (["prometheus", "10.0.0.1"], "TLS12", "TLS13") == (tls.client_allowed_sans, tls.min_version, tls.max_version)
+    assert (13, False, ["CurveP384"]) == (
+        len(tls.cipher_suites),
+        tls.prefer_server_cipher_suites,
+        tls.curve_preferences,
+    )
+    assert {"no": HASH, "007": HASH} == file.basic_auth_users
+    assert (60.5, 20) == (file.rate_limit.seconds, file.rate_limit.burst)
+    assert [
+        b"content-security-policy",
+        b"strict-transport-security",
+        b"x-content-type-options",
+        b"x-frame-options",
+    ] == [name for name, _ in file.headers]
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "tls_server_config:\n", "tls_server_config: {}\nrate_limit: {}\n"])
+def test_nothing(text: str) -> None:
+    """An empty file, or empty sections, ask for nothing."""
+    file = parse(text.encode())
+
+    assert (None, {}, [], 0.0) == (file.tls_server_config, file.basic_auth_users, file.headers, file.rate_limit.seconds)
+
+
+@pytest.mark.parametrize("prefix", ["2a", "2b", "2y"])
+def test_hashes(prefix: str) -> None:
+    """The hashes of htpasswd and of every bcrypt are taken."""
+    digest = bcrypt_hash("x").replace("2b", prefix)
+
+    assert {"a": digest} == parse(f"basic_auth_users: {{a: {digest}}}".encode()).basic_auth_users
+
+
+@pytest.mark.parametrize(
+    ("expected", "tls"),
+    [
+        ("tls_server_config: cert_file (or cert) is missing", "min_version: TLS13"),
+        ("tls_server_config: cert_file (or cert) is missing", "key_file: b"),
+        ("tls_server_config: key_file (or key) is missing", "cert: a, key_file: ''"),
+        ("tls_server_config.cert: give either this or cert_file", f"{PAIR}, cert: x"),
+        ("tls_server_config.key: give either this or key_file", f"{PAIR}, key: x"),
+        ("tls_server_config.client_ca: give either this or client_ca_file", f"{CA}, client_ca: x"),
+        ("tls_server_config.certfile: unknown key; there are cert, key, client_ca, cert_file,", "certfile: a"),
+        ("tls_server_config: Expected `object | null`, got `array`", "a"),
+        ("tls_server_config.cert_file: Expected `str`, got `array`", "cert_file: [a]"),
+        ("tls_server_config.prefer_server_cipher_suites: Expected `bool`, got `str`", "prefer_server_cipher_suites: 7"),
+        *(
+            (
+                f"tls_server_config.client_auth_type: '{policy}' cannot be had {POLICIES}",
+                f"{CA}, client_auth_type: {policy}",
+            )
+            for policy in ("RequestClientCert", "RequireAnyClientCert", "RequireClientCert", "nonsense")
+        ),
+        (
+            "tls_server_config.client_auth_type: a client CA needs VerifyClientCertIfGiven or RequireAndVerify",
+            CA,
+        ),
+        (
+            "tls_server_config.client_auth_type: RequireAndVerifyClientCert needs client_ca_file (or client_ca)",
+            f"{PAIR}, client_auth_type: RequireAndVerifyClientCert",
+        ),
+        (
+            "tls_server_config.client_allowed_sans: needs VerifyClientCertIfGiven or",
+            f"{PAIR}, client_allowed_sans: [a]",
+        ),
+        (
+            "tls_server_config.client_allowed_sans: must name at least one",
+            f"{CA}, client_auth_type: RequireAndVerifyClientCert, client_allowed_sans: []",
+        ),
+        (
+            "tls_server_config.min_version: 'TLS10' cannot be had (OpenSSL refuses older ones); allowed: TLS12, TLS13",
+            f"{PAIR}, min_version: TLS10",
+        ),
+        ("tls_server_config.max_version: 'TLS11' cannot be had", f"{PAIR}, max_version: TLS11"),
+        ("tls_server_config.min_version: is above max_version", f"{PAIR}, min_version: TLS13, max_version: TLS12"),
+        (
+            "tls_server_config.cipher_suites: 'TLS_RSA_WITH_RC4_128_SHA' cannot be had; allowed: TLS_ECDHE_",
+            f"{PAIR}, cipher_suites: [TLS_RSA_WITH_RC4_128_SHA]",
+        ),
+        (
+            "tls_server_config.cipher_suites: with max_version TLS12 one of TLS 1.2 is needed",
+            f"{PAIR}, max_version: TLS12, cipher_suites: [TLS_AES_128_GCM_SHA256]",
+        ),
+        (
+            "tls_server_config.curve_preferences: 'P-256' cannot be had; allowed: CurveP256, CurveP384, CurveP521, X",
+            f"{PAIR}, curve_preferences: [P-256]",
+        ),
+        (
+            "tls_server_config.curve_preferences: Python's ssl takes one curve, or all of OpenSSL's by default",
+            f"{PAIR}, curve_preferences: [X25519, CurveP256]",
+        ),
+    ],
+)
+def test_refused_tls(expected: str, tls: str) -> None:
+    """What TLS here cannot keep is refused by name, with what is allowed."""
+    brackets = "[{}]" if tls == "a" else "{{{}}}"
+
+    assert refusal(f"tls_server_config: {brackets.format(tls)}").startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("expected", "text"),
+    [
+        ("tls_config: unknown key; there are tls_server_config, http_server_config, basic_auth_users, rate_limit", "a"),
+        ("http_server_config.http2: there is no HTTP/2 here", "http_server_config: {http2: true}"),
+        ("http_server_config.http3: unknown key; there are http2, headers", "http_server_config: {http3: true}"),
+        (
+            "http_server_config.headers.Server: cannot be set; there are Content-Security-Policy, Strict-Transport-",
+            "http_server_config: {headers: {Server: x}}",
+        ),
+        (
+            "http_server_config.headers.x-frame-options: cannot be set; there are",
+            "http_server_config: {headers: {x-frame-options: deny}}",
+        ),
+        (
+            "http_server_config.headers.X-Frame-Options: 'allow' cannot be had; allowed: deny, sameorigin",
+            "http_server_config: {headers: {X-Frame-Options: allow}}",
+        ),
+        (
+            "http_server_config.headers.X-Content-Type-Options: 'sniff' cannot be had; allowed: nosniff",
+            "http_server_config: {headers: {X-Content-Type-Options: sniff}}",
+        ),
+        (
+            "http_server_config.headers.X-XSS-Protection: must be one line of plain ASCII",
+            'http_server_config: {headers: {X-XSS-Protection: "0\\r\\nSet-Cookie: a"}}',
+        ),
+        ("basic_auth_users: user 1: a name is not empty", f"basic_auth_users: {{'a:b': {HASH}}}"),
+        ("basic_auth_users: user 2: a name is not empty", f"basic_auth_users: {{a: {HASH}, '': {HASH}}}"),
+        ("basic_auth_users[...]: Expected `str`, got `null`", "basic_auth_users: {alice:}"),
+        ("rate_limit.interval: is not a duration such as 1s or 100ms", "rate_limit: {interval: 1}"),
+        ("rate_limit.interval: is not a duration such as 1s or 100ms", "rate_limit: {interval: -1s, burst: 1}"),
+        ("rate_limit.interval: is not a duration such as 1s or 100ms", "rate_limit: {interval: 1s x, burst: 1}"),
+        ("rate_limit.burst: must be at least 1 with an interval", "rate_limit: {interval: 1s}"),
+        ("rate_limit.burst: must be at least 1 with an interval", "rate_limit: {burst: -1}"),
+        ("rate_limit.burst: Expected `int`, got `str`", "rate_limit: {burst: many}"),
+        ("rate_limit.rate: unknown key; there are interval, burst", "rate_limit: {rate: 1}"),
+        ("it must be a mapping of tls_server_config, http_server_config, basic_auth_users, rate_limit", "[]"),
+        ("line 3: a key stands twice", f"basic_auth_users:\n  a: {HASH}\n  a: {HASH}"),
+        ("line 1: a key is no text", "{[a]: b}"),
+    ],
+)
+def test_refused(expected: str, text: str) -> None:
+    """What cannot be kept is refused by name, with what is allowed."""
+    assert refusal("tls_config: {}\n" if text == "a" else text).startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0"), (0, "0s"), (1, "1s"), (0.1, "100ms"), (90, "1m30s"), (5400, "1.5h"), (1e-6, "1us")]
+)
+def test_intervals(seconds: float, text: str) -> None:
+    """Durations are written as in Go."""
+    assert pytest.approx(seconds) == parse(f"rate_limit: {{interval: {text}, burst: 1}}".encode()).rate_limit.seconds
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "basic_auth_users: {a: secret}",
+        "basic_auth_users: {a: [secret]}",
+        "basic_auth_users: {a: *secret}",
+        "basic_auth_users: {a: !secret secret}",
+        "basic_auth_users: {a: 'secret}",
+        "basic_auth_users:\n  a: secret: secret",
+        "basic_auth_users: secret",
+        "tls_server_config: {cert: secret, key: secret, cert_file: secret}",
+        "tls_server_config:\n  key: |\n secret",
+        "secret",
+        "\x00secret",
+        "basic_auth_users: {secret: \udcff}",
+        'basic_auth_users: {secret: "\\ud800"}',
+        'tls_server_config: {cert: "secret\\ud800", key: secret}',
+        'tls_server_config: {"secret\\udfff": a}',
+        "tls_server_config: &secret {cert: *secret}",
+        f"basic_auth_users: {{a: {HASH}secret}}",
+        "[" * 3000 + "secret",
+    ],
+)
+def test_no_secret_in_messages(text: str) -> None:
+    """No message quotes what may be a key, a hash or a password; nor does what was read show it."""
+    with pytest.raises(WebConfigError) as refused:
+        parse(text.encode(errors="surrogateescape"))
+
+    assert "secret" not in str(refused.value).lower()
+    assert refused.value.__cause__ is None
+
+
+def test_no_secret_in_representations() -> None:
+    """What was read shows nothing of itself."""
+    file = parse(ALL.encode())
+
+    assert ("WebFile(...)", "TLS(...)") == (repr(file), repr(file.tls_server_config))
