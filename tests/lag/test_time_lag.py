@@ -231,29 +231,48 @@ def test_bursts() -> None:
     assert pytest.approx(1001 - 405, abs=15) == world.age(1001, 4500)
 
 
-def test_consumer_older_than_the_history_is_extended_with_the_rate() -> None:
-    """A consumer two hours behind a history of ten minutes is two hours old, not ten minutes."""
+def test_a_consumer_a_little_older_than_the_history_is_extended_with_the_rate() -> None:
+    """A consumer twelve minutes behind a history of ten minutes is twelve minutes old."""
     world = World(lambda second: int(10 * second) + 100_000)
     world.polls(0, 600)
-    assert pytest.approx(7200, rel=0.01) == world.age(601, 100_000 + 6010 - 72_000)
+    assert pytest.approx(720, abs=3) == world.age(601, 100_000 + 6010 - 7200)
 
 
 def test_age_before_the_history_grows_like_the_clock() -> None:
     """Beyond the history too, silence makes an age grow by the time that passes, not faster."""
     world = World(lambda second: int(10 * min(second, 300)) + 100_000)
     world.polls(0, 285)
-    world.commit(290, 99_000)
+    world.commit(290, 99_500)
     ages = [age for age in world.polls(300, 900) if age is not None]
-    assert pytest.approx(400, abs=15) == ages[0]
+    assert pytest.approx(350, abs=15) == ages[0]
     assert [pytest.approx(15.0)] * 40 == [later - earlier for earlier, later in pairwise(ages)]
 
 
-def test_nothing_is_said_without_a_rate_until_the_history_is_an_hour_long() -> None:
-    """A group that stands still on a silent topic has no age at first, and "at least the history" after an hour."""
+@pytest.mark.parametrize("back", [300_000, 1_800_000, 19_000_000])
+def test_a_group_set_back_before_the_history_is_as_old_as_that_at_least(back: int) -> None:
+    """A topic that was busy by day and is quiet by night: the night's rate makes no age of the day's messages."""
+    world = World(lambda second: int(10 * second) + 20_000_000)
+    world.polls(0, 7200)
+    assert pytest.approx(7200, abs=2) == world.age(7200, 20_000_000 - back)
+
+
+def test_a_replaying_group_has_no_age_beyond_what_was_seen() -> None:
+    """A new group that reads a topic from its beginning: the window of one at the head gives its length, no more."""
+    head = partition(commit(10_000_090, START - 5, 0), 0, start=commit(10_000_000, START - 5400, 0))
+    end = commit(1000, START - 2, 9_999_090)
+    replay = partition(end, 9_999_090, start=commit(0, START - 100, 10_000_090))
+    groups = [group(START, head, name="head"), group(START, replay, name="replay")]
+    ages = TimeLag().update(groups, [topic(START, 10_000_090)], START)
+    assert [[0.0], [pytest.approx(5400, abs=10)]] == ages
+
+
+def test_what_is_older_than_the_history_is_told_once_that_is_long() -> None:
+    """A group that stands still on a silent topic has no age at first, and "at least the history" from ten minutes."""
     world = World(lambda _second: 1000)
     world.commit(0, 400)
     ages = world.polls(30, 7230)
-    assert [None] * 200 == ages[:200]
+    assert [None] * 38 == ages[:38]
+    assert pytest.approx(600, abs=2) == ages[38]
     assert pytest.approx(7230, abs=2) == ages[-1]
 
 
