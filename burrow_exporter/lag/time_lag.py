@@ -8,19 +8,11 @@ sighting, like a topic's offset).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
 
 from burrow_exporter.burrow.answers import Commit, Partition
-from burrow_exporter.lag.curve import BACKLOG, GRACE, Curve
+from burrow_exporter.lag.curve import GRACE, Curve
+from burrow_exporter.lag.lateness import Lateness, from_backlog
 from burrow_exporter.snapshot import Group, Topic
-
-PATIENCE: Final = 0.05
-"""Weight of one poll in the mean staleness of Burrow's log ends."""
-
-
-def _from_backlog(commit: Commit) -> bool:
-    """Tell a commit that Burrow read long after it was made: its lag is against a later log end."""
-    return commit.observed_at - commit.timestamp > BACKLOG * 1000
 
 
 def _made(commit: Commit) -> float:
@@ -33,32 +25,6 @@ def _made(commit: Commit) -> float:
     return min(max(commit.timestamp / 1000, observed), observed + 1.0)
 
 
-class _Staleness:
-    """How old Burrow's log ends were in one poll, as the commits show: Burrow asks for all of them in one go."""
-
-    def __init__(self, topics: Mapping[str, Topic]) -> None:
-        self.topics = topics
-        self._least = 0.0
-        self._most = GRACE
-
-    def note(self, partition: Partition, commit: Commit) -> None:
-        """Compare one fresh commit with its topic's offset: ahead of it, or made when Burrow knew a smaller one."""
-        topic = self.topics.get(partition.topic)
-        if topic is None or partition.partition >= len(topic.offsets):
-            return
-        offset = topic.offsets[partition.partition]
-        if commit.offset > offset:
-            age = topic.read_at - _made(commit)
-            if age < GRACE and not _from_backlog(commit):
-                self._least = max(self._least, age)
-        elif commit.lag and commit.offset + commit.lag < offset:
-            self._most = min(self._most, max(0.0, topic.read_at - commit.observed_at / 1000))
-
-    def seconds(self) -> float:
-        """Return the age that is proven, in seconds."""
-        return min(self._least, self._most)
-
-
 class TimeLag:
     """Histories of one cluster's log ends, kept between polls."""
 
@@ -66,7 +32,7 @@ class TimeLag:
         self._curves: dict[str, dict[int, Curve]] = {}
         self._topics_read: dict[str, float] = {}
         self._groups_read: dict[str, tuple[float, int, int]] = {}
-        self._late = 1.0
+        self._lateness = Lateness()
         self._now = 0.0
 
     def update(self, groups: Sequence[Group], topics: Sequence[Topic], now: float) -> list[list[float | None]]:
@@ -79,15 +45,16 @@ class TimeLag:
             self._curves, self._groups_read = {}, {}
         self._now = now
         known = {topic.name: topic for topic in topics}
-        staleness = _Staleness(known)
-        self._groups_read = {group.name: self._take_group(group, staleness) for group in groups}
+        for name, one in self._lateness.next_poll(known):
+            self._curve(name, one.partition).bound(one.made, one.offset, self._lateness.mean)
+        self._groups_read = {group.name: self._take_group(group, known) for group in groups}
         for topic in topics:
             self._take_topic(topic)
-        self._late += PATIENCE * (staleness.seconds() - self._late)
+        self._lateness.end_poll(now)
         self._forget(groups, known)
         return [self._ages(group, now) for group in groups]
 
-    def _take_group(self, group: Group, staleness: _Staleness) -> tuple[float, int, int]:
+    def _take_group(self, group: Group, topics: Mapping[str, Topic]) -> tuple[float, int, int]:
         """Take in the commits that are new in a reading; return its time and its newest observations."""
         read_at, since_end, since_start = self._groups_read.get(group.name, (0.0, 0, 0))
         if group.read_at == read_at:
@@ -99,35 +66,53 @@ class TimeLag:
                 continue
             newest_end = max(newest_end, end.observed_at)
             newest_start = max(newest_start, start.observed_at)
-            curve = self._curve(partition)
-            stood = start.offset >= end.offset
-            if start.observed_at >= since_start:
-                self._take_commit(curve, start, group.read_at, stood=stood)
-            self._take_commit(curve, end, group.read_at, stood=stood)
-            staleness.note(partition, end)
-        if not staleness.topics.keys() >= {partition.topic for partition in group.partitions}:
-            self._take_log_ends(group, staleness.topics)
+            self._take_window(group, partition, (start, end) if start.observed_at >= since_start else (end,), topics)
+        if not topics.keys() >= {partition.topic for partition in group.partitions}:
+            self._take_log_ends(group, topics)
         return group.read_at, newest_end, newest_start
+
+    def _take_window(
+        self, group: Group, partition: Partition, commits: Sequence[Commit], topics: Mapping[str, Topic]
+    ) -> None:
+        """Take in the commits of one partition's window that are new."""
+        topic, number, end = topics.get(partition.topic), partition.partition, commits[-1]
+        log_end = topic.offsets[number] if topic is not None and number < len(topic.offsets) else None
+        stood = partition.start is not None and partition.start.offset >= end.offset
+        for commit in commits:
+            self._take_commit(group, partition, commit, log_end, stood=stood)
+        if topic is not None and log_end is not None and end.lag and end.offset + end.lag < log_end:
+            self._lateness.bound(end, topic)
 
     def _take_log_ends(self, group: Group, topics: Mapping[str, Topic]) -> None:
         """Take in the log ends that the group's lags tell, of topics whose own offsets are not known."""
         for partition in group.partitions:
             if partition.end is not None and partition.current_lag and partition.topic not in topics:
                 log_end = partition.end.offset + partition.current_lag
-                self._curve(partition).reading(group.read_at, log_end, self._late, group.read_at - GRACE)
+                curve = self._curve(partition.topic, partition.partition)
+                curve.reading(group.read_at, log_end, self._lateness.mean, group.read_at - GRACE)
 
-    def _take_commit(self, curve: Curve, commit: Commit, read_at: float, *, stood: bool) -> None:
-        """Take in one commit; an old one of a group that ``stood`` still tells nothing of the time of its offset."""
-        lag = commit.lag
+    def _take_commit(
+        self, group: Group, partition: Partition, commit: Commit, log_end: int | None, *, stood: bool
+    ) -> None:
+        """Take in one commit, beside the log end that is known now, if any.
+
+        An old one of a group that ``stood`` still tells nothing of the time of its offset.
+        """
+        lag, read_at, late = commit.lag, group.read_at, self._lateness.mean
         if lag is None:
             return
-        from_backlog = _from_backlog(commit)
-        if from_backlog and (not lag or not stood):
+        curve = self._curve(partition.topic, partition.partition)
+        made = min(read_at, _made(commit))
+        is_ahead = not lag and log_end is not None and commit.offset > log_end
+        if is_ahead and self._lateness.holds(group.name, partition, commit, made, curve):
+            return
+        is_old = from_backlog(commit)
+        if is_old and (not lag or not stood):
             curve.remember(commit.timestamp / 1000, commit.offset)
         if lag:
-            curve.sighting(min(read_at, commit.observed_at / 1000 + 0.5), commit.offset + lag, self._late)
-        elif not from_backlog:
-            curve.bound(min(read_at, _made(commit)), commit.offset, self._late)
+            curve.sighting(min(read_at, commit.observed_at / 1000 + 0.5), commit.offset + lag, late)
+        elif not is_old:
+            curve.bound(made, commit.offset, late)
 
     def _take_topic(self, topic: Topic) -> None:
         previous = self._topics_read.get(topic.name, topic.read_at - GRACE)
@@ -139,13 +124,13 @@ class TimeLag:
             curve = curves.get(partition)
             if curve is None:
                 curve = curves[partition] = Curve()
-            curve.reading(topic.read_at, offset, self._late, previous)
+            curve.reading(topic.read_at, offset, self._lateness.mean, previous)
 
-    def _curve(self, partition: Partition) -> Curve:
-        curves = self._curves.setdefault(partition.topic, {})
-        curve = curves.get(partition.partition)
+    def _curve(self, topic: str, partition: int) -> Curve:
+        curves = self._curves.setdefault(topic, {})
+        curve = curves.get(partition)
         if curve is None:
-            curve = curves[partition.partition] = Curve()
+            curve = curves[partition] = Curve()
         return curve
 
     def _forget(self, groups: Sequence[Group], topics: Mapping[str, Topic]) -> None:

@@ -297,6 +297,26 @@ def test_commit_beyond_the_log_end_dates_nothing() -> None:
     assert pytest.approx(310, abs=10) == world.age(630, 3200)
 
 
+@pytest.mark.parametrize("every", [15, 60])
+@pytest.mark.parametrize("where", ["elsewhere", "here"])
+def test_commits_beyond_the_log_end_change_nothing(where: str, every: int) -> None:
+    """A group that commits an impossible offset again and again leaves the ages of all others as they are."""
+    ages: dict[str, list[float | None]] = {"without": [], where: []}
+    for story, found in ages.items():
+        time_lag = TimeLag()
+        for second in range(0, 1200, 15):
+            now, log_end = START + second, 10 * (second - second % 10) + 1000
+            behind = partition(commit(10 * second + 400, now - 1, log_end - 10 * second - 400), 600)
+            groups, topics = [group(now, behind)], [topic(now, log_end), topic(now, 5, name="u")]
+            if story != "without":
+                made = now - second % every
+                name = "u" if story == "elsewhere" else "t"
+                mirror = partition(commit(10**9, made, 0), 0, topic=name, start=commit(10**9, made - 9 * every, 0))
+                groups.append(group(now, mirror, name="mirror"))
+            found.append(time_lag.update(groups, topics, now)[0][0])
+    assert ages["without"] == ages[where]
+
+
 def test_rewound_consumer_is_older_at_once() -> None:
     """A consumer set back reads older messages: its age says so with the next poll."""
     world = World(lambda second: int(10 * second))
