@@ -24,7 +24,7 @@ BACKLOG: Final = 300.0
 TRUST: Final = 0.25
 """By which part of its own length a curve may be extended into the past: no age is more too large than that."""
 AT_LEAST: Final = 600.0
-"""Length in seconds from which a curve stands for "at least" for whatever came before it."""
+"""Length in seconds from which a curve is an age for whatever came before it: at least so old."""
 
 BOUND: Final = 0
 SIGHTING: Final = 1
@@ -132,9 +132,10 @@ class Curve:
         grown = offsets[-1] - offsets[0]
         grew = times[bisect_left(offsets, offsets[-1])] - times[0]
         further = (offsets[0] - offset) * grew / grown if grown else 0.0
-        if 0.0 < further <= length * TRUST:
-            return length + further
-        return length if length >= AT_LEAST else None
+        if length < AT_LEAST:
+            return length + further if 0.0 < further <= length * TRUST else None
+        # A longer curve needs no rate. This is how one takes the place of the other without any age falling.
+        return max(length, min(length + further, AT_LEAST * (1 + TRUST)))
 
     def _stand(self, knot: int, time: float) -> None:
         """Note that the log end still, or already, was at this last knot of its offset at ``time``."""

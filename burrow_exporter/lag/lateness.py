@@ -50,7 +50,9 @@ class Lateness:
         ahead, self._ahead = self._ahead, {}
         for name, ones in ahead.items():
             topic = topics.get(name)
-            for one in ones if topic else ():
+            if topic is None:
+                continue
+            for one in ones:
                 if is_reached(one, topic):
                     held += [(name, one)] if one.held else []
                 elif topic.read_at - one.made < GRACE:
