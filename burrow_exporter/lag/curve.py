@@ -119,6 +119,10 @@ class Curve:
         passed = start + (times[after] - start) * (offset - low + 1.0) / (offsets[after] - low + 1.0)
         return now - passed if passed < now else 0.0
 
+    def move(self, seconds: float) -> None:
+        """Move all that is known by some seconds: the clock by which it was noted was wrong by as much."""
+        self.times[:] = array("d", [time + seconds for time in self.times])
+
     def _age_before(self, offset: float, now: float) -> float | None:
         """Return the age of what came before the curve: at least its length, and a little more by its mean rate.
 

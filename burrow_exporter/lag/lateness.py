@@ -41,11 +41,15 @@ class Lateness:
         self._topics: Mapping[str, Topic] = {}
         self._ahead: dict[str, list[Ahead]] = {}
         self._doubted: dict[tuple[str, str, int], float] = {}
+        self._shift = 0.0
         self._least = 0.0
         self._most = GRACE
 
-    def next_poll(self, topics: Mapping[str, Topic]) -> list[tuple[str, Ahead]]:
-        """Take in the topics of a poll; return the commits that were held and that the log ends have reached."""
+    def next_poll(self, topics: Mapping[str, Topic], shift: float) -> list[tuple[str, Ahead]]:
+        """Take in the topics of a poll; return the commits that were held and that the log ends have reached.
+
+        Our own clock, by which topics were read, is ahead by ``shift`` seconds.
+        """
         held = []
         ahead, self._ahead = self._ahead, {}
         for name, ones in ahead.items():
@@ -55,11 +59,11 @@ class Lateness:
             for one in ones:
                 if is_reached(one, topic):
                     held += [(name, one)] if one.held else []
-                elif topic.read_at - one.made < GRACE:
+                elif topic.read_at - shift - one.made < GRACE:
                     self._ahead.setdefault(name, []).append(one)
                 else:
-                    self._doubted[one.group, name, one.partition] = topic.read_at
-        self._topics = topics
+                    self._doubted[one.group, name, one.partition] = topic.read_at - shift
+        self._topics, self._shift = topics, shift
         return held
 
     def end_poll(self, now: float) -> None:
@@ -71,12 +75,13 @@ class Lateness:
     def holds(self, group: str, partition: Partition, commit: Commit, made: float, curve: Curve) -> bool:
         """Tell whether a commit beyond the log end, made at ``made``, is not to be believed yet."""
         topic = self._topics[partition.topic]
-        age = topic.read_at - made
+        read_at = topic.read_at - self._shift
+        age = read_at - made
         if age >= GRACE or from_backlog(commit):
             return True
         log_end = topic.offsets[partition.partition]
         held = (group, partition.topic, partition.partition) in self._doubted
-        held = held or not explains(curve, log_end, commit.offset, topic.read_at)
+        held = held or not explains(curve, log_end, commit.offset, read_at)
         ahead = Ahead(group, partition.partition, commit.offset, made, held)
         self._ahead.setdefault(partition.topic, []).append(ahead)
         if not held:
@@ -85,7 +90,7 @@ class Lateness:
 
     def bound(self, commit: Commit, topic: Topic) -> None:
         """Take in a commit made when Burrow knew a smaller log end than now: since then it has asked anew."""
-        self._most = min(self._most, max(0.0, topic.read_at - commit.observed_at / 1000))
+        self._most = min(self._most, max(0.0, topic.read_at - self._shift - commit.observed_at / 1000))
 
 
 def from_backlog(commit: Commit) -> bool:

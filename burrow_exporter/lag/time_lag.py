@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from burrow_exporter.burrow.answers import Commit, Partition
 from burrow_exporter.lag.curve import GRACE, Curve
 from burrow_exporter.lag.lateness import Lateness, from_backlog
+from burrow_exporter.lag.steady_clock import SteadyClock, Step
 from burrow_exporter.snapshot import Group, Topic
 
 
@@ -33,32 +34,52 @@ class TimeLag:
         self._topics_read: dict[str, float] = {}
         self._groups_read: dict[str, tuple[float, int, int]] = {}
         self._lateness = Lateness()
-        self._now = 0.0
+        self._clock = SteadyClock()
+        self._not_before = 0
 
-    def update(self, groups: Sequence[Group], topics: Sequence[Topic], now: float) -> list[list[float | None]]:
+    def update(
+        self, groups: Sequence[Group], topics: Sequence[Topic], now: float, monotonic: float
+    ) -> list[list[float | None]]:
         """Take in what is published of the cluster at ``now`` and return how old the first unread messages are.
 
         One list per group, one figure in seconds for each of its ``partitions``: 0 without lag, ``None`` where nothing
-        is known. A reading that was taken in before is not taken in again.
+        is known. A reading that was taken in before is not taken in again. ``monotonic`` is ``now`` on the monotonic
+        clock: our own clock may be set.
         """
-        if now < self._now - GRACE:  # our clock was set back: what is known lies in the future
-            self._curves, self._groups_read = {}, {}
-        self._now = now
+        if self._clock.tick(now, monotonic):
+            self._follow_step(groups, now)
         known = {topic.name: topic for topic in topics}
-        for name, one in self._lateness.next_poll(known):
+        for name, one in self._lateness.next_poll(known, self._clock.shift):
             self._curve(name, one.partition).bound(one.made, one.offset, self._lateness.mean)
         self._groups_read = {group.name: self._take_group(group, known) for group in groups}
         for topic in topics:
             self._take_topic(topic)
-        self._lateness.end_poll(now)
+        self._lateness.end_poll(self._clock.now)
         self._forget(groups, known)
-        return [self._ages(group, now) for group in groups]
+        return [self._ages(group) for group in groups]
+
+    def _follow_step(self, groups: Sequence[Group], now: float) -> None:
+        """Keep what is known right after our own clock was set; where nothing tells how, begin anew."""
+        before = max((end for _, end, _ in self._groups_read.values()), default=None)
+        newest = newest_observation(groups)
+        step, seconds = self._clock.settle(now, newest, before and before / 1000)
+        if step is Step.UNKNOWN:
+            self._curves, self._groups_read = {}, {}
+            self._not_before = int(now * 1000)
+        elif step is Step.CORRECTED:
+            for curves in self._curves.values():
+                for curve in curves.values():
+                    curve.move(seconds)
 
     def _take_group(self, group: Group, topics: Mapping[str, Topic]) -> tuple[float, int, int]:
         """Take in the commits that are new in a reading; return its time and its newest observations."""
         read_at, since_end, since_start = self._groups_read.get(group.name, (0.0, 0, 0))
         if group.read_at == read_at:
             return read_at, since_end, since_start
+        # A commit of the future must not keep out those of other partitions.
+        latest = int((read_at - self._clock.shift + GRACE) * 1000)
+        since_end = max(min(since_end, latest), self._not_before)
+        since_start = max(min(since_start, latest), self._not_before)
         newest_end = newest_start = 0
         for partition in [one for one in group.partitions if one.end is not None and one.end.observed_at >= since_end]:
             start, end = partition.start, partition.end
@@ -85,11 +106,12 @@ class TimeLag:
 
     def _take_log_ends(self, group: Group, topics: Mapping[str, Topic]) -> None:
         """Take in the log ends that the group's lags tell, of topics whose own offsets are not known."""
+        read_at = group.read_at - self._clock.shift
         for partition in group.partitions:
             if partition.end is not None and partition.current_lag and partition.topic not in topics:
                 log_end = partition.end.offset + partition.current_lag
                 curve = self._curve(partition.topic, partition.partition)
-                curve.reading(group.read_at, log_end, self._lateness.mean, group.read_at - GRACE)
+                curve.reading(read_at, log_end, self._lateness.mean, read_at - GRACE)
 
     def _take_commit(
         self, group: Group, partition: Partition, commit: Commit, log_end: int | None, *, stood: bool
@@ -98,8 +120,8 @@ class TimeLag:
 
         An old one of a group that ``stood`` still tells nothing of the time of its offset.
         """
-        lag, read_at, late = commit.lag, group.read_at, self._lateness.mean
-        if lag is None:
+        lag, read_at, late = commit.lag, group.read_at - self._clock.shift, self._lateness.mean
+        if lag is None or commit.observed_at / 1000 > read_at + GRACE:
             return
         curve = self._curve(partition.topic, partition.partition)
         made = min(read_at, _made(commit))
@@ -119,12 +141,14 @@ class TimeLag:
         if topic.read_at == previous:
             return
         self._topics_read[topic.name] = topic.read_at
+        read_at, late = topic.read_at - self._clock.shift, self._lateness.mean
+        previous -= self._clock.shift
         curves = self._curves.setdefault(topic.name, {})
         for partition, offset in enumerate(topic.offsets):
             curve = curves.get(partition)
             if curve is None:
                 curve = curves[partition] = Curve()
-            curve.reading(topic.read_at, offset, self._lateness.mean, previous)
+            curve.reading(read_at, offset, late, previous)
 
     def _curve(self, topic: str, partition: int) -> Curve:
         curves = self._curves.setdefault(topic, {})
@@ -148,7 +172,7 @@ class TimeLag:
                 del self._curves[name]
                 self._topics_read.pop(name, None)
 
-    def _ages(self, group: Group, now: float) -> list[float | None]:
+    def _ages(self, group: Group) -> list[float | None]:
         ages: list[float | None] = []
         for partition in group.partitions:
             if not partition.current_lag:
@@ -156,6 +180,12 @@ class TimeLag:
                 continue
             curve = self._curves.get(partition.topic, {}).get(partition.partition)
             end = partition.end
-            age = None if curve is None or end is None else curve.age(end.offset, now)
+            age = None if curve is None or end is None else curve.age(end.offset, self._clock.now)
             ages.append(None if age is None else round(age, 3))
         return ages
+
+
+def newest_observation(groups: Sequence[Group]) -> float | None:
+    """Return when Burrow observed the newest commit of these groups, in Unix seconds by its own clock."""
+    ends = [one.end.observed_at for group in groups for one in group.partitions if one.end is not None]
+    return max(ends) / 1000 if ends else None

@@ -136,7 +136,7 @@ class ClusterState:
         if verdict is Verdict.OUT_OF_PATIENCE:
             poll.out_of_patience[walk.name] = lag
         poll.good = True
-        return self._read(cluster, walk, moment.now)
+        return self._read(cluster, walk, moment)
 
     def _mine(self, walk: ClusterWalk) -> list[str]:
         """Return the listed groups of this share."""
@@ -153,7 +153,7 @@ class ClusterState:
             monotonic=monotonic,
         )
 
-    def _read(self, cluster: Cluster, walk: ClusterWalk, now: float) -> Cluster:
+    def _read(self, cluster: Cluster, walk: ClusterWalk, moment: Moment) -> Cluster:
         """Return the cluster with the groups and topics of the walk, and its old ones where the walk has none."""
         listed = sorted(filter(self._filters.group.admits, self._mine(walk)))
         known_groups: dict[str, Group | None] = {group.name: group for group in cluster.groups}
@@ -161,7 +161,7 @@ class ClusterState:
         groups = [group for group in map(known_groups.get, listed) if group]
         known_topics = {topic.name: topic for topic in cluster.topics} | walk.topics
         topics = trusted_topics(filter(None, map(known_topics.get, sorted(walk.listed_topics or ()))), groups)
-        lags = self._time_lag.update(groups, topics, now)
+        lags = self._time_lag.update(groups, topics, moment.now, moment.monotonic)
         return replace(
             cluster,
             groups=tuple(replace(group, lag_seconds=each) for group, each in zip(groups, lags, strict=True)),
