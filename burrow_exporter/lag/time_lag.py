@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from burrow_exporter.burrow.answers import Commit, Partition
 from burrow_exporter.lag.curve import GRACE, Curve
 from burrow_exporter.lag.lateness import Lateness, from_backlog
+from burrow_exporter.lag.rewinds import Rewinds, went_back
 from burrow_exporter.lag.steady_clock import SteadyClock, Step
 from burrow_exporter.snapshot import Group, Topic
 
@@ -35,6 +36,7 @@ class TimeLag:
         self._groups_read: dict[str, tuple[float, int, int]] = {}
         self._lateness = Lateness()
         self._clock = SteadyClock()
+        self._rewinds = Rewinds()
         self._not_before = 0
 
     def update(
@@ -56,6 +58,7 @@ class TimeLag:
             self._take_topic(topic)
         self._lateness.end_poll(self._clock.now)
         self._forget(groups, known)
+        self._rewinds.forget(self._clock.now)
         return [self._ages(group) for group in groups]
 
     def _follow_step(self, groups: Sequence[Group], now: float) -> None:
@@ -180,9 +183,19 @@ class TimeLag:
                 continue
             curve = self._curves.get(partition.topic, {}).get(partition.partition)
             end = partition.end
-            age = None if curve is None or end is None else curve.age(end.offset, self._clock.now)
+            if curve is None or end is None or (went_back(partition) and self._is_doubtful(group, partition)):
+                ages.append(None)
+                continue
+            age = curve.age(end.offset, self._clock.now)
             ages.append(None if age is None else round(age, 3))
         return ages
+
+    def _is_doubtful(self, group: Group, partition: Partition) -> bool:
+        """Tell whether the log end of a partition that went back may be that of a topic that is gone."""
+        curve, end = self._curves[partition.topic][partition.partition], partition.end
+        log_end = curve.read if curve.read >= 0 or end is None else end.offset + partition.current_lag
+        key = group.name, partition.topic, partition.partition
+        return self._rewinds.is_doubtful(key, log_end, self._clock.now)
 
 
 def newest_observation(groups: Sequence[Group]) -> float | None:

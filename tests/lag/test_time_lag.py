@@ -98,10 +98,12 @@ def recorded_poll(poll: dict[str, Any], skew: float) -> tuple[list[Group], list[
     """Return what a recorded poll saw of groups other than Burrow's own, and of topics."""
     groups, topics, now = [], [], poll["time"]
     for path, answer in poll["responses"].items():
+        if answer["status"] != 200:
+            continue
         if "/topic/" in path:
             offsets = msgspec.json.decode(answer["body"], type=TopicAnswer).offsets
             topics.append(topic(now, *offsets, name=path.rsplit("/", 1)[1]))
-        elif path.endswith("/lag") and answer["status"] == 200 and "/burrow-" not in path:
+        elif path.endswith("/lag") and "/burrow-" not in path:
             status = msgspec.json.decode(answer["body"], type=LagAnswer).status
             committed = [shifted(one, skew) for one in status.partitions if one.end is not None]
             groups.append(group(now, *committed, name=status.group))
@@ -400,8 +402,7 @@ class Clocks:
         """Return the age that a poll at this second gives."""
         now, end = START + second + self.ours(second), int(10 * second) + 100_000
         window = []
-        for made in (second - 100, second):
-            made = min(made, self.rests_from)
+        for made in (min(second - 100, self.rests_from), min(second, self.rests_from)):
             at = START + made + self.burrows(made)
             window.append(commit(int(10 * made) + 100_000 - 6000, at, 6000, observed=at))
         lagging = partition(window[1], end - window[1].offset, start=window[0])
