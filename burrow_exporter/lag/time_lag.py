@@ -162,8 +162,9 @@ class TimeLag:
 
     def _forget(self, groups: Sequence[Group], topics: Mapping[str, Topic]) -> None:
         """Drop the histories of partitions that neither a topic's offsets nor a group holds any more."""
+        self._topics_read = {name: at for name, at in self._topics_read.items() if name in topics}
         sizes = {name: len(topics[name].offsets) if name in topics else 0 for name in self._curves}
-        suspects = {name for name, curves in self._curves.items() if len(curves) > sizes[name]}
+        suspects = {name for name, curves in self._curves.items() if len(curves) > sizes[name] or not curves}
         if not suspects:
             return
         held = {(one.topic, one.partition) for group in groups for one in group.partitions if one.topic in suspects}
@@ -173,7 +174,6 @@ class TimeLag:
                 del curves[partition]
             if not curves:
                 del self._curves[name]
-                self._topics_read.pop(name, None)
 
     def _ages(self, group: Group) -> list[float | None]:
         ages: list[float | None] = []

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from burrow_exporter.burrow.answers import GroupStatus, Partition
 from burrow_exporter.burrow.failures import BurrowError, Endpoint, Reason
 from burrow_exporter.settings.config import INTERNAL_TOPIC, Filters
-from burrow_exporter.snapshot import GROUP_STATUS_CODES, PARTITION_STATUS_CODES, Group, Topic
+from burrow_exporter.snapshot import GROUP_STATUS_CODES, PARTITION_STATUS_CODES, Group
 
 OWN_GROUP_PREFIX = "burrow-"
 MAX_NAME_BYTES = 4096
@@ -111,15 +111,10 @@ def newest(*moments: float | None) -> float | None:
     return max((moment for moment in moments if moment is not None), default=None)
 
 
-def trusted_topics(topics: Iterable[Topic], groups: Iterable[Group]) -> tuple[Topic, ...]:
-    """Return the topics whose list of offsets may be read by index.
-
-    Burrow leaves out partitions whose offset it does not know, so that a list shorter than some group's highest
-    partition has a hole somewhere.
-    """
-    least: dict[str, int] = {}
-    for group in groups:
-        for partition in (*group.partitions, *group.uncommitted):
-            if partition.partition >= least.get(partition.topic, 0):
-                least[partition.topic] = partition.partition + 1
-    return tuple(topic for topic in topics if len(topic.offsets) >= least.get(topic.name, 0))
+def partition_counts(answer: GroupStatus) -> dict[str, int]:
+    """Return how many partitions the topics of a group have: Burrow lists them all, with and without a commit."""
+    counts: dict[str, int] = {}
+    for partition in answer.partitions:
+        if partition.partition >= counts.get(partition.topic, 0):
+            counts[partition.topic] = partition.partition + 1
+    return counts

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 from burrow_exporter.burrow.failures import BurrowError
 from burrow_exporter.lag.time_lag import TimeLag
 from burrow_exporter.polling.catch_up import CatchUp, Verdict
-from burrow_exporter.polling.readings import is_own, may_be_own, newest, own_lag, trusted_topics
+from burrow_exporter.polling.log_ends import LogEnds
+from burrow_exporter.polling.readings import is_own, may_be_own, newest, own_lag
 from burrow_exporter.polling.walk import ClusterWalk, WalkResult
 from burrow_exporter.settings.config import BurrowConfig, ShardConfig
 from burrow_exporter.snapshot import Cluster, Group, Outcome, Snapshot
@@ -105,12 +106,14 @@ class ClusterState:
         self._filters = burrow.filters
         self._shard = shard
         self._catch_up = CatchUp(burrow.catch_up_lag, burrow.catch_up_timeout)
+        self._log_ends = LogEnds()
         self._time_lag = TimeLag()
 
     def inherit(self, before: ClusterState) -> None:
         """Go on from what another configuration has gathered."""
         limits = self._catch_up
         self._catch_up = replace(before._catch_up, max_lag=limits.max_lag, patience=limits.patience)
+        self._log_ends = before._log_ends
         self._time_lag = before._time_lag
 
     def absorb(self, walk: ClusterWalk, before: Cluster | None, poll: Poll, moment: Moment) -> Cluster | None:
@@ -160,7 +163,8 @@ class ClusterState:
         known_groups |= walk.groups
         groups = [group for group in map(known_groups.get, listed) if group]
         known_topics = {topic.name: topic for topic in cluster.topics} | walk.topics
-        topics = trusted_topics(filter(None, map(known_topics.get, sorted(walk.listed_topics or ()))), groups)
+        listed_topics = filter(None, map(known_topics.get, sorted(walk.listed_topics or ())))
+        topics = self._log_ends.trusted(listed_topics, walk.partition_counts)
         lags = self._time_lag.update(groups, topics, moment.now, moment.monotonic)
         return replace(
             cluster,

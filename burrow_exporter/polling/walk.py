@@ -23,6 +23,7 @@ from burrow_exporter.polling.readings import (
     last_commit,
     may_be_own,
     newest,
+    partition_counts,
     read_group,
     unknown_statuses,
 )
@@ -43,6 +44,7 @@ class ClusterWalk:
 
     ``groups`` holds ``None`` for a group that Burrow does not know (any more) or of which the filters leave nothing.
     ``own`` are the answers for groups that may be Burrow's own. ``last_commit`` is in Unix seconds.
+    ``partition_counts`` are those of topics, as the groups tell them.
     """
 
     name: str
@@ -52,6 +54,13 @@ class ClusterWalk:
     topics: dict[str, Topic] = field(default_factory=dict)
     own: dict[str, GroupStatus | None] = field(default_factory=dict)
     last_commit: float | None = None
+    partition_counts: dict[str, int] = field(default_factory=dict)
+
+    def note_partitions(self, counts: Mapping[str, int]) -> None:
+        """Note how many partitions topics have, as one group tells it."""
+        for topic, count in counts.items():
+            if count > self.partition_counts.get(topic, 0):
+                self.partition_counts[topic] = count
 
 
 @dataclass(slots=True)
@@ -250,9 +259,10 @@ class Walk:
         before = self._reads.get((cluster, name))
         if before and before.answer is answer and self._filters.max_commit_age is None:
             group = before.group and replace(before.group, read_at=read_at, expires_at=expires_at)
-            read = GroupRead(answer, group, before.last_commit)
+            read = GroupRead(answer, group, before.last_commit, before.partition_counts)
         else:
-            read = GroupRead(answer, read_group(answer, self._filters, read_at, expires_at), last_commit(answer))
+            group = read_group(answer, self._filters, read_at, expires_at)
+            read = GroupRead(answer, group, last_commit(answer), partition_counts(answer))
         self._result.reads[cluster, name] = read
         return read
 
@@ -266,6 +276,7 @@ class Walk:
         if may_be_own(name):
             cluster.own[name] = read.answer
         cluster.last_commit = newest(cluster.last_commit, read.last_commit)
+        cluster.note_partitions(read.partition_counts)
         cluster.groups[name] = read.group
         if read.group and (words := unknown_statuses(read.group)):
             odd = self._client.shown(", ".join(sorted(words)))
@@ -309,6 +320,7 @@ class GroupRead:
     answer: GroupStatus | None
     group: Group | None
     last_commit: float | None
+    partition_counts: Mapping[str, int] = field(default_factory=dict)
 
 
 def groups_to_ask(names: list[str], filters: Filters) -> list[str]:

@@ -368,3 +368,11 @@ def test_a_partition_of_which_nothing_was_taken_in_has_no_age() -> None:
     known = [topic(START + 15, 100), topic(START + 15, name="u")]
     assert [[0.0, None, None]] == time_lag.update([group(START + 15, one, late, other)], known, START + 15, START + 15)
     assert [] == knots(time_lag, number=1)
+
+
+def test_a_topic_without_offsets_leaves_nothing_behind() -> None:
+    """Burrow lists a topic whose offsets it does not know yet; when it is gone nothing is kept of it."""
+    time_lag = TimeLag()
+    time_lag.update([], [topic(START, name="empty"), topic(START, 5)], START, START)
+    time_lag.update([], [topic(START + 15, 5)], START + 15, START + 15)
+    assert ({"t"}, {"t"}) == (set(time_lag._curves), set(time_lag._topics_read))

@@ -11,8 +11,8 @@ from burrow_exporter.polling.readings import (
     is_too_long,
     last_commit,
     own_lag,
+    partition_counts,
     read_group,
-    trusted_topics,
     unknown_statuses,
 )
 from burrow_exporter.settings.config import Filters, TopicFilter
@@ -142,9 +142,7 @@ def test_the_last_commit_is_when_burrow_observed_the_newest() -> None:
     assert last_commit(status(part(age=None))) is None
 
 
-def test_a_list_of_offsets_shorter_than_a_groups_partitions_is_not_trusted() -> None:
-    """Where Burrow leaves a partition out, every index behind it would be wrong; none is published."""
-    reader = kept(status(part("short", 2), part("exact", 1), part("unread", 0, age=None)))
-    topics = [Topic(name, [1, 2], 0, 0) for name in ("short", "exact", "unread", "alone")]
-    assert ["exact", "unread", "alone"] == [topic.name for topic in trusted_topics(topics, [reader])]
-    assert [] == list(trusted_topics([Topic("short", [1], 0, 0)], [kept(status(part("short", 1, age=None)))]))
+def test_a_group_tells_how_many_partitions_its_topics_have() -> None:
+    """Burrow lists every partition of a topic that a group reads, whether the group has committed there or not."""
+    answer = status(part("t", 2), part("t", 0, age=None), part("u", 0), part("t", 1))
+    assert {"t": 3, "u": 1} == partition_counts(answer)
