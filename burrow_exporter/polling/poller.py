@@ -118,6 +118,7 @@ class Poller:
         if best.answered():
             self._clients.rotate(-self._clients.index(client))
         self._last = best
+        best.source = client.address
         best.failures = [error for result, _ in results for error in result.failures]
         return best
 
@@ -161,7 +162,14 @@ class Poller:
             self._log.warning("Burrow has not caught up, cluster not read", cluster=cluster, burrow_lag=lag)
         for cluster, lag in poll.out_of_patience.items():
             self._log.warning("Burrow still behind, cluster published all the same", cluster=cluster, burrow_lag=lag)
-        self._metrics.unreadable((cluster.name, cluster.unreadable_groups) for cluster in poll.snapshot.clusters)
+        for each in poll.snapshot.clusters:
+            if each.held_groups and each.name not in poll.behind:
+                self._log.warning(
+                    "groups held back, Burrow may not have read their commits",
+                    cluster=each.name,
+                    count=each.held_groups,
+                )
+        self._metrics.clusters(poll.snapshot.clusters)
         self._log.debug("poll", good=poll.good, clusters=len(poll.snapshot.clusters), failures=len(poll.failures))
 
 

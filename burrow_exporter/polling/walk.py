@@ -17,11 +17,11 @@ from burrow_exporter.burrow.answers import GroupStatus
 from burrow_exporter.burrow.client import BurrowClient
 from burrow_exporter.burrow.failures import TRANSIENT, UNANSWERED, BurrowError, Endpoint, Reason
 from burrow_exporter.burrow.session import open_loop
+from burrow_exporter.polling.own_group import may_be_own
 from burrow_exporter.polling.readings import (
     MAX_NAME_BYTES,
     is_too_long,
     last_commit,
-    may_be_own,
     newest,
     partition_counts,
     read_group,
@@ -44,7 +44,8 @@ class ClusterWalk:
 
     ``groups`` holds ``None`` for a group that Burrow does not know (any more) or of which the filters leave nothing.
     ``own`` are the answers for groups that may be Burrow's own. ``last_commit`` is in Unix seconds.
-    ``partition_counts`` are those of topics, as the groups tell them.
+    ``partition_counts`` are those of topics, as the groups tell them. ``filtered`` are the answers of which the filters
+    leave nothing.
     """
 
     name: str
@@ -55,12 +56,13 @@ class ClusterWalk:
     own: dict[str, GroupStatus | None] = field(default_factory=dict)
     last_commit: float | None = None
     partition_counts: dict[str, int] = field(default_factory=dict)
+    filtered: dict[str, GroupStatus] = field(default_factory=dict)
 
     def note_partitions(self, counts: Mapping[str, int]) -> None:
         """Note how many partitions topics have, as one group tells it."""
-        for topic, count in counts.items():
-            if count > self.partition_counts.get(topic, 0):
-                self.partition_counts[topic] = count
+        for topic, partitions in counts.items():
+            if partitions > self.partition_counts.get(topic, 0):
+                self.partition_counts[topic] = partitions
 
 
 @dataclass(slots=True)
@@ -69,6 +71,7 @@ class WalkResult:
 
     Its readings expire at ``expires_at`` (monotonic seconds). ``given_up`` when it was left for another replica.
     ``late`` says of what there was no answer in time. ``reads`` are those of groups, by the names of cluster and group.
+    ``source`` is the address of the replica that was walked.
     """
 
     expires_at: float
@@ -77,6 +80,7 @@ class WalkResult:
     given_up: bool = False
     late: set[str] = field(default_factory=set)
     reads: dict[tuple[str, str], GroupRead] = field(default_factory=dict)
+    source: str = ""
 
     def answered(self) -> int:
         """Return how many groups and topics were answered."""
@@ -278,6 +282,8 @@ class Walk:
         cluster.last_commit = newest(cluster.last_commit, read.last_commit)
         cluster.note_partitions(read.partition_counts)
         cluster.groups[name] = read.group
+        if read.answer and not read.group:
+            cluster.filtered[name] = read.answer
         if read.group and (words := unknown_statuses(read.group)):
             odd = self._client.shown(", ".join(sorted(words)))
             self._fail(Endpoint.LAG, Reason.UNKNOWN_STATUS, f"group {name!r} has {odd}")

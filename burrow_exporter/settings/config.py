@@ -140,6 +140,10 @@ class BurrowConfig(Section, frozen=True):
         Seconds,
         Meta(description="A cluster that is still behind after so long is published all the same, with a warning."),
     ] = 300.0
+    expire_cache: Annotated[
+        Seconds,
+        Meta(description="Burrow's `expire-cache`, where Burrow does not tell: how old its answers may be."),
+    ] = 10.0
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""

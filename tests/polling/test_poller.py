@@ -174,10 +174,11 @@ def test_a_burrow_too_old_to_tell_its_readiness_counts_as_ready(burrow: Recorded
 def test_nothing_is_published_of_a_cluster_that_burrow_has_not_read_yet(burrow: RecordedBurrow) -> None:
     """READY with an own lag of 1,000,000: no groups; lag 0: all of them."""
     with_own(burrow, 1_000_000)
-    polled = Polled(burrow.address)
+    polled = Polled(BurrowConfig(addresses=(burrow.address,), expire_cache=0.001))
     assert {} == polled.poll()
     assert 0 == polled.own("burrow_up")
     with_own(burrow, 0)
+    polled.poll()
     samples = polled.poll()
     assert {"g", "h"} == set(select(samples, STATUS, "consumer_group"))
     assert {"c": 0.0} == select(samples, "burrow_kafka_cluster_burrow_lag", "cluster")
@@ -194,7 +195,8 @@ def test_a_burrow_that_falls_behind_again_counts_as_failing_but_says_how_far(bur
     samples = polled.poll()
     assert {"g": 10.0, "h": 10.0} == select(samples, LAG, "consumer_group")
     assert {"c": 5000.0} == select(samples, "burrow_kafka_cluster_burrow_lag", "cluster")
-    assert (0, 3) == (polled.own("burrow_up"), polled.own("unreadable_groups", cluster="c"))
+    assert (0, 0) == (polled.own("burrow_up"), polled.own("unreadable_groups", cluster="c"))
+    assert 2 == polled.own("held_groups", cluster="c")
 
 
 def test_a_snapshot_says_how_its_poll_went(burrow: RecordedBurrow, clock: Clock) -> None:
