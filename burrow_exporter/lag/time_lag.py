@@ -28,9 +28,14 @@ def _made(commit: Commit) -> float:
 
 
 class TimeLag:
-    """Histories of one cluster's log ends, kept between polls."""
+    """Histories of one cluster's log ends, kept between polls.
 
-    def __init__(self) -> None:
+    ``allowed_lag`` is how many messages of lag count as none: transactions leave markers at the head of a topic that no
+    consumer ever reads, and some clients commit the last message that they read, not the one after it.
+    """
+
+    def __init__(self, allowed_lag: int = 0) -> None:
+        self.allowed_lag = allowed_lag
         self._curves: dict[str, dict[int, Curve]] = {}
         self._topics_read: dict[str, float] = {}
         self._groups_read: dict[str, tuple[float, int, int]] = {}
@@ -178,7 +183,7 @@ class TimeLag:
     def _ages(self, group: Group) -> list[float | None]:
         ages: list[float | None] = []
         for partition in group.partitions:
-            if not partition.current_lag:
+            if partition.current_lag <= self.allowed_lag:
                 ages.append(0.0)
                 continue
             curve = self._curves.get(partition.topic, {}).get(partition.partition)

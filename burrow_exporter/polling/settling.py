@@ -13,7 +13,7 @@ from burrow_exporter.burrow.answers import Partition
 from burrow_exporter.polling.own_group import Progress
 from burrow_exporter.snapshot import Group
 
-LIVE = 10_000
+LIVE = 15_000
 """Milliseconds within which Burrow reads a commit after it was made, when it has caught up."""
 
 

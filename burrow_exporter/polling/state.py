@@ -140,7 +140,7 @@ class ClusterState:
         self._catch_up = CatchUp(burrow.catch_up_lag, burrow.catch_up_timeout)
         self._settling = Settling(burrow.catch_up_timeout)
         self._log_ends = LogEnds()
-        self._time_lag = TimeLag()
+        self._time_lag = TimeLag(burrow.allowed_lag)
 
     def inherit(self, before: ClusterState) -> None:
         """Go on from what another configuration has gathered."""
@@ -149,7 +149,8 @@ class ClusterState:
         self._settling = before._settling
         self._settling.patience = limits.patience
         self._log_ends = before._log_ends
-        self._time_lag = before._time_lag
+        allowed_lag, self._time_lag = self._time_lag.allowed_lag, before._time_lag
+        self._time_lag.allowed_lag = allowed_lag
 
     def begin_anew(self) -> None:
         """Take in that the next answers are from another replica, whose evaluations are its own."""

@@ -203,6 +203,15 @@ def test_constant_production(interval: float, behind: int) -> None:
     assert pytest.approx(behind / 10, abs=1.0) == age
 
 
+@pytest.mark.parametrize(("expected", "allowed"), [(7214, 0), (0, 1), (0, 5)])
+def test_a_lag_that_is_allowed_is_no_lag(expected: float, allowed: int) -> None:
+    """An exactly-once consumer at the head of a quiet topic: lag 1 for ever, of a marker that nobody reads."""
+    time_lag, now = TimeLag(allowed), START + 7214
+    one = partition(commit(1000, START, 1), 1, start=commit(990, START - 100, 1))
+    ages = time_lag.update([group(now, one)], [topic(now, 1001)], now, now)[0]
+    assert [expected if allowed else pytest.approx(expected, abs=120)] == ages
+
+
 def test_stepped_production() -> None:
     """A batch each minute: everything in a batch is as old as the batch, up to a poll."""
     world = World(lambda second: int(second // 60) * 500)

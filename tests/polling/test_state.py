@@ -291,8 +291,10 @@ def test_another_configuration_goes_on_from_what_is_known() -> None:
     assert ({"c": 5000}, ["a"]) == (poll.out_of_patience, [each.name for each in poll.snapshot.clusters[0].groups])
     histories = [each.state._clusters["c"]._time_lag for each in (before, after)]
     assert histories[0] is histories[1]
-    lower = Followed(BurrowConfig(catch_up_lag=10))
+    assert 0 == histories[0].allowed_lag
+    lower = Followed(BurrowConfig(catch_up_lag=10, allowed_lag=3))
     lower.state.inherit(before.state)
+    assert 3 == lower.state._clusters["c"]._time_lag.allowed_lag
     assert {"c": 50} == lower.absorb(replace(seen, own={OWN: own(50)})).behind
 
 
