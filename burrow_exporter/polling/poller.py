@@ -47,10 +47,7 @@ class Poller:
         self._clock = clock
         self._ended = threading.Event()
         self._shard = shard
-        self._clients = deque(
-            BurrowClient(address, burrow.timeout, metrics, burrow.credentials(), burrow.tls, burrow.proxy_url)
-            for address in burrow.addresses
-        )
+        self._clients = deque(BurrowClient(target, burrow.timeout, metrics) for target in burrow.targets())
         self._last = WalkResult(expires_at=0.0)
         self._state = BurrowState(burrow, shard)
         self.was_good = False
@@ -84,7 +81,9 @@ class Poller:
         if not poll.good:
             self._clients.rotate(-1)
         if client is not self._clients[0]:
-            self._log.warning("another replica has its turn", address=self._clients[0].address, before=client.address)
+            self._log.warning(
+                "another replica has its turn", address=self._clients[0].target.address, before=client.target.address
+            )
         self._report(poll)
         self._publish(poll.snapshot)
         self.was_good = self.was_good or poll.good

@@ -167,6 +167,9 @@ def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch
         assert [] == proxy.connections
 
 
+ENDLESS = "got more than 65536 bytes when reading status line"
+
+
 class Proxy:
     """An HTTP proxy, which knows ``burrow`` as the port of every host; ``targets`` are what it was asked for."""
 
@@ -239,10 +242,16 @@ def test_a_proxy_and_tls(folder: Path, authority: trustme.CA, expected: Any, nam
 @pytest.mark.parametrize(
     ("expected", "answer"),
     [
-        ("the proxy answers 407", b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"),
-        ("the proxy answers 403", b"HTTP/1.0 403\r\n\r\n"),
-        ("the proxy answers otherwise than in HTTP", b"220 mail.example ESMTP\r\n\r\n"),
-        ("the proxy answers otherwise than in HTTP", b"HTTP/1.1 200 " + b"x" * 1_000_000),
+        (
+            "Tunnel connection failed: 407 Proxy Authentication Required",
+            b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n",
+        ),
+        ("Tunnel connection failed: 403", b"HTTP/1.0 403\r\n\r\n"),
+        ("answers otherwise than in HTTP: 220 mail.example ESMTP", b"220 mail.example ESMTP\r\n\r\n"),
+        (
+            "answers otherwise than in HTTP: got more than 65536 bytes when reading status line",
+            b"HTTP/1.1 200 " + b"x" * 1_000_000,
+        ),
     ],
     ids=["407", "403", "not HTTP", "endless"],
 )

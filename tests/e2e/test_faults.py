@@ -12,10 +12,9 @@ import pytest
 import requests
 from structlog.testing import capture_logs
 
-from burrow_exporter.burrow import client
+from burrow_exporter.burrow import client, retries
 from burrow_exporter.exporter import Exporter
 from burrow_exporter.metrics.families import FAMILIES
-from burrow_exporter.polling import walk
 from burrow_exporter.settings.config import BurrowConfig, Config, MetricsConfig, PollConfig, TlsConfig
 from burrow_exporter.settings.value_types import NamedFile
 from burrow_exporter.web.server import Content, Server
@@ -60,7 +59,7 @@ older than `--poll.stale-after`. Whatever happens, a scrape is answered with 200
 @pytest.fixture(autouse=True)
 def limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let nothing be tried again, and an answer be too large soon."""
-    monkeypatch.setattr(walk, "ATTEMPTS", 1)
+    monkeypatch.setattr(retries, "ATTEMPTS", 1)
     monkeypatch.setattr(client, "MAX_ANSWER_BYTES", 1_000_000)
 
 

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
+from tenacity import wait_none
 
-from burrow_exporter.polling import walk
+from burrow_exporter.burrow import retries
 from burrow_exporter.polling.poller import next_turn
 from burrow_exporter.settings.config import BurrowConfig, Filter, Filters, PollConfig, TopicFilter
 from burrow_exporter.snapshot import Snapshot
@@ -36,7 +37,7 @@ STATUS = "burrow_kafka_consumer_status"
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Try again at once: how long to wait between attempts is tested elsewhere."""
-    monkeypatch.setattr(walk, "pause", lambda _: 0.0)
+    monkeypatch.setattr(retries, "WAIT", wait_none())
 
 
 @pytest.fixture

@@ -10,9 +10,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from burrow_exporter.burrow.failures import BurrowError, Endpoint, Reason
+from burrow_exporter.burrow.session import Target, TlsFiles
 from burrow_exporter.metrics.self_metrics import SelfMetrics
 from burrow_exporter.polling import poller
 from burrow_exporter.polling.poller import Poller
+from burrow_exporter.polling.schedule import Resource
 from burrow_exporter.polling.state import BurrowState, Poll
 from burrow_exporter.polling.walk import ClusterWalk, WalkResult
 from burrow_exporter.settings.config import BurrowConfig, Filter, Filters, PollConfig, ShardConfig
@@ -47,13 +49,13 @@ class Stage:
         self.observer = self.metrics.of_burrow("default")
         monkeypatch.setattr(poller, "time", SimpleNamespace(monotonic=lambda: self.now))
         monkeypatch.setattr(poller, "Walk", self.walk)
-        monkeypatch.setattr(poller, "BurrowClient", lambda *made: SimpleNamespace(address=made[0], made=made))
+        monkeypatch.setattr(poller, "BurrowClient", lambda *made: SimpleNamespace(target=made[0], made=made))
         schedule = PollConfig(interval=30, deadline=24, stale_after=90)
         self.poller = Poller(config, schedule, self.observer, self.published.append, self.stop, clock, SHARD)
 
     def walk(self, client: Any, filters: Filters, **options: Any) -> Stage:
         """Note a walk that is made."""
-        self.walks.append((client.address, filters, options))
+        self.walks.append((client.target.address, filters, options))
         return self
 
     def run(self, give_up_at: float | None) -> WalkResult:
@@ -98,9 +100,9 @@ def nothing(*failures: BurrowError) -> WalkResult:
 
 def test_each_replica_has_a_client_of_its_own(stage: Stage) -> None:
     """It is made from what is configured of the Burrow; nothing runs yet. The share of the groups is as told."""
-    rest = (5, stage.observer, ("exporter", "x"), CONFIG.tls, CONFIG.proxy_url)
+    targets = [Target(address, ("exporter", "x"), TlsFiles(), CONFIG.proxy_url) for address in (A, B, C)]
     assert SHARD is stage.poller._state._shard
-    assert [(address, *rest) for address in (A, B, C)] == [vars(each)["made"] for each in stage.poller._clients]
+    assert [(target, 5, stage.observer) for target in targets] == [vars(each)["made"] for each in stage.poller._clients]
     thread = stage.poller._thread
     assert ("poll-default", True, False) == (thread.name, thread.daemon, stage.poller.is_alive())
     assert not stage.poller.was_good
@@ -109,7 +111,8 @@ def test_each_replica_has_a_client_of_its_own(stage: Stage) -> None:
 def test_a_walk_is_told_all_it_needs(stage: Stage) -> None:
     """Its deadline and when its readings expire count from the poll's beginning; late and reads are the last walk's."""
     first = result(2)
-    first.late, first.reads = {"x"}, {("c", "g"): Any}  # type: ignore[dict-item] # it is handed on as it is
+    first.late = {Resource(Endpoint.LAG, "c", "x")}
+    first.reads = {("c", "g"): Any}  # type: ignore[dict-item] # it is handed on as it is
     stage.poll(first)
     options: dict[str, Any] = {
         "deadline": 124.0,
@@ -137,7 +140,7 @@ def test_each_replica_has_its_share_of_the_time_that_is_left(stage: Stage) -> No
     assert [100 + 24 / 3, 103 + 21 / 2, None] == stage.give_up_at
     assert [A, B, C] == [address for address, _, _ in stage.walks]
     assert (failures, 5) == (poll.failures, poll.snapshot.clusters[0].listed_groups)
-    assert [B, C, A] == [each.address for each in stage.poller._clients]
+    assert [B, C, A] == [each.target.address for each in stage.poller._clients]
     turn = {"event": "another replica has its turn", "address": B, "before": A, "burrow": "default"}
     assert {**turn, "log_level": "warning"} == logs[0]
     stage.poll(result(5))
@@ -148,15 +151,15 @@ def test_a_usable_walk_is_taken_though_another_had_more_answers(stage: Stage) ->
     """One that was given up is not whole; no more replicas are asked than that needs."""
     poll = stage.poll(result(9, given_up=True), result(1))
     assert (1, [A, B]) == (poll.snapshot.clusters[0].listed_groups, [address for address, _, _ in stage.walks])
-    assert [B, C, A] == [each.address for each in stage.poller._clients]
+    assert [B, C, A] == [each.target.address for each in stage.poller._clients]
 
 
 def test_without_any_answer_the_next_replica_has_the_next_turn(stage: Stage) -> None:
     """Whoever was first this time is the last one then."""
     for first, then in ((A, B), (B, C), (C, A)):
-        assert first == stage.poller._clients[0].address
+        assert first == stage.poller._clients[0].target.address
         assert not stage.poll(nothing(), nothing(), nothing()).good
-        assert then == stage.poller._clients[0].address
+        assert then == stage.poller._clients[0].target.address
 
 
 def test_a_lone_replica_is_never_given_up(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
