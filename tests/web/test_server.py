@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 import http.client
 import re
@@ -20,10 +19,12 @@ from functools import partial
 import pytest
 from structlog.testing import capture_logs
 
-from burrow_exporter.metrics.body import Body, body_of, cut
-from burrow_exporter.web.limits import DEFAULT_LIMITS, Limits, Message, Scope, bind
+from burrow_exporter.body import Body, body_of, cut
+from burrow_exporter.web.application import Content
+from burrow_exporter.web.limits import DEFAULT_LIMITS, SMALLEST_PIECE, Limits
+from burrow_exporter.web.listener import bind
 from burrow_exporter.web.security.live_config import Security
-from burrow_exporter.web.server import Application, Content, Server
+from burrow_exporter.web.server import Server
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -275,7 +276,11 @@ def test_head(server: Server, path: str, encoding: str) -> None:
     [
         (200, "/metrics"),
         (200, "/metrics?collect[]=x&y=%zz"),
-        (200, "/%6detrics"),
+        (200, "http://example.org/metrics"),
+        (200, "HTTPS://example.org:9254/metrics?x=1"),
+        (404, "http://example.org/metrics/"),
+        (400, "ftp://example.org/metrics"),
+        (404, "/%6detrics"),
         (404, "/metrics/"),
         (404, "//metrics"),
         (404, "/x/../metrics"),
@@ -427,31 +432,24 @@ def test_content_that_fails_half_way(server: Server, content: FixedContent, fail
     assert content.page == ask(server, "/metrics").body
 
 
-def test_others_have_their_turn(content: FixedContent) -> None:
-    """Between two pieces of an answer others have their turn, though its client takes all at once."""
-    content.page = bytes(100 * 64 * 1024)
-    turns: list[int] = []
+def test_others_have_their_turn() -> None:
+    """While one answer is being made, piece by piece, others are answered."""
+    begun, go_on = threading.Event(), threading.Event()
 
-    async def take(_message: Message) -> None:
-        turns.append(0)
+    def slow(size: int) -> Iterator[bytes]:
+        yield bytes(size)
+        begun.set()
+        go_on.wait(5)
+        yield bytes(size)
 
-    async def receive() -> Message:
-        return {}
-
-    async def count() -> None:
-        while True:
-            turns.append(1)
-            await asyncio.sleep(0)
-
-    async def run() -> None:
-        other = asyncio.create_task(count())
-        scope: Scope = {"method": "GET", "path": "/metrics", "headers": []}
-        await Application(content, "/metrics")(scope, receive, take)
-        other.cancel()
-
-    asyncio.run(run())
-    assert turns.count(0) > 100
-    assert turns.count(1) > 90
+    content = FixedContent()
+    content.metrics = lambda **_: Body(slow, 2 * SMALLEST_PIECE)  # type: ignore[method-assign]
+    with serving(content, limits=Limits(unsent_bytes=SMALLEST_PIECE)) as other, ThreadPoolExecutor() as pool:
+        page = pool.submit(ask, other, "/metrics")
+        assert begun.wait(5)
+        assert 200 == ask(other, "/-/ready").status
+        go_on.set()
+        assert bytes(2 * SMALLEST_PIECE) == page.result().body
 
 
 def test_reused_connections_are_fast(server: Server) -> None:
@@ -473,12 +471,12 @@ def test_dead_server_is_seen(content: FixedContent, monkeypatch: pytest.MonkeyPa
     server.start()
     assert server.is_alive()
 
-    async def fail(_counter: int) -> bool:
+    def fail() -> None:
         message = "the loop broke"
         raise RuntimeError(message)
 
     with capture_logs() as logs:
-        monkeypatch.setattr(server._uvicorn, "on_tick", fail)
+        monkeypatch.setattr(server, "_accept", fail)
         server._thread.join(2)
 
     assert not server.is_alive()
