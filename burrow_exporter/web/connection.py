@@ -109,7 +109,11 @@ class Connection(TrackedConnection):
         answer = self._serving.respond(request)
         keep_alive &= ("connection", "close") not in answer.headers
         sent = self._send_answer(answer, request.path, close=not keep_alive, head_only=request.method == "HEAD")
-        self.enter(Phase.UNFINISHED if self._received else Phase.IDLE)
+        if self._received:
+            self.enter(Phase.UNFINISHED)
+        else:
+            # Since the last piece went out: the client may be ahead of this thread, and another's request in between.
+            self.phase = Phase.IDLE
         return sent and keep_alive
 
     def _read_head(self) -> bytes | None:

@@ -335,6 +335,103 @@ def test_failed_reload(server: Server, content: FixedContent) -> None:
 
 
 @pytest.mark.parametrize(
+    ("expected", "headers"),
+    [
+        (200, {}),
+        (200, {"Host": "exporter.example:9254", "Origin": "http://exporter.example:9254"}),
+        (200, {"Host": "Exporter.example", "Origin": "https://exporter.example"}),
+        (403, {"Host": "exporter.example", "Origin": "https://example.org"}),
+        (403, {"Host": "exporter.example:9254", "Origin": "http://exporter.example"}),
+        (403, {"Host": "exporter.example", "Origin": "null"}),
+    ],
+)
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_reload_by_a_page(
+    server: Server, content: FixedContent, method: str, expected: int, headers: dict[str, str]
+) -> None:
+    """A page that came from elsewhere cannot have a browser reload."""
+    content.reloadable = True
+    with closing(connect(server)) as connection:
+        connection.putrequest(method, "/-/reload", skip_host="Host" in headers)
+        for name, value in headers.items():
+            connection.putheader(name, value)
+        connection.endheaders()
+        assert expected == connection.getresponse().status
+    assert (expected == 200) == (content.reloads == 1)
+
+
+@pytest.mark.parametrize("target", ["/-%2freload", "/-/%72eload", "//-/reload", "/x/../-/reload"])
+def test_reload_by_another_path(server: Server, content: FixedContent, target: str) -> None:
+    """What a proxy may not take for the path of the reload is not taken for it here either."""
+    content.reloadable = True
+
+    assert (404, 0) == (ask(server, target, "POST").status, content.reloads)
+
+
+def test_reload_under_way() -> None:
+    """While a reload takes its time, another is told so at once, and pages, metrics and health are answered."""
+    content = FixedContent(reloadable=True)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow() -> str:
+        begun.set()
+        go_on.wait(5)
+        return ""
+
+    content.reload = slow  # type: ignore[method-assign]
+    with serving(content) as server, ThreadPoolExecutor() as pool:
+        first = pool.submit(ask, server, "/-/reload", "POST")
+        assert begun.wait(5)
+        second = ask(server, "/-/reload", "POST")
+        assert (503, b"A reload is under way.\n") == (second.status, second.body)
+        assert [200] * 3 == [ask(server, path).status for path in ("/", "/metrics", "/-/healthy")]
+        go_on.set()
+        assert 200 == first.result().status
+        assert 200 == ask(server, "/-/reload", "POST").status
+
+
+def test_reload_that_hangs() -> None:
+    """A reload that never ends does not keep the server from stopping."""
+    content = FixedContent(reloadable=True)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def hang() -> str:
+        begun.set()
+        go_on.wait(20)
+        return ""
+
+    content.reload = hang  # type: ignore[method-assign]
+    with serving(content) as server, ThreadPoolExecutor() as pool:
+        hanging = pool.submit(ask, server, "/-/reload", "POST")
+        assert begun.wait(5)
+        begin = time.monotonic()
+        server.stop()
+        assert time.monotonic() - begin < 1
+        assert isinstance(hanging.exception(5), OSError | http.client.HTTPException)
+    go_on.set()
+    while server.connections:
+        time.sleep(0.01)
+
+
+def test_failing_reload(server: Server, content: FixedContent) -> None:
+    """A reload that breaks is answered 500, without its reason, and the next one is not held up."""
+
+    def fail() -> str:
+        message = "secret"
+        raise RuntimeError(message)
+
+    content.reloadable = True
+    content.reload = fail  # type: ignore[method-assign]
+    with capture_logs() as logs:
+        replies = [ask(server, "/-/reload", "POST") for _ in range(2)]
+    del content.reload
+
+    assert [500, 500] == [reply.status for reply in replies]
+    assert b"secret" not in replies[0].body
+    assert ["request failed"] * 2 == [log["event"] for log in logs]
+
+
+@pytest.mark.parametrize(
     ("expected", "target"),
     [
         (b"200 / ", "/"),
@@ -403,7 +500,11 @@ def test_says_little_of_itself(server: Server) -> None:
     """No answer names the server software, and each forbids to guess its type."""
     replies = [ask(server, path) for path in ("/metrics", "/", "/-/ready", "/nothing")]
 
-    assert ["nosniff"] * 4 == [reply.headers["x-content-type-options"] for reply in replies]
+    replies += [ask(server, path, "POST") for path in ("/metrics", "/-/reload")]
+    replies += [ask(server, "/metrics", Transfer_Encoding=coding, Content_Length="1") for coding in ("x", "chunked")]
+
+    assert [405, 403, 400, 400] == [reply.status for reply in replies[4:]]
+    assert ["nosniff"] * 8 == [reply.headers["x-content-type-options"] for reply in replies]
     assert not any("server" in reply.headers for reply in replies)
 
 

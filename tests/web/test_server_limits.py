@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import http.client
 import logging
 import multiprocessing
 import os
 import re
+import resource
 import socket
 import statistics
 import threading
@@ -21,8 +24,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from burrow_exporter.body import Body, body_of
-from burrow_exporter.web.limits import Limits
+from burrow_exporter.web.limits import Limits, affordable_connections
 from burrow_exporter.web.server import Server
+from burrow_exporter.web.threads import DaemonThreads
 from tests.web.test_server import FixedContent, Reply, ask, connect, exchange, port_of, serving
 
 HEAD = b"GET /metrics HTTP/1.1\r\nHost: x\r\n"
@@ -294,6 +298,53 @@ def test_flood_of_connections(content: LargeContent, sockets: ExitStack) -> None
         assert max(seconds) < 0.9
 
         assert eventually(lambda: len(server.connections) <= 50)
+
+
+@pytest.mark.parametrize(
+    ("expected", "soft", "reserved"),
+    [(512, resource.RLIM_INFINITY, 28), (512, 1024, 28), (203, 256, 24), (31, 64, 28), (8, 64, 60), (8, 64, 5000)],
+)
+def test_affordable_connections(monkeypatch: pytest.MonkeyPatch, expected: int, soft: int, reserved: int) -> None:
+    """Where few files may be open, fewer connections are accepted, so that polls find theirs."""
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (soft, soft))
+
+    assert expected == affordable_connections(reserved)
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "failure"),
+    [
+        (socket.socket, "accept", OSError(errno.EMFILE, "Too many open files")),
+        (DaemonThreads, "run", RuntimeError("can't start new thread")),
+    ],
+)
+def test_connections_that_cannot_be_had(
+    content: LargeContent, monkeypatch: pytest.MonkeyPatch, owner: type, name: str, failure: Exception
+) -> None:
+    """Where no file can be opened, or no thread started, the log says so once, nothing spins, and it passes."""
+    attempts: list[object] = []
+
+    def fail(*arguments: object) -> None:
+        attempts.append(arguments)
+        raise failure
+
+    with serving(content) as server, capture_logs() as logs:
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, name, fail)
+            begin = time.monotonic()
+            while time.monotonic() - begin < 0.5 or len(attempts) < 2:
+                with closing(http.client.HTTPConnection("127.0.0.1", port_of(server), timeout=0.1)) as connection:
+                    # The first one may still be accepted, by a call that began before.
+                    with suppress(OSError, http.client.HTTPException):
+                        exchange(connection, "/-/ready")
+                    time.sleep(0.01)
+        assert 200 == ask(server, "/-/ready").status
+        assert eventually(lambda: not server.connections)
+
+    assert 2 <= len(attempts) < 200
+    assert [("connections refused", str(failure), 1)] == [
+        (log["event"], log["reason"], log["count"]) for log in logs if log["log_level"] != "debug"
+    ]
 
 
 @pytest.mark.parametrize(("clients", "most"), [(5, 6 * MEGABYTE), (100, 50 * MEGABYTE)])

@@ -8,7 +8,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 import pytest
@@ -496,6 +496,44 @@ def test_slow_handshake_ends(web: Web, sent: bytes) -> None:
             client.sendall(sent)
             assert 0.3 <= seconds_until_closed(client, begun) < PATIENCE
         assert eventually(lambda: not server.connections)
+
+
+def test_dripping_handshake_ends(web: Web) -> None:
+    """A handshake's time counts from its beginning: bytes that drip in do not prolong it."""
+    with web.serving(limits=Limits(head_seconds=0.3)) as server:
+        outgoing = ssl.MemoryBIO()
+        with pytest.raises(ssl.SSLWantReadError):
+            client_context().wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="127.0.0.1").do_handshake()
+        begun = time.monotonic()
+        with socket.create_connection(("127.0.0.1", port_of(server)), 5) as client, suppress(ConnectionError):
+            for byte in outgoing.read():
+                client.sendall(bytes((byte,)))
+                time.sleep(0.02)
+        assert 0.3 <= time.monotonic() - begun < PATIENCE
+
+
+def test_other_handshakes_go_on(web: Web, sockets: ExitStack) -> None:
+    """While handshakes stand still, others are done."""
+    with web.serving() as server:
+        for _ in range(100):
+            silent = sockets.enter_context(socket.create_connection(("127.0.0.1", port_of(server)), 5))
+            silent.sendall(b"\x16\x03\x01")
+        begin = time.monotonic()
+        assert [200] * 10 == [fetch(server, context=client_context()).status for _ in range(10)]
+        assert time.monotonic() - begin < PATIENCE
+
+
+def test_end_of_tls(web: Web) -> None:
+    """The end of a connection is told by TLS, so that nobody takes an answer that is cut off for whole."""
+    with web.serving() as server, socket.create_connection(("127.0.0.1", port_of(server)), 5) as plain:
+        context = client_context()
+        with context.wrap_socket(plain, server_hostname="127.0.0.1", suppress_ragged_eofs=False) as client:
+            client.sendall(READY[:-2] + b"Connection: close\r\n\r\n")
+            answer = b""
+            while data := client.recv(65536):
+                answer += data
+
+    assert answer.endswith(b"Ready.\n")
 
 
 @pytest.mark.parametrize("sent", [b"", b"\x16\x03\x01", b"GET / HTTP/1.1\r\n\r\n", b"noise"])
