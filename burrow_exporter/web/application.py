@@ -16,6 +16,8 @@ from burrow_exporter.web.negotiation import accepts_gzip, prefers_openmetrics
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 RELOAD_PATH = "/-/reload"
+MOST_READERS = 16
+"""How many requests for pages wait at most: each holds up a thread."""
 READING, WRITING = ("GET", "HEAD"), ("POST", "PUT")
 STATUS_PAGE_HEADERS = (
     ("content-type", "text/html; charset=utf-8"),
@@ -62,6 +64,7 @@ class Application:
     def __init__(self, content: Content, telemetry_path: str) -> None:
         self._content = content
         self._rendering, self._reloading = threading.Lock(), threading.Lock()
+        self._readers = threading.BoundedSemaphore(MOST_READERS)
         self._routes: dict[str, tuple[tuple[str, ...], Callable[[Request], Answer]]] = {
             OVERVIEW_PATH: (READING, self._status_page),
             GROUP_PATH: (READING, self._status_page),
@@ -93,9 +96,14 @@ class Application:
         return Answer(200, self._content.metrics(openmetrics=openmetrics, gzip=gzip), tuple(headers))
 
     def _status_page(self, request: Request) -> Answer:
-        # One at a time: it is made of thousands of groups, and scrapes need the interpreter too.
-        with self._rendering:
-            status, page = self._content.status_page(request.path, request.query)
+        if not self._readers.acquire(blocking=False):
+            return plain(503, "Too many pages are asked for.", ("retry-after", "1"))
+        try:
+            # One at a time: it is made of thousands of groups, and scrapes need the interpreter too.
+            with self._rendering:
+                status, page = self._content.status_page(request.path, request.query)
+        finally:
+            self._readers.release()
         return Answer(status, body_of(page), STATUS_PAGE_HEADERS)
 
     def _healthy(self, _request: Request) -> Answer:

@@ -55,13 +55,11 @@ class Connection(TrackedConnection):
     def run(self) -> None:
         """Serve the connection and close it; the main function of its thread."""
         security = self._serving.security
-        # Whatever the client does, resets and time-outs included, is no failure of this server.
         try:
-            with suppress(OSError):
-                if security is None or not security.has_tls or self._shake_hands(security):
-                    while self._serve_request() and not self._serving.stopping.is_set():
-                        pass
-                    self._say_goodbye()
+            if security is None or not security.has_tls or self._shake_hands(security):
+                while self._serve_request() and not self._serving.stopping.is_set():
+                    pass
+                self._say_goodbye()
         except Exception:
             log.exception("connection failed")
         finally:
@@ -97,17 +95,19 @@ class Connection(TrackedConnection):
         """Answer one request; return whether another may follow."""
         try:
             head = self._read_head()
-            if head is None:
-                return False
-            self.enter(Phase.ANSWERED)
-            request = parse_head(head, self._peer)
+            request = parse_head(head, self._peer) if head else None
         except BadRequestError as error:
             self.enter(Phase.ANSWERED)
             self._send_answer(plain(error.status, str(error)), "", close=True)
             return False
-        keep_alive = self._skip_body(request.body_length) and request.keep_alive
+        except OSError:
+            # The client has gone, or takes too long.
+            return False
+        if request is None:
+            return False
+        self.enter(Phase.ANSWERED)
+        keep_alive = self._skip_body(request.body_length) and request.keep_alive and not self._peer.lacks_certificate
         answer = self._serving.respond(request)
-        keep_alive &= ("connection", "close") not in answer.headers
         sent = self._send_answer(answer, request.path, close=not keep_alive, head_only=request.method == "HEAD")
         if self._received:
             self.enter(Phase.UNFINISHED)
@@ -192,8 +192,9 @@ class Connection(TrackedConnection):
     def _say_goodbye(self) -> None:
         """Send the alert that ends TLS, without waiting for the client's."""
         if isinstance(self.sock, ssl.SSLSocket):
-            self.sock.settimeout(0)
-            self.sock.unwrap()
+            with suppress(OSError, ValueError):
+                self.sock.settimeout(0)
+                self.sock.unwrap()
 
 
 def with_head(head: bytes, pieces: Iterable[bytes]) -> Iterator[bytes]:

@@ -31,7 +31,7 @@ class BadRequestError(Exception):
 class Peer:
     """Who is connected: the IP addresses of the client and of this end.
 
-    ``lacks_certificate`` when the client should have presented a certificate and has not.
+    ``lacks_certificate`` when the client should have presented a certificate and has not; it gets one answer.
     """
 
     client: str
@@ -78,7 +78,7 @@ def parse_head(head: bytes, peer: Peer) -> Request:
     if len(hosts) > 1 or (minor_version == "1" and not hosts):
         message = "Exactly one Host header is required."
         raise BadRequestError(message)
-    connection = {option.strip().lower() for line in headers.get("connection", ()) for option in line.split(",")}
+    options = ",".join(headers.get("connection", ())).lower().split(",")
     return Request(
         peer=peer,
         method=method,
@@ -87,7 +87,7 @@ def parse_head(head: bytes, peer: Peer) -> Request:
         host=target["authority"] or "".join(hosts),
         headers=headers,
         body_length=body_length(headers),
-        keep_alive=minor_version == "1" and "close" not in connection,
+        keep_alive=minor_version == "1" and "close" not in map(str.strip, options),
     )
 
 

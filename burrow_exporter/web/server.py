@@ -53,6 +53,7 @@ class Server:
         respond = AccessControl(application, security, self._passwords) if security else application
         self._serving = Serving(respond, self.connections, limits, security, threading.Event())
         self._threads = DaemonThreads("connection")
+        self._most_threads = limits.connections + limits.connections // 8
         self._thread = threading.Thread(target=self._accept_all, name="server", daemon=True)
         self._refused = 0
         self._complain_at = 0.0
@@ -106,15 +107,18 @@ class Server:
             self._complain(error)
             self._serving.stopping.wait(REFUSED_SECONDS)
             return
-        limit = self._serving.limits.connections
         try:
-            # Those that were dropped need a moment to be closed.
-            if not self.connections.wait_for_at_most(limit + limit // 8, ROOM_SECONDS):
+            # Connections that were dropped need a moment to be closed.
+            if not self.connections.wait_for_at_most(self._most_threads, ROOM_SECONDS):
                 raise TimeoutError
             connection = Connection(sock, address[0], self._serving)
         except OSError:
             sock.close()
-            return
+        else:
+            self._hand_over(connection)
+
+    def _hand_over(self, connection: Connection) -> None:
+        """Have a thread serve a connection, unless it is refused."""
         self.connections.add(connection)
         try:
             if not connection.dropped:

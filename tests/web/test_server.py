@@ -20,7 +20,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from burrow_exporter.body import Body, body_of, cut
-from burrow_exporter.web.application import Content
+from burrow_exporter.web.application import MOST_READERS, Content
 from burrow_exporter.web.limits import DEFAULT_LIMITS, SMALLEST_PIECE, Limits
 from burrow_exporter.web.listener import bind
 from burrow_exporter.web.security.live_config import Security
@@ -474,6 +474,21 @@ def test_status_page_does_not_hold_up_the_rest(server: Server, content: FixedCon
         assert 1 == len(others)
         go_on.set()
         assert [b"done"] * 2 == [page.result().body for page in pages]
+
+
+def test_many_readers_of_pages() -> None:
+    """Of very many that ask for pages at once the last are sent away: the others' threads are not held up for long."""
+    content = FixedContent()
+    go_on = threading.Event()
+    content.status_page = lambda *_: (200, b"done") if go_on.wait(5) else (500, b"")  # type: ignore[method-assign]
+    with serving(content) as server, ThreadPoolExecutor(2 * MOST_READERS) as pool:
+        pages = [pool.submit(ask, server, "/") for _ in range(2 * MOST_READERS)]
+        while sum(page.done() for page in pages) < MOST_READERS:
+            time.sleep(0.01)
+        go_on.set()
+        statuses = [page.result().status for page in pages]
+
+    assert (MOST_READERS, MOST_READERS) == (statuses.count(200), statuses.count(503))
 
 
 def test_telemetry_path_of_root(content: FixedContent) -> None:

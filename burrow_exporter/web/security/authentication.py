@@ -17,7 +17,7 @@ HEALTH_PATH = "/-/healthy"
 UNAUTHORIZED = plain(401, "Unauthorized.", ("www-authenticate", 'Basic realm="burrow_exporter", charset="UTF-8"'))
 BUSY = plain(429, "Too many passwords are being checked.", ("retry-after", "1"))
 TOO_MANY = plain(429, "Too many requests.")
-NO_CERTIFICATE = plain(403, "A client certificate is required.", ("connection", "close"))
+NO_CERTIFICATE = plain(403, "A client certificate is required.")
 
 log = structlog.get_logger(__name__)
 

@@ -66,7 +66,7 @@ class Security:
         self._stamps = stamps
         try:
             self._active = self._read(self._active)
-        except WebConfigError as error:
+        except (WebConfigError, OSError) as error:
             log.error("web config not read again, what was in force stays", error=str(error))  # noqa: TRY400  the message says all
         else:
             log.info("web config read again", file=str(self._path))
