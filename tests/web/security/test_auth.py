@@ -248,35 +248,48 @@ def test_flood_does_not_block(web: Web, counting: Counting) -> None:
     assert 1 == counting.most_at_once
 
 
-def waiting_checks(passwords: PasswordChecker, users: dict[str, str], names: list[tuple[bytes, str]]) -> list[object]:
+def outcome(passwords: PasswordChecker, users: dict[str, str], name: bytes, password: bytes, client: str) -> object:
+    """Return whether a password is right, or ``BusyError``."""
+    try:
+        return passwords.are_right(users, name, password, client)
+    except BusyError:
+        return BusyError
+
+
+def waiting_checks(
+    counting: Counting,
+    users: dict[str, str],
+    names: list[tuple[bytes, str]],
+    *,
+    last: tuple[bytes, bytes, str] | None = None,
+) -> list[object]:
     """Have names with a password of their own checked at once, from these addresses, while no check ends.
 
-    Return what becomes of each: whether the password is right, or ``BusyError``.
+    Return what becomes of each, and of the ``last`` name and password, which come when all others wait.
     """
-
-    def ask(name: bytes, password: bytes, client: str) -> object:
-        try:
-            return passwords.are_right(users, name, password, client)
-        except BusyError:
-            return BusyError
-
-    checks = passwords._check
-    assert isinstance(checks, Counting)
-    checks.go_on.clear()
-    with ThreadPoolExecutor(len(names)) as pool:
-        asked = [pool.submit(ask, name, b"x%d" % index, client) for index, (name, client) in enumerate(names)]
+    passwords = PasswordChecker(counting)
+    counting.go_on.clear()
+    with ThreadPoolExecutor(len(names) + 1) as pool:
+        asked = [
+            pool.submit(outcome, passwords, users, name, b"x%d" % index, client)
+            for index, (name, client) in enumerate(names)
+        ]
         assert eventually(lambda: len(passwords._pending) + sum(each.done() for each in asked) == len(names))
-        checks.go_on.set()
-        return [each.result() for each in asked]
+        if last is not None:
+            asked.append(pool.submit(outcome, passwords, users, *last))
+            assert eventually(lambda: len(passwords._pending) + sum(each.done() for each in asked) == 1 + len(names))
+        counting.go_on.set()
+        results = [each.result() for each in asked]
+    assert not passwords._pending
+    return results
 
 
 def test_waiting_is_bounded(counting: Counting) -> None:
     """However many clients there are, a bounded number of passwords waits, and each client's places come back."""
-    passwords = PasswordChecker(counting)
     names = [(str(number).encode(), f"10.0.0.{number // 2}") for number in range(2 * WAITING)]
-    results = waiting_checks(passwords, {"alice": bcrypt_hash("x")}, names)
+    results = waiting_checks(counting, {"alice": bcrypt_hash("x")}, names)
 
-    assert (WAITING, WAITING) == (results.count(False), results.count(BusyError) + len(passwords._pending))
+    assert (WAITING, WAITING) == (results.count(False), results.count(BusyError))
     assert 1 == counting.most_at_once
 
 
@@ -293,26 +306,18 @@ def test_waiting_is_bounded(counting: Counting) -> None:
 def test_networks(counting: Counting, expected: int, address: str) -> None:
     """A client is known by its IPv4 address, or by the /64 of its IPv6 address: it has as many of those as it likes."""
     names = [(b"bob", address.format(number)) for number in range(20)]
-    results = waiting_checks(PasswordChecker(counting), {"alice": bcrypt_hash("x")}, names)
+    results = waiting_checks(counting, {"alice": bcrypt_hash("x")}, names)
 
     assert (expected, 20 - expected) == (results.count(False), results.count(BusyError))
 
 
 def test_room_for_users(counting: Counting) -> None:
     """Who knows no user's name does not keep a user out, from the same address or from many, and not for long."""
-    users = {"alice": bcrypt_hash("right")}
-    passwords = PasswordChecker(counting)
     strangers = [(b"bob", f"10.0.{number}.1") for number in range(WAITING)] + [(b"bob", "10.1.1.1")] * 10
-    counting.go_on.clear()
-    with ThreadPoolExecutor() as pool:
-        flood = pool.submit(waiting_checks, passwords, users, strangers)
-        assert eventually(lambda: len(passwords._pending) == WAITING)
-        answer = pool.submit(passwords.are_right, users, b"alice", b"right", "10.1.1.1")
-        assert eventually(lambda: len(passwords._pending) == WAITING + 1)
-        counting.go_on.set()
-        assert answer.result()
-        assert WAITING == flood.result().count(False)
+    last = (b"alice", b"right", "10.1.1.1")
+    results = waiting_checks(counting, {"alice": bcrypt_hash("right")}, strangers, last=last)
 
+    assert (WAITING, 10, True) == (results.count(False), results.count(BusyError), results[-1])
     assert b"right" in [password for password, _ in counting.calls[:3]]
 
 
@@ -321,7 +326,7 @@ def test_given_up_at_random(counting: Counting) -> None:
     users = {"alice": bcrypt_hash("x")}
     winners = set[int]()
     for _ in range(20):
-        results = waiting_checks(PasswordChecker(counting), users, [(b"alice", "10.0.0.1")] * 8)
+        results = waiting_checks(counting, users, [(b"alice", "10.0.0.1")] * 8)
         winners |= {index for index, result in enumerate(results) if result is False}
 
     assert set(range(8)) == winners
