@@ -19,8 +19,6 @@ LIBRARIES = (
     "httptools",
     "requests",
     "urllib3",
-    "uvicorn",
-    "h11",
 )
 
 

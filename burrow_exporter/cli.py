@@ -28,7 +28,8 @@ from burrow_exporter.settings.precedence import build_config, section
 from burrow_exporter.settings.validation import ConfigError
 from burrow_exporter.snapshot import GROUP_STATUS_CODES, Cluster
 from burrow_exporter.web.health_check import ask_healthy
-from burrow_exporter.web.limits import SMALLEST_PIECE, bind
+from burrow_exporter.web.limits import SMALLEST_PIECE
+from burrow_exporter.web.listener import bind
 from burrow_exporter.web.security.live_config import Security
 from burrow_exporter.web.security.web_config import WebConfigError
 

@@ -13,7 +13,7 @@ import structlog
 from msgspec.structs import fields
 
 from burrow_exporter import __version__
-from burrow_exporter.metrics.body import Body
+from burrow_exporter.body import Body
 from burrow_exporter.metrics.publisher import Publisher
 from burrow_exporter.metrics.self_metrics import SelfMetrics
 from burrow_exporter.polling.fleet import Fleet
@@ -21,10 +21,14 @@ from burrow_exporter.polling.state import Poll
 from burrow_exporter.settings.config import Config, Section
 from burrow_exporter.settings.validation import ConfigError
 from burrow_exporter.status.page import View, render
+from burrow_exporter.web.limits import DEFAULT_LIMITS, Limits, affordable_connections
 from burrow_exporter.web.security.live_config import Security
 from burrow_exporter.web.server import Server
 
 SWITCH_SECONDS = 0.0001
+STACK_BYTES = 512 * 1024
+OWN_FILES = 24
+"""Open files beside the requests to Burrow: standard streams, libraries, sockets to listen, and files while read."""
 
 
 class Exporter:
@@ -47,7 +51,9 @@ class Exporter:
         # A scrape needs the interpreter some twenty times, and each time waits for a poll's thread to let it go, with
         # Python's own interval up to 5 ms.
         sys.setswitchinterval(SWITCH_SECONDS)
-        server = Server(self, listener, self._config.web.telemetry_path, security=security)
+        # A thread for each connection: of 8 MiB, the usual stack, the kernel may back 2 MiB with one huge page.
+        threading.stack_size(STACK_BYTES)
+        server = Server(self, listener, self._config.web.telemetry_path, self._limits(), security)
         server.start()
         log = structlog.get_logger()
         log.info("serving", address=server.address, version=__version__)
@@ -65,6 +71,14 @@ class Exporter:
         server.stop()
         log.info("stopped") if stopped else log.error("the server ended by itself")
         return stopped
+
+    def _limits(self) -> Limits:
+        """Return what clients may cost, with open files kept for the polls."""
+        requests = sum(burrow.concurrency for burrow in self._config.burrows)
+        limits = Limits(connections=affordable_connections(OWN_FILES + requests))
+        if limits.connections < DEFAULT_LIMITS.connections:
+            structlog.get_logger().warning("limit on open files is low", connections=limits.connections)
+        return limits
 
     def poll_once(self) -> list[Poll]:
         """Poll every Burrow one time, one after the other."""

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import structlog
 
-from burrow_exporter.metrics.body import Body, body_of
+from burrow_exporter.body import Body, body_of
 from burrow_exporter.metrics.compression import compress, gzip_member
 from burrow_exporter.metrics.exposition import Page, Renderer, Section, assemble
 from burrow_exporter.metrics.families import FAMILIES, FEW_FAMILIES

@@ -17,7 +17,8 @@ from burrow_exporter.exporter import Exporter
 from burrow_exporter.metrics.families import FAMILIES
 from burrow_exporter.settings.config import BurrowConfig, Config, MetricsConfig, PollConfig, TlsConfig
 from burrow_exporter.settings.value_types import NamedFile
-from burrow_exporter.web.server import Content, Server
+from burrow_exporter.web.application import Content
+from burrow_exporter.web.server import Server
 from tests import ROOT
 from tests.conftest import START
 from tests.support.fault_table import FAULTS, Fault, Samples, World

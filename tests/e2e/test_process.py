@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import time
+from contextlib import ExitStack
 from html import escape
 from pathlib import Path
 
@@ -99,6 +100,34 @@ def test_a_scrape_does_not_wait_for_burrow() -> None:
         begun = time.monotonic()
         assert 200 == requests.get(f"{address}/metrics", timeout=5).status_code
         assert time.monotonic() - begun < 0.5
+
+
+def test_few_open_files() -> None:
+    """With few files to open, idle clients take neither those of polls nor those of scrapes; the log stays short."""
+    limited = ("sh", "-c", 'ulimit -n 64 && exec "$@"', "sh", *COMMAND)
+    with (
+        FaultServer(by_path(dict(small()))) as server,
+        running(
+            *("--burrow.address", server.address, "--poll.interval=1s", "--web.listen-address=127.0.0.1:0"),
+            command=limited,
+        ) as run,
+        ExitStack() as sockets,
+    ):
+        address = run.wait_for(r'address"?[=:] ?"?(http[^\s"]+)')
+        host, _, port = address.removeprefix("http://").partition(":")
+        for _ in range(120):
+            sockets.enter_context(socket.create_connection((host, int(port)), 5))
+        polls = server.asked.count("/burrow/admin/ready")
+        deadline = time.monotonic() + 10
+        while server.asked.count("/burrow/admin/ready") < polls + 3:
+            assert time.monotonic() < deadline, server.asked
+            time.sleep(0.05)
+        page = requests.get(f"{address}/metrics", timeout=5).text
+        assert 'burrow_exporter_burrow_up{burrow="default"} 1.0' in page
+        assert 0 == run.end()[0]
+    events = [line.partition("event=")[2].partition(" ts=")[0] for line in run.lines]
+    assert 3 == len(events), run.lines
+    assert "limit on open files is low" in events[0]
 
 
 def test_signal_at_any_moment() -> None:
