@@ -16,7 +16,7 @@ LIBRARIES = (
     "msgspec",
     "isal",
     "prometheus-client",
-    "httptools",
+    "tenacity",
     "requests",
     "urllib3",
 )

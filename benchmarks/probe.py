@@ -28,7 +28,7 @@ PACKAGE = "burrow_exporter"
 PHASES = ("fetch", "decode", "readings", "time lag", "render", "compress")
 TIMED: tuple[tuple[str, str, str], ...] = (
     ("decode", "burrow.client", "decode"),
-    ("fetch", "polling.walk", "Walk.run"),
+    ("fetch", "burrow.session", "Session.get"),
     ("readings", "polling.readings", "read_group"),
     ("readings", "polling.readings", "last_commit"),
     ("readings", "polling.readings", "unknown_statuses"),
@@ -43,7 +43,7 @@ TIMED: tuple[tuple[str, str, str], ...] = (
 )
 """Phase, module and function. A function that calls another of these is not charged for it.
 
-What is left of a walk is the fetch: requests, the reading of sockets, the event loop.
+The fetch is requests and the reading of sockets.
 """
 
 Function = Callable[..., Any]

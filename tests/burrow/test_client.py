@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 from urllib.parse import unquote
@@ -746,3 +747,76 @@ def test_tls_time_out(authority: trustme.CA, step: Step) -> None:
         begun = time.monotonic()
         assert Asking(server.address, timeout=0.25).refusal().reason is Reason.TIMEOUT
         assert time.monotonic() - begun < 1.0
+
+
+@contextmanager
+def dripping_handshake() -> Iterator[str]:
+    """Serve a TLS handshake of which a byte comes every 50 ms; return the address."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            with suppress(OSError):  # the client has gone, or the test is over
+                connection, _ = listener.accept()
+            with suppress(OSError), connection:
+                connection.sendall(b"\x16\x03\x03\x40\x00")
+                while not threading.Event().wait(0.05):
+                    connection.sendall(b"\x02")
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield f"https://localhost:{listener.getsockname()[1]}"
+
+
+def test_tls_handshake_that_drips() -> None:
+    """A handshake that goes on for ever is given up when the request's time is over."""
+    with dripping_handshake() as address:
+        begun = time.monotonic()
+        assert Asking(address, timeout=0.25).refusal().reason is Reason.TIMEOUT
+        assert time.monotonic() - begun < 1.0
+
+
+# Addresses of a name
+
+
+def test_the_second_address_of_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A first address that swallows packets leaves time for the second, which answers."""
+    with FaultServer(in_turn(reply(CLUSTERS))) as server, swallowing(server.port):
+        look_up(monkeypatch, [["127.0.0.2", "127.0.0.1"]], server.port)
+        begun = time.monotonic()
+        assert NAMES == Asking(f"http://burrow.example:{server.port}", timeout=4).clusters()
+        assert 0.9 < time.monotonic() - begun < 2.5
+
+
+def test_a_name_is_looked_up_anew_by_each_walk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within a walk the connection stays; the next one goes to where the name leads then."""
+    with FaultServer(in_turn(reply(CLUSTERS))) as server, socket.create_server(("127.0.0.2", server.port)) as other:
+        look_up(monkeypatch, [["127.0.0.1"], ["127.0.0.2"]], server.port)
+        asking = Asking(f"http://burrow.example:{server.port}", timeout=0.3)
+        assert [NAMES, NAMES] == [asking.clusters(), asking.clusters()]
+        asking.close()
+        assert asking.refusal().reason is Reason.TIMEOUT
+        other.accept()[0].close()
+    assert 1 == len(server.connections)
+
+
+def look_up(monkeypatch: pytest.MonkeyPatch, answers: list[list[str]], port: int) -> None:
+    """Let each look-up of a name bring the next of these lists of addresses."""
+    left = iter(answers)
+
+    def found(*_arguments: Any, **_options: Any) -> list[Any]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in next(left)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", found)
+
+
+@contextmanager
+def swallowing(port: int) -> Iterator[None]:
+    """Let 127.0.0.2 take no connection on this port and refuse none: its queue is full."""
+    with ExitStack() as opened:
+        listener = opened.enter_context(socket.socket())
+        listener.bind(("127.0.0.2", port))
+        listener.listen(0)
+        for _ in range(4):
+            waiting = opened.enter_context(socket.socket())
+            waiting.settimeout(0)
+            waiting.connect_ex(("127.0.0.2", port))
+        yield
