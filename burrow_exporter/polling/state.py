@@ -44,17 +44,10 @@ class BurrowState:
         self._shard = shard or ShardConfig()
         self._clusters: dict[str, ClusterState] = {}
 
-    def inherit(self, before: BurrowState) -> None:
-        """Go on from where the state of the same Burrow, by another configuration, has ended."""
-        self.snapshot = before.snapshot
-        self._clusters = {name: self._state_of(name) for name in before._clusters}
-        for name, cluster in self._clusters.items():
-            cluster.inherit(before._clusters[name])
-
     def absorb(self, walk: WalkResult, now: float, monotonic: float) -> Poll:
         """Take in a walk that ended at ``now`` (Unix seconds), which is ``monotonic`` on the monotonic clock."""
         poll = Poll(good=walk.clusters == {}, snapshot=self.snapshot, failures=walk.failures)
-        before = {cluster.name: cluster for cluster in self.snapshot.clusters}
+        before = {cluster.name: cluster for cluster in self.snapshot.fresh(monotonic).clusters}
         clusters: list[Cluster | None] = [unread(cluster) for cluster in before.values()]
         if walk.clusters is not None:
             self._clusters = {name: self._state_of(name) for name in sorted(walk.clusters)}
@@ -80,11 +73,6 @@ class BurrowState:
             behind=behind | poll.behind,
         )
 
-    def drop_expired(self, monotonic: float) -> bool:
-        """Drop what has expired by ``monotonic``, and tell whether that was anything."""
-        before, self.snapshot = self.snapshot, self.snapshot.fresh(monotonic)
-        return self.snapshot is not before
-
     def _state_of(self, name: str) -> ClusterState:
         return self._clusters.get(name) or ClusterState(self._burrow, self._shard)
 
@@ -106,12 +94,6 @@ class ClusterState:
         self._shard = shard
         self._catch_up = CatchUp(burrow.catch_up_lag, burrow.catch_up_timeout)
         self._time_lag = TimeLag()
-
-    def inherit(self, before: ClusterState) -> None:
-        """Go on from what another configuration has gathered."""
-        limits = self._catch_up
-        self._catch_up = replace(before._catch_up, max_lag=limits.max_lag, patience=limits.patience)
-        self._time_lag = before._time_lag
 
     def absorb(self, walk: ClusterWalk, before: Cluster | None, poll: Poll, moment: Moment) -> Cluster | None:
         """Return the cluster after a walk, given what was published ``before``; note in ``poll`` how it went."""

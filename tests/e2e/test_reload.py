@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import threading
 import time
 import urllib.error
@@ -15,6 +16,9 @@ import pytest
 import structlog
 
 from burrow_exporter.exporter import Exporter
+from burrow_exporter.polling import poller
+from burrow_exporter.polling.poller import Poller
+from burrow_exporter.polling.walk import Walk, WalkResult
 from burrow_exporter.settings.config import (
     BurrowConfig,
     Config,
@@ -24,6 +28,7 @@ from burrow_exporter.settings.config import (
     MetricsConfig,
     PollConfig,
     ShardConfig,
+    TopicFilter,
     WebConfig,
 )
 from burrow_exporter.settings.validation import ConfigError
@@ -145,6 +150,115 @@ def test_a_changed_burrow_that_fails_keeps_its_readings(start: Callable[..., Rel
         wait_until(lambda: running.own("burrow_up") == 0)
         assert {"g", "h"} == set(running.lags())
         assert running.exporter.is_ready()
+
+
+def test_a_changed_filter_leaves_nothing_old(start: Callable[..., Reloaded]) -> None:
+    """What the new configuration has not read is not published after its first poll: it may be what it leaves out."""
+    answers = of(1)
+    with FaultServer(by_path(answers)) as server:
+        running = start(named("a", server), poll=(poll := PollConfig(interval=1, stale_after=30)))
+        wait_until(running.lags)
+        answers["/v3/kafka/c/consumer/g/lag"] = then_hang()
+        filters = Filters(topic=TopicFilter.of(exclude=["orders"]))
+        assert "" == running.reload(named("a", server, timeout=0.5, filters=filters), poll=poll)
+        wait_until(lambda: not running.lags(), seconds=5)
+        assert holds(lambda: not running.lags(), 1)
+        assert running.exporter.is_ready()
+
+
+def test_a_change_of_labels_keeps_the_poller(start: Callable[..., Reloaded]) -> None:
+    """They concern the page alone."""
+    with FaultServer(by_path(of(1))) as server:
+        running = start(named("a", server))
+        wait_until(running.lags)
+        before = running.exporter._fleet._members["a"]
+        running.reload(named("a", server, labels={"x": "y"}))
+        assert before.poller is running.exporter._fleet._members["a"].poller
+        assert {"y"} == set(running.lags("x"))
+
+
+def test_a_removed_burrow_does_not_publish_as_its_namesake(start: Callable[..., Reloaded]) -> None:
+    """Its last poll ends after another Burrow has its name, and changes nothing on the page."""
+    answers = of(1)
+    asked = threading.Event()
+
+    def slow(connection: socket.socket) -> bool:
+        asked.set()
+        time.sleep(1)
+        return reply(lag_answer("c", "g", partition(current_lag=1)).body.encode())(connection)
+
+    with FaultServer(by_path(answers)) as old, FaultServer(by_path(of(2))) as new, FaultServer(by_path(of(9))) as other:
+        running = start(named("o", other), named("a", old, labels={"x": "y"}))
+        wait_until(lambda: running.own("burrow_up") and running.own("burrow_up", "o"))
+        answers["/v3/kafka/c/consumer/g/lag"] = slow
+        assert asked.wait(5)
+        running.reload(named("o", other))
+        running.reload(named("o", other), named("a", new, labels={"x": "y"}))
+        seen: set[float] = set()
+
+        def is_new() -> bool:
+            labelled = frozenset({("x", "y")})
+            samples = page_of(running.exporter).items()
+            seen.update(value for (name, labels), value in samples if name == LAG and labels >= labelled)
+            return seen <= {2.0}
+
+        assert holds(is_new, 2)
+        assert {2.0} == seen
+
+
+def test_a_reload_while_the_fleet_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever has been started by then, every poller lives afterwards."""
+    died: list[threading.ExceptHookArgs] = []
+    monkeypatch.setattr(threading, "excepthook", died.append)
+    with FaultServer(by_path(of(1))) as one, FaultServer(by_path(of(2))) as two:
+        first = Config(burrows=(named("a", one), named("b", two)), poll=FAST)
+        second = Config(burrows=(named("a", one), named("b", two, timeout=3)), poll=FAST)
+        exporter = Exporter(first, stop := threading.Event(), lambda: second)
+        start, reloads = Poller.start, [exporter.reload]
+
+        def begin(self: Poller, *arguments: Any, **options: Any) -> None:
+            start(self, *arguments, **options)
+            if reloads:
+                thread = threading.Thread(target=reloads.pop())
+                thread.start()
+                thread.join(5)
+                assert not thread.is_alive()
+
+        monkeypatch.setattr(Poller, "start", begin)
+        exporter._fleet.start()
+        wait_until(lambda: own_of(exporter, "burrow_up", burrow="b"))
+        assert ([], True) == (died, exporter.is_healthy())
+        stop.set()
+
+
+def test_a_refused_reload_leaves_no_series(start: Callable[..., Reloaded], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a Burrow that never was."""
+    with FaultServer(by_path(of(1))) as server:
+        running = start(named("a", server))
+        wait_until(running.lags)
+
+        def fail(*_: Any) -> None:
+            message = "gone between check and use"
+            raise OSError(message)
+
+        monkeypatch.setattr(poller, "BurrowClient", fail)
+        assert "gone between check and use" == running.reload(named("a", server), named("b", server))
+        assert running.own("burrow_up", "b") is None
+        assert ["a"] == running.exporter._fleet.names()
+
+
+def test_readings_expire_whatever_a_poll_does(start: Callable[..., Reloaded], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A poll that does not end leaves an empty page by the clock; health and metric tell, until it has ended."""
+    monkeypatch.setattr(poller, "OVERDUE", 1)
+    with FaultServer(by_path(of(1))) as server:
+        running = start(named("a", server), poll=PollConfig(interval=1, stale_after=1))
+        wait_until(running.lags)
+        let_go = threading.Event()
+        monkeypatch.setattr(Walk, "run", lambda *_: let_go.wait() and WalkResult(0.0))
+        wait_until(lambda: not running.lags() and not running.exporter.is_healthy(), seconds=6)
+        wait_until(lambda: running.own("burrow_up") == 0)
+        let_go.set()
+        wait_until(running.exporter.is_healthy)
 
 
 def test_labels_and_families_change_at_once(start: Callable[..., Reloaded]) -> None:
