@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from burrow_exporter.burrow.failures import BurrowError
 from burrow_exporter.lag.time_lag import TimeLag
 from burrow_exporter.polling.catch_up import CatchUp, Verdict
-from burrow_exporter.polling.readings import is_own, may_be_own, newest, own_lag, trusted_topics
+from burrow_exporter.polling.readings import is_own, may_be_own, newest, own_lag, trusted_topics, unless_ahead
 from burrow_exporter.polling.walk import ClusterWalk, WalkResult
 from burrow_exporter.settings.config import BurrowConfig, ShardConfig
 from burrow_exporter.snapshot import Cluster, Group, Outcome, Snapshot
@@ -106,7 +106,7 @@ class ClusterState:
             topics=before.topics if before else (),
             listed_groups=len(walk.listed_groups),
             listed_topics=len(walk.listed_topics),
-            last_commit=newest(walk.last_commit, before.last_commit if before else None),
+            last_commit=newest(walk.last_commit, unless_ahead(before.last_commit, moment.now) if before else None),
             burrow_lag=before.burrow_lag if before and not walk.own else lag,
             unreadable_groups=len(self._mine(walk)),
             expires_at=moment.expires_at,
