@@ -84,7 +84,7 @@ def serve(config: Config, load: Load, greeting: str = "") -> int:
         if greeting:
             log.say(greeting)
         exporter = Exporter(config, stop, load)
-        on_signals((signal.SIGHUP,), exporter.reload)
+        on_signals((signal.SIGHUP,), partial(exporter.reload, waits=True))
         return FINE if exporter.serve(listener, security) else COULD_NOT_RUN
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import threading
@@ -9,12 +10,14 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 import structlog
 
+from burrow_exporter import exporter as exporter_module
 from burrow_exporter.exporter import Exporter
 from burrow_exporter.polling import poller
 from burrow_exporter.polling.poller import Poller
@@ -35,6 +38,7 @@ from burrow_exporter.settings.validation import ConfigError
 from tests.support.faults import FaultServer, Step, by_path, in_turn, reply, then_hang
 from tests.support.pages import own_of, page_of, select, wait_until
 from tests.support.processes import exporter as process
+from tests.support.processes import peak_mib
 from tests.support.recorded import STARTING, Recorded, lag_answer, partition, small
 
 LAG = "burrow_kafka_consumer_partition_lag"
@@ -46,6 +50,17 @@ Answers = dict[str, Recorded | Step]
 def of(lag: int) -> Answers:
     """Return the answers of a Burrow with two groups with this lag."""
     return {**small({name: lag_answer("c", name, partition(current_lag=lag)) for name in ("g", "h")})}
+
+
+NINE_TIMES = {name: ", ".join([f"*{before}"] * 9) for before, name in pairwise("abcdefghi")}
+LISTS = "".join(f"{name}: &{name} [{before}]\n" for name, before in NINE_TIMES.items())
+MERGES = "".join(f"{name}: &{name} {{<<: [{before}]}}\n" for name, before in NINE_TIMES.items())
+ENDLESS = {
+    "large": "# " + "x" * 2_000_000,
+    "bomb": f"a: &a [x, x, x, x, x, x, x, x, x]\n{LISTS}burrows: *i\n",
+    "merges": f"a: &a {{{', '.join(f'k{number}: x' for number in range(9))}}}\n{MERGES}burrows: *i\n",
+}
+"""Files that are large, or become so when they are read."""
 
 
 class Reloaded:
@@ -379,6 +394,28 @@ def test_threads_of_replaced_pollers_end(start: Callable[..., Reloaded]) -> None
         wait_until(lambda: threads() == ["poll-often"])
 
 
+def test_a_reload_under_way(start: Callable[..., Reloaded], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second one is told so at once, or waits; one that takes too long is given up, and the next one is free."""
+    monkeypatch.setattr(exporter_module, "RELOAD_SECONDS", 0.5)
+    running = start(BurrowConfig())
+    let_go = threading.Event()
+    monkeypatch.setattr(running.exporter, "_load", lambda: let_go.wait(20) and running.config)
+    told: list[str] = []
+    first = threading.Thread(target=lambda: told.append(running.exporter.reload()))
+    first.start()
+    wait_until(running.exporter._reloading.locked)
+    begun = time.monotonic()
+    assert "a reload is under way" == running.exporter.reload()
+    assert time.monotonic() - begun < 0.2
+    assert 1 == own_of(running.exporter, "config_last_reload_successful")
+    assert "reading it took more than 0.5 s" == running.exporter.reload(waits=True)
+    first.join(5)
+    assert ["reading it took more than 0.5 s"] == told
+    assert 0 == own_of(running.exporter, "config_last_reload_successful")
+    let_go.set()
+    assert "" == running.exporter.reload()
+
+
 # The real process
 
 
@@ -429,6 +466,34 @@ def test_reload_by_signal_and_by_request(tmp_path: Path) -> None:
             assert LAG in page(address)
             assert 405 == ask(address, "GET")[0]
             assert (0, True) == (run.end()[0], True)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "large", "bomb", "merges"])
+def test_a_file_that_never_ends(tmp_path: Path, kind: str) -> None:
+    """Whatever stands there is refused soon, polls go on meanwhile, and the next good file is loaded."""
+    file = tmp_path / "burrow.yaml"
+    with FaultServer(by_path(of(1))) as server:
+        write(file, server)
+        with process(f"--config.file={file}", "--web.enable-lifecycle") as (run, address):
+            wait_until(lambda: LAG in page(address))
+            file.unlink()
+            if kind == "pipe":
+                os.mkfifo(file)
+            elif kind == "device":
+                file.symlink_to("/dev/zero")
+            else:
+                file.write_text(ENDLESS[kind])
+            asked = len(server.asked)
+            status, text = ask(address)
+            assert (500, True) == (status, f"The configuration before stays: {file}: " in text), text
+            wait_until(lambda: len(server.asked) > asked)
+            file.unlink()
+            write(file, server)
+            assert (200, "Reloaded.\n") == ask(address)
+            assert LAG in page(address)
+            assert peak_mib(run.process.pid) < 384
+            code, seconds = run.end()
+            assert (0, True) == (code, seconds < 2)
 
 
 def test_reload_by_request_is_off_by_default() -> None:
