@@ -82,9 +82,9 @@ def serve(config: Config, load: Load, greeting: str = "") -> int:
         return give_up(f"{LISTEN_FLAG}: cannot listen on {config.web.listen_address}: {in_few_words(error)}")
     with listener:
         if greeting:
-            click.echo(greeting, err=True)
+            log.say(greeting)
         exporter = Exporter(config, stop, load)
-        on_signals((signal.SIGHUP,), exporter.reload)
+        on_signals((signal.SIGHUP,), partial(exporter.reload, waits=True))
         return FINE if exporter.serve(listener, security) else COULD_NOT_RUN
 
 
@@ -202,7 +202,7 @@ def hints(cluster: Cluster) -> list[str]:
 
 def give_up(message: str, code: int = COULD_NOT_RUN) -> int:
     """Say in one line why it cannot run, and return the exit code."""
-    click.echo(f"burrow-exporter: {log.one_line(message)}", err=True)
+    log.say(f"burrow-exporter: {log.one_line(message)}")
     return code
 
 
@@ -240,6 +240,7 @@ def command(word: str, **values: Any) -> int:  # noqa: ANN401  the flags' values
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return the exit code: 0 fine, 1 could not run, 2 wrong configuration."""
+    log.occupy_standard_streams()
     try:
         return int(command.main(arguments, prog_name="burrow-exporter", standalone_mode=False) or FINE)
     except click.ClickException as error:
@@ -248,3 +249,5 @@ def main(arguments: list[str] | None = None) -> int:
         return give_up(str(error), WRONG_CONFIGURATION)
     except click.exceptions.Abort:
         return COULD_NOT_RUN
+    finally:
+        log.flush()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from burrow_exporter.burrow.failures import BurrowError
 from burrow_exporter.lag.time_lag import TimeLag
 from burrow_exporter.polling.catch_up import CatchUp, Verdict
-from burrow_exporter.polling.readings import is_own, may_be_own, newest, own_lag, trusted_topics
+from burrow_exporter.polling.readings import is_own, may_be_own, newest, own_lag, trusted_topics, unless_ahead
 from burrow_exporter.polling.walk import ClusterWalk, WalkResult
 from burrow_exporter.settings.config import BurrowConfig, ShardConfig
 from burrow_exporter.snapshot import Cluster, Group, Outcome, Snapshot
@@ -44,17 +44,10 @@ class BurrowState:
         self._shard = shard or ShardConfig()
         self._clusters: dict[str, ClusterState] = {}
 
-    def inherit(self, before: BurrowState) -> None:
-        """Go on from where the state of the same Burrow, by another configuration, has ended."""
-        self.snapshot = before.snapshot
-        self._clusters = {name: self._state_of(name) for name in before._clusters}
-        for name, cluster in self._clusters.items():
-            cluster.inherit(before._clusters[name])
-
     def absorb(self, walk: WalkResult, now: float, monotonic: float) -> Poll:
         """Take in a walk that ended at ``now`` (Unix seconds), which is ``monotonic`` on the monotonic clock."""
         poll = Poll(good=walk.clusters == {}, snapshot=self.snapshot, failures=walk.failures)
-        before = {cluster.name: cluster for cluster in self.snapshot.clusters}
+        before = {cluster.name: cluster for cluster in self.snapshot.fresh(monotonic).clusters}
         clusters: list[Cluster | None] = [unread(cluster) for cluster in before.values()]
         if walk.clusters is not None:
             self._clusters = {name: self._state_of(name) for name in sorted(walk.clusters)}
@@ -80,11 +73,6 @@ class BurrowState:
             behind=behind | poll.behind,
         )
 
-    def drop_expired(self, monotonic: float) -> bool:
-        """Drop what has expired by ``monotonic``, and tell whether that was anything."""
-        before, self.snapshot = self.snapshot, self.snapshot.fresh(monotonic)
-        return self.snapshot is not before
-
     def _state_of(self, name: str) -> ClusterState:
         return self._clusters.get(name) or ClusterState(self._burrow, self._shard)
 
@@ -107,12 +95,6 @@ class ClusterState:
         self._catch_up = CatchUp(burrow.catch_up_lag, burrow.catch_up_timeout)
         self._time_lag = TimeLag()
 
-    def inherit(self, before: ClusterState) -> None:
-        """Go on from what another configuration has gathered."""
-        limits = self._catch_up
-        self._catch_up = replace(before._catch_up, max_lag=limits.max_lag, patience=limits.patience)
-        self._time_lag = before._time_lag
-
     def absorb(self, walk: ClusterWalk, before: Cluster | None, poll: Poll, moment: Moment) -> Cluster | None:
         """Return the cluster after a walk, given what was published ``before``; note in ``poll`` how it went."""
         if walk.listed_groups is None or walk.listed_topics is None:
@@ -124,7 +106,7 @@ class ClusterState:
             topics=before.topics if before else (),
             listed_groups=len(walk.listed_groups),
             listed_topics=len(walk.listed_topics),
-            last_commit=newest(walk.last_commit, before.last_commit if before else None),
+            last_commit=newest(walk.last_commit, unless_ahead(before.last_commit, moment.now) if before else None),
             burrow_lag=before.burrow_lag if before and not walk.own else lag,
             unreadable_groups=len(self._mine(walk)),
             expires_at=moment.expires_at,

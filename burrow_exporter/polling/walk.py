@@ -206,7 +206,9 @@ class Walk:
             group = before.group and replace(before.group, read_at=read_at, expires_at=expires_at)
             read = GroupRead(answer, group, before.last_commit)
         else:
-            read = GroupRead(answer, read_group(answer, self._filters, read_at, expires_at), last_commit(answer))
+            read = GroupRead(
+                answer, read_group(answer, self._filters, read_at, expires_at), last_commit(answer, read_at)
+            )
         self._result.reads[cluster, name] = read
         return read
 

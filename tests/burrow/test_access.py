@@ -151,11 +151,11 @@ def test_client_certificate(folder: Path, authority: trustme.CA, expected: float
         assert expected == is_up(poll(server.address, folder, tls={"ca_file": "ca.pem", **client}))
 
 
-def test_an_unchecked_certificate_is_said(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+def test_an_unchecked_certificate_is_said(capfd: pytest.CaptureFixture[str], folder: Path) -> None:
     """Whoever waives the check of the certificate reads so in the log."""
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(), cache_logger_on_first_use=False)
     Exporter(convert({"burrows": [{"tls": {"insecure_skip_verify": True}}]}, folder), threading.Event())
-    assert "the certificate of Burrow is not checked" in capsys.readouterr().out
+    assert "the certificate of Burrow is not checked" in capfd.readouterr().out
 
 
 def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
@@ -256,21 +256,21 @@ def test_a_proxy_and_tls(folder: Path, authority: trustme.CA, expected: Any, nam
     ids=["407", "403", "not HTTP", "endless"],
 )
 def test_a_proxy_that_refuses(
-    capsys: pytest.CaptureFixture[str], authority: trustme.CA, expected: str, answer: bytes
+    capfd: pytest.CaptureFixture[str], authority: trustme.CA, expected: str, answer: bytes
 ) -> None:
     """A proxy that opens no tunnel is a failure of the connection that says so."""
     with FaultServer(by_path(dict(small())), context_of(authority)) as server, Proxy(server, answer) as proxy_url:
         assert 1 == main(
             ["check", f"--burrow.address={server.address}", f"--burrow.proxy-url={proxy_url}", "--poll.interval=3s"]
         )
-    assert f"ready: connection: /burrow/admin/ready: {expected}\n" in capsys.readouterr().out
+    assert f"ready: connection: /burrow/admin/ready: {expected}\n" in capfd.readouterr().out
     assert [] == server.heads
 
 
 @pytest.mark.parametrize(("reason", "status"), [("not_json", 200), ("http_4xx", 401), ("http_5xx", 500)])
 @pytest.mark.parametrize(("word", "told"), [("once", "reason={}"), ("check", ": {}: ")])
 def test_no_word_tells_a_secret(
-    capsys: pytest.CaptureFixture[str],
+    capfd: pytest.CaptureFixture[str],
     folder: Path,
     authority: trustme.CA,
     word: str,
@@ -284,7 +284,7 @@ def test_no_word_tells_a_secret(
         arguments = ["--burrow.username=exporter", f"--burrow.password-file={folder / 'password'}", "--log.level=debug"]
         for trusted in ("ca.pem", "other.pem"):
             main([word, f"--burrow.address={server.address}", f"--burrow.tls.ca-file={folder / trusted}", *arguments])
-    output = "".join(capsys.readouterr())
+    output = "".join(capfd.readouterr())
     assert [] == [each for each in (reason, "tls") if told.format(each) not in output]
     assert_silent(output)
 

@@ -147,14 +147,6 @@ def test_readings_expire_by_the_clock_also_while_polls_go_on(burrow: RecordedBur
     assert {"h"} == set(select(polled.poll(), STATUS, "consumer_group"))
 
 
-def test_readings_expire_by_the_clock_while_no_poll_ends(burrow: RecordedBurrow) -> None:
-    """The page empties itself between two polls when its readings are too old, without a request to Burrow."""
-    polled = Polled(burrow.address, poll=PollConfig(interval=1, deadline=1, stale_after=1))
-    polled.poller.poll()
-    polled.poller._sleep_until(time.monotonic() + 1.5)
-    assert [1, 0] == [len(snapshot.clusters) for snapshot in polled.published]
-
-
 def test_503_starting_publishes_nothing(burrow: RecordedBurrow) -> None:
     """Before Burrow is ready nothing else is asked."""
     burrow.answers["/burrow/admin/ready"] = STARTING

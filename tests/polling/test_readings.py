@@ -14,6 +14,7 @@ from burrow_exporter.polling.readings import (
     read_group,
     trusted_topics,
     unknown_statuses,
+    unless_ahead,
 )
 from burrow_exporter.settings.config import Filters, TopicFilter
 from burrow_exporter.snapshot import Group, Topic
@@ -138,8 +139,17 @@ def test_burrows_own_lag_is_that_of_its_slowest_group_with_a_commit() -> None:
 
 def test_the_last_commit_is_when_burrow_observed_the_newest() -> None:
     """It is in Unix seconds, and unknown for a group without commits."""
-    assert NOW - 5 == last_commit(status(part(age=60), part(number=1, age=5), part(number=2, age=None)))
-    assert last_commit(status(part(age=None))) is None
+    assert NOW - 5 == last_commit(status(part(age=60), part(number=1, age=5), part(number=2, age=None)), NOW)
+    assert last_commit(status(part(age=None)), NOW) is None
+
+
+def test_a_commit_in_the_future_is_never_the_newest() -> None:
+    """Unless it is only so far ahead as clocks may differ."""
+    answer = status(part(age=5), part(number=1, age=-60), part(number=2, age=-61))
+    assert NOW + 60 == last_commit(answer, NOW)
+    assert NOW - 5 == last_commit(answer, NOW - 1)
+    assert last_commit(status(part(age=-3600)), NOW) is None
+    assert [5.0, 60.0, None, None] == [unless_ahead(moment, 0.0) for moment in (5.0, 60.0, 60.1, None)]
 
 
 def test_a_list_of_offsets_shorter_than_a_groups_partitions_is_not_trusted() -> None:
