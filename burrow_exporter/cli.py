@@ -200,6 +200,13 @@ def hints(cluster: Cluster) -> list[str]:
     return ["no group but Burrow's own: none commits, filters leave all out, or its user may not Describe groups"]
 
 
+def log_level(word: str, level: log.Level) -> log.Level:
+    """Return what is logged: ``check`` says itself what it saw, and ``once`` prints a page where all goes well."""
+    if word == "check":
+        return "error"
+    return "warning" if word == "once" and level == "info" else level
+
+
 def give_up(message: str, code: int = COULD_NOT_RUN) -> int:
     """Say in one line why it cannot run, and return the exit code."""
     log.say(f"burrow-exporter: {log.one_line(message)}")
@@ -229,8 +236,7 @@ def command(word: str, **values: Any) -> int:  # noqa: ANN401  the flags' values
     )
     load = partial(build_config, values, given)
     config = load()
-    # ``check`` tells what it saw itself.
-    log.set_up("error" if word == "check" else config.log.level, config.log.format)
+    log.set_up(log_level(word, config.log.level), config.log.format)
     if word == "demo":
         return demo(config, load, section("demo", values))
     if word == "serve":

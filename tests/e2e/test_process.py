@@ -126,7 +126,7 @@ def test_few_open_files() -> None:
         assert 'burrow_exporter_burrow_up{burrow="default"} 1.0' in page
         assert 0 == run.end()[0]
     events = [line.partition("event=")[2].partition(" ts=")[0] for line in run.lines]
-    assert 3 == len(events), run.lines
+    assert 4 == len(events), run.lines
     assert "limit on open files is low" in events[0]
 
 

@@ -10,7 +10,7 @@ import structlog
 from structlog.testing import capture_logs
 
 from burrow_exporter.burrow.answers import Commit, GroupStatus, Partition
-from burrow_exporter.burrow.failures import BurrowError, Endpoint, Reason
+from burrow_exporter.burrow.failures import BurrowError, Clue, Endpoint, Reason
 from burrow_exporter.polling.outage_log import duration
 from burrow_exporter.polling.walk import ClusterWalk, WalkResult
 from burrow_exporter.settings.config import BurrowConfig
@@ -20,7 +20,7 @@ from tests.polling.test_poller_turns import A, B, Stage
 GOLDEN = Path(__file__).parents[1] / "golden" / "outages.txt"
 OWN = "burrow-c"
 INTERVAL = 15
-REFUSED = BurrowError(Endpoint.READY, Reason.CONNECTION, "/burrow/admin/ready: Connection refused")
+REFUSED = BurrowError(Endpoint.READY, Reason.CONNECTION, "/burrow/admin/ready: Connection refused", clue=Clue.REFUSED)
 STARTING = BurrowError(Endpoint.READY, Reason.NOT_READY, "/burrow/admin/ready answers 503")
 SLOW = BurrowError(Endpoint.LAG, Reason.TIMEOUT, "/v3/kafka/c/consumer/slow/lag: timed out")
 FLAPPING = BurrowError(Endpoint.LAG, Reason.HTTP_5XX, "/v3/kafka/c/consumer/odd/lag answers 500")
