@@ -53,6 +53,7 @@ lint: $(INSTALLED) $(TOOLS)/actionlint ## Check style and types, and that genera
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive burrow_exporter
 	$(BIN)/python docs/generate.py --check
 	$(BIN)/python -m grafana.burrow_dashboards --check

@@ -17,9 +17,11 @@ from prometheus_client import (
 )
 from prometheus_client import exposition as text_format
 from prometheus_client.metrics import MetricWrapperBase
+from prometheus_client.metrics_core import CounterMetricFamily, Metric
 from prometheus_client.openmetrics import exposition as openmetrics_format
+from prometheus_client.registry import Collector
 
-from burrow_exporter import __version__
+from burrow_exporter import __version__, log
 from burrow_exporter.burrow.failures import Endpoint, Reason
 from burrow_exporter.snapshot import Cluster
 
@@ -32,6 +34,7 @@ class SelfMetrics:
     def __init__(self) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call] # no types there
         self.registry = CollectorRegistry()
+        self.registry.register(DroppedLines())
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self.registry)
         self._gauge("build_info", "1, with the versions as labels.", "version", "python_version").labels(
@@ -98,7 +101,9 @@ class SelfMetrics:
 
     def of_burrow(self, burrow: str) -> BurrowMetrics:
         """Return the metrics of one Burrow, by its name in the configuration; all begin at 0."""
-        return BurrowMetrics(self, burrow)
+        metrics = BurrowMetrics(self, burrow)
+        metrics.begin()
+        return metrics
 
     def published(self, samples: int, sizes: Mapping[tuple[str, str], int], *, limited: bool = False) -> None:
         """Note a new page: its samples, its bytes by format and encoding, and whether families are left out."""
@@ -114,10 +119,20 @@ class SelfMetrics:
         return text_format.generate_latest(self.registry)
 
 
+class DroppedLines(Collector):
+    """The count that the log keeps itself."""
+
+    def collect(self) -> Iterable[Metric]:
+        """Yield the counter."""
+        name, text = f"{PREFIX}_log_messages_dropped", "Log lines that could not be written."
+        yield CounterMetricFamily(name, text, value=log.dropped())
+
+
 class BurrowMetrics:
     """The metrics of one Burrow. Its ``sent`` and ``failed`` are what ``BurrowClient`` reports to.
 
-    Once forgotten it notes nothing any more: a request under way may end later than its Burrow is configured.
+    There is no series of it before ``begin``. Once forgotten it notes nothing any more: a request under way may end
+    later than its Burrow is configured.
     """
 
     def __init__(self, metrics: SelfMetrics, burrow: str) -> None:
@@ -126,10 +141,16 @@ class BurrowMetrics:
         self._clusters: set[str] = set()
         self._forgotten = False
         self._lock = threading.Lock()
-        metrics.up.labels(burrow).set(0)
-        for metric in (metrics.polls, metrics.poll_failures, metrics.refused):
-            metric.labels(burrow)
-        self._sent = {endpoint: metrics.requests.labels(burrow, endpoint) for endpoint in Endpoint}
+        self._sent: dict[Endpoint, Counter] = {}
+
+    def begin(self) -> None:
+        """Have a series of each metric, so that the first failure shows as an increase."""
+        if not self._sent:
+            metrics, burrow = self._metrics, self._burrow
+            metrics.up.labels(burrow).set(0)
+            for metric in (metrics.polls, metrics.poll_failures, metrics.refused):
+                metric.labels(burrow)
+            self._sent = {endpoint: metrics.requests.labels(burrow, endpoint) for endpoint in Endpoint}
 
     def sent(self, endpoint: Endpoint) -> None:
         """Note a request."""
@@ -154,6 +175,12 @@ class BurrowMetrics:
                 metrics.success.labels(self._burrow).set(at)
             else:
                 metrics.poll_failures.labels(self._burrow).inc()
+
+    def overdue(self) -> None:
+        """Note that polls no longer end."""
+        with self._lock:
+            if not self._forgotten:
+                self._metrics.up.labels(self._burrow).set(0)
 
     def clusters(self, clusters: Iterable[Cluster]) -> None:
         """Note which groups of each cluster are not published; clusters not among these are gone."""

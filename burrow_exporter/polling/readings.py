@@ -11,6 +11,8 @@ from burrow_exporter.settings.config import Filters
 from burrow_exporter.snapshot import GROUP_STATUS_CODES, PARTITION_STATUS_CODES, Group
 
 MAX_NAME_BYTES = 4096
+MAX_AHEAD = 60.0
+"""By how many seconds Burrow's clock may be ahead of ours."""
 BROKEN = frozenset({"STOP", "STALL", "REWIND"})
 
 
@@ -98,10 +100,19 @@ def unknown_statuses(group: Group) -> set[str]:
     return ({group.status} - GROUP_STATUS_CODES.keys()) | (partitions - PARTITION_STATUS_CODES.keys())
 
 
-def last_commit(answer: GroupStatus) -> float | None:
-    """Return when Burrow last observed a commit of a group, in Unix seconds; ``None`` when it never did."""
-    ends = [partition.end.observed_at for partition in answer.partitions if partition.end]
+def last_commit(answer: GroupStatus, now: float) -> float | None:
+    """Return when Burrow last observed a commit of a group, in Unix seconds; ``None`` when it never did.
+
+    ``now`` is Unix time, too. What is ahead of it tells nothing, and would hide every commit until then.
+    """
+    latest = (now + MAX_AHEAD) * 1000
+    ends = [part.end.observed_at for part in answer.partitions if part.end and part.end.observed_at <= latest]
     return max(ends) / 1000 if ends else None
+
+
+def unless_ahead(moment: float | None, now: float) -> float | None:
+    """Return ``moment``, ``None`` where it is ahead of ``now``, as it is after a clock was set back."""
+    return moment if moment is not None and moment <= now + MAX_AHEAD else None
 
 
 def newest(*moments: float | None) -> float | None:

@@ -12,7 +12,7 @@ from burrow_exporter.lag.time_lag import TimeLag
 from burrow_exporter.polling.catch_up import CatchUp, Verdict
 from burrow_exporter.polling.log_ends import LogEnds
 from burrow_exporter.polling.own_group import Progress, is_own, may_be_own, own_answers, own_lag, progress
-from burrow_exporter.polling.readings import LeftOut, has_lag, left_out_by, newest
+from burrow_exporter.polling.readings import LeftOut, has_lag, left_out_by, newest, unless_ahead
 from burrow_exporter.polling.settling import Settling
 from burrow_exporter.polling.walk import ClusterWalk, WalkResult
 from burrow_exporter.settings.config import BurrowConfig, ShardConfig
@@ -50,17 +50,10 @@ class BurrowState:
         self._told = Told(burrow.expire_cache)
         self._source = ""
 
-    def inherit(self, before: BurrowState) -> None:
-        """Go on from where the state of the same Burrow, by another configuration, has ended."""
-        self.snapshot = before.snapshot
-        self._clusters = {name: self._state_of(name) for name in before._clusters}
-        for name, cluster in self._clusters.items():
-            cluster.inherit(before._clusters[name])
-
     def absorb(self, walk: WalkResult, now: float, monotonic: float) -> Poll:
         """Take in a walk that ended at ``now`` (Unix seconds), which is ``monotonic`` on the monotonic clock."""
         poll = Poll(good=walk.clusters == {}, snapshot=self.snapshot, failures=walk.failures)
-        before = {cluster.name: cluster for cluster in self.snapshot.clusters}
+        before = {cluster.name: cluster for cluster in self.snapshot.fresh(monotonic).clusters}
         clusters: list[Cluster | None] = [unread(cluster) for cluster in before.values()]
         if walk.clusters is not None:
             self._clusters = {name: self._state_of(name) for name in sorted(walk.clusters)}
@@ -89,11 +82,6 @@ class BurrowState:
             failures=Counter((str(failure.endpoint), str(failure.reason)) for failure in poll.failures),
             behind=behind | poll.behind,
         )
-
-    def drop_expired(self, monotonic: float) -> bool:
-        """Drop what has expired by ``monotonic``, and tell whether that was anything."""
-        before, self.snapshot = self.snapshot, self.snapshot.fresh(monotonic)
-        return self.snapshot is not before
 
     def _state_of(self, name: str) -> ClusterState:
         return self._clusters.get(name) or ClusterState(self._burrow, self._shard)
@@ -142,16 +130,6 @@ class ClusterState:
         self._log_ends = LogEnds()
         self._time_lag = TimeLag(burrow.allowed_lag)
 
-    def inherit(self, before: ClusterState) -> None:
-        """Go on from what another configuration has gathered."""
-        limits = self._catch_up
-        self._catch_up = replace(before._catch_up, max_lag=limits.max_lag, patience=limits.patience)
-        self._settling = before._settling
-        self._settling.patience = limits.patience
-        self._log_ends = before._log_ends
-        allowed_lag, self._time_lag = self._time_lag.allowed_lag, before._time_lag
-        self._time_lag.allowed_lag = allowed_lag
-
     def begin_anew(self) -> None:
         """Take in that the next answers are from another replica, whose evaluations are its own."""
         self._settling = Settling(self._settling.patience)
@@ -171,7 +149,7 @@ class ClusterState:
             topics=before.topics if before else (),
             listed_groups=len(walk.listed_groups),
             listed_topics=len(walk.listed_topics),
-            last_commit=newest(walk.last_commit, before.last_commit if before else None),
+            last_commit=newest(walk.last_commit, unless_ahead(before.last_commit, moment.now) if before else None),
             burrow_lag=before.burrow_lag if before and not walk.own else lag,
             unreadable_groups=len(set(wanted) - walk.groups.keys()),
             expires_at=moment.expires_at,

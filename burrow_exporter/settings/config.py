@@ -15,6 +15,7 @@ from msgspec import Meta, Struct, field
 from msgspec.structs import force_setattr
 
 from burrow_exporter import log
+from burrow_exporter.burrow.session import Target, TlsFiles
 from burrow_exporter.metrics.families import FAMILIES
 from burrow_exporter.settings.validation import (
     attempt,
@@ -102,6 +103,11 @@ class TlsConfig(Section, frozen=True):
         if self.cert_file and self.key_file:
             attempt("key_file", check_certificate, self.cert_file, self.key_file)
 
+    def files(self) -> TlsFiles:
+        """Return this as the client takes it."""
+        ca, cert, key = (file.path if file else None for file in (self.ca_file, self.cert_file, self.key_file))
+        return TlsFiles(ca, cert, key, verify=not self.insecure_skip_verify)
+
 
 class BurrowConfig(Section, frozen=True):
     """One Burrow. Times are in seconds, ``catch_up_lag`` in messages."""
@@ -164,6 +170,10 @@ class BurrowConfig(Section, frozen=True):
         require("password_file", has_password or not self.username, "must be given with a username, or else password")
         if self.password_file:
             attempt("password_file", read_password, self.password_file)
+
+    def targets(self) -> tuple[Target, ...]:
+        """Return where its replicas are, in their order, and how they are spoken to."""
+        return tuple(Target(each, self.credentials(), self.tls.files(), self.proxy_url) for each in self.addresses)
 
     def credentials(self) -> tuple[str, str] | None:
         """Return user name and password, ``None`` where there are none."""

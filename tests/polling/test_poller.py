@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
+from tenacity import wait_none
 
-from burrow_exporter.polling import walk
+from burrow_exporter.burrow import retries
 from burrow_exporter.polling.poller import next_turn
 from burrow_exporter.settings.config import BurrowConfig, Filter, Filters, PollConfig, TopicFilter
 from burrow_exporter.snapshot import Snapshot
@@ -36,7 +37,7 @@ STATUS = "burrow_kafka_consumer_status"
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Try again at once: how long to wait between attempts is tested elsewhere."""
-    monkeypatch.setattr(walk, "pause", lambda _: 0.0)
+    monkeypatch.setattr(retries, "WAIT", wait_none())
 
 
 @pytest.fixture
@@ -144,14 +145,6 @@ def test_readings_expire_by_the_clock_also_while_polls_go_on(burrow: RecordedBur
     assert {"g", "h"} == set(select(polled.poll(), STATUS, "consumer_group"))
     time.sleep(1)
     assert {"h"} == set(select(polled.poll(), STATUS, "consumer_group"))
-
-
-def test_readings_expire_by_the_clock_while_no_poll_ends(burrow: RecordedBurrow) -> None:
-    """The page empties itself between two polls when its readings are too old, without a request to Burrow."""
-    polled = Polled(burrow.address, poll=PollConfig(interval=1, deadline=1, stale_after=1))
-    polled.poller.poll()
-    polled.poller._sleep_until(time.monotonic() + 1.5)
-    assert [1, 0] == [len(snapshot.clusters) for snapshot in polled.published]
 
 
 def test_503_starting_publishes_nothing(burrow: RecordedBurrow) -> None:

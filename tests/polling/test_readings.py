@@ -15,6 +15,7 @@ from burrow_exporter.polling.readings import (
     partition_counts,
     read_group,
     unknown_statuses,
+    unless_ahead,
 )
 from burrow_exporter.settings.config import Filters, TopicFilter
 from burrow_exporter.snapshot import Group
@@ -129,8 +130,17 @@ def test_what_left_nothing_of_a_group(expected: LeftOut, answer: GroupStatus, *,
 
 def test_the_last_commit_is_when_burrow_observed_the_newest() -> None:
     """It is in Unix seconds, and unknown for a group without commits."""
-    assert NOW - 5 == last_commit(status(part(age=60), part(number=1, age=5), part(number=2, age=None)))
-    assert last_commit(status(part(age=None))) is None
+    assert NOW - 5 == last_commit(status(part(age=60), part(number=1, age=5), part(number=2, age=None)), NOW)
+    assert last_commit(status(part(age=None)), NOW) is None
+
+
+def test_a_commit_in_the_future_is_never_the_newest() -> None:
+    """Unless it is only so far ahead as clocks may differ."""
+    answer = status(part(age=5), part(number=1, age=-60), part(number=2, age=-61))
+    assert NOW + 60 == last_commit(answer, NOW)
+    assert NOW - 5 == last_commit(answer, NOW - 1)
+    assert last_commit(status(part(age=-3600)), NOW) is None
+    assert [5.0, 60.0, None, None] == [unless_ahead(moment, 0.0) for moment in (5.0, 60.0, 60.1, None)]
 
 
 def test_a_group_tells_how_many_partitions_its_topics_have() -> None:

@@ -192,8 +192,9 @@ def test_a_burrow_that_is_behind() -> None:
     held = cluster(listed_groups=2, burrow_lag=3, unreadable_groups=1, held_groups=1)
     assert ((held,), {}, True) == (caught_up.snapshot.clusters, caught_up.behind, caught_up.good)
     newer = replace(group("a", expires_at=90.0), read_at=START + 30)
-    caught_up = followed.absorb(replace(seen, own={OWN: own(3)}, groups={"a": newer}))
+    caught_up = followed.absorb(replace(seen, own={OWN: own(3)}, groups={"a": newer}), expires_at=60.0)
     known = cluster(replace(newer, lag_seconds=[0.0]), listed_groups=2, burrow_lag=3, unreadable_groups=1)
+    known = replace(known, expires_at=60.0)
     assert ((known,), {}, True) == (caught_up.snapshot.clusters, caught_up.behind, caught_up.good)
     poll = followed.absorb(replace(seen, own={OWN: own(1001)}, groups={"a": group("a", 9)}), expires_at=60.0)
     old = replace(known, topics=(), burrow_lag=1001, held_groups=1, expires_at=60.0)
@@ -252,16 +253,16 @@ def test_one_failed_request_for_its_own_group() -> None:
 
 
 def test_readings_expire_one_by_one() -> None:
-    """Each at its own time, also between polls; it is told whether anything did."""
+    """Each at its own time; what has nothing to lose is the same object."""
     followed = Followed()
     followed.absorb(walked(group("a", expires_at=20.0), group("b", expires_at=30.0), topics={"t": topic("t", 25.0)}))
     snapshot = followed.state.snapshot
     assert 20.0 == snapshot.next_expiry()
     left = []
     for moment in (19.9, 20.0, 24.9, 25.0, 30.0, 45.0):
-        dropped = followed.state.drop_expired(moment)
-        now = followed.state.snapshot
-        left.append((dropped, [[len(each.groups), len(each.topics)] for each in now.clusters], now.next_expiry()))
+        before, snapshot = snapshot, snapshot.fresh(moment)
+        counts = [[len(each.groups), len(each.topics)] for each in snapshot.clusters]
+        left.append((snapshot is not before, counts, snapshot.next_expiry()))
     assert [
         (False, [[2, 1]], 20.0),
         (True, [[1, 1]], 25.0),
@@ -277,25 +278,14 @@ def test_what_has_expired_by_the_end_of_a_walk_is_not_published() -> None:
     assert () == Followed().absorb(walked(group("a")), expires_at=0.0).snapshot.clusters
 
 
-def test_another_configuration_goes_on_from_what_is_known() -> None:
-    """Readings, histories and how Burrow catches up are taken over; filters and limits are the new ones."""
-    before = Followed(BurrowConfig(catch_up_timeout=1000))
-    seen = walked(group("a", 30), group("x"), listed_groups=["a", "x", OWN], own={OWN: own(5000)})
-    for lag in (0, 5000):
-        before.absorb(replace(seen, own={OWN: own(lag)}))
-    after = Followed(BurrowConfig(filters=Filters(group=Filter.of(exclude=["x"])), catch_up_timeout=15))
-    after.now = before.now
-    after.state.inherit(before.state)
-    assert before.state.snapshot is after.state.snapshot
-    poll = after.absorb(seen)
-    assert ({"c": 5000}, ["a"]) == (poll.out_of_patience, [each.name for each in poll.snapshot.clusters[0].groups])
-    histories = [each.state._clusters["c"]._time_lag for each in (before, after)]
-    assert histories[0] is histories[1]
-    assert 0 == histories[0].allowed_lag
-    lower = Followed(BurrowConfig(catch_up_lag=10, allowed_lag=3))
-    lower.state.inherit(before.state)
-    assert 3 == lower.state._clusters["c"]._time_lag.allowed_lag
-    assert {"c": 50} == lower.absorb(replace(seen, own={OWN: own(50)})).behind
+def test_what_has_expired_before_a_walk_is_no_longer_known() -> None:
+    """Groups of a cluster that cannot be read count as unreadable whether they are still published or not."""
+    followed = Followed()
+    followed.absorb(walked(group("a", expires_at=10.0), group("b", expires_at=30.0)))
+    poll = followed.absorb(walked(listed_groups=None))
+    assert [(["b"], 2)] == [
+        ([one.name for one in each.groups], each.unreadable_groups) for each in poll.snapshot.clusters
+    ]
 
 
 def test_names_of_clusters() -> None:

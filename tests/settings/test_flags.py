@@ -216,10 +216,10 @@ def test_opposite_beats_the_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.text.isalpha()], ids=lambda case: case.flag)
-def test_a_byte_astray(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_byte_astray(case: Case, capfd: pytest.CaptureFixture[str]) -> None:
     """A text that is not UTF-8 is refused in one line that names the flag, whichever it is."""
     assert 2 == main(["check", f"{case.flag}={case.text}\udcff"])
-    (line,) = capsys.readouterr().err.splitlines()
+    (line,) = capfd.readouterr().err.splitlines()
     assert line.startswith("burrow-exporter: ")
     assert case.flag in line or case.flag == "--config.file"
 
