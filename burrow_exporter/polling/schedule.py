@@ -189,7 +189,8 @@ class Schedule:
         try:
             return request.call()
         except BurrowError as error:
-            # A failure is its words alone: a traceback would keep the answer and the whole walk in memory.
+            # A failure is its words alone: frames in tracebacks would keep the answer and the whole walk in memory.
+            error.__context__ = None
             return error.with_traceback(None)
 
     def _settle(self, request: Request[T], outcome: T | BurrowError) -> None:

@@ -131,14 +131,20 @@ class Walk:
         self._ask(Resource(Endpoint.READY), self._client.check_ready, self._on_ready)
         try:
             unanswered = self._schedule.run(self._tick_now_and_then)
+            for request in unanswered:
+                what = request.resource
+                self._fail(what.endpoint, Reason.DEADLINE, f"{what} was not answered before the poll's end")
+            self._result.late.update(request.resource for request in unanswered if request.tries)
+            self._result.given_up = bool(unanswered) and self._schedule.end_at != self._deadline
+            return self._result
         finally:
             self._client.close()
-        self._result.given_up = bool(unanswered) and self._schedule.end_at != self._deadline
-        for request in unanswered:
-            what = request.resource
-            self._fail(what.endpoint, Reason.DEADLINE, f"{what} was not answered before the poll's end")
-        self._result.late.update(request.resource for request in unanswered if request.tries)
-        return self._result
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Keep nothing: exceptions of libraries hold frames in cycles, and these a walk with all of its answers."""
+        self._result, self._reads = WalkResult(self._expires_at), {}
+        del self._schedule
 
     def _tick_now_and_then(self) -> None:
         if time.monotonic() >= self._next_tick:
