@@ -27,6 +27,7 @@ from burrow_exporter.settings.flags import FLAGS, Flag
 from burrow_exporter.settings.precedence import build_config, section
 from burrow_exporter.settings.validation import ConfigError
 from burrow_exporter.snapshot import GROUP_STATUS_CODES, Cluster
+from burrow_exporter.status.rows import missing
 from burrow_exporter.web.health_check import ask_healthy
 from burrow_exporter.web.limits import SMALLEST_PIECE
 from burrow_exporter.web.listener import bind
@@ -181,8 +182,15 @@ def describe(poll: Poll) -> list[str]:
         words = ", ".join(f"{count} {status}" for status, count in sorted(statuses.items()))
         lines.append(f"cluster {cluster.name}: {cluster.listed_groups} groups listed, published: {words or 'none'}")
         lines.append(f"cluster {cluster.name}: {cluster.listed_topics} topics listed, {len(cluster.topics)} published")
+        lines += [f"cluster {cluster.name}: {note}" for note in filter(None, [left_out(cluster), missing(cluster)])]
         lines += [f"cluster {cluster.name}: {hint}" for hint in hints(cluster)]
     return lines
+
+
+def left_out(cluster: Cluster) -> str:
+    """Return how many groups the filters leave out, and which do."""
+    counts = [f"{count} by {name}" for name, count in cluster.filtered_groups.items() if count]
+    return f"filters leave out groups: {', '.join(counts)}" if counts else ""
 
 
 def hints(cluster: Cluster) -> list[str]:

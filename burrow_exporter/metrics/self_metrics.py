@@ -23,6 +23,7 @@ from prometheus_client.registry import Collector
 
 from burrow_exporter import __version__, log
 from burrow_exporter.burrow.failures import Endpoint, Reason
+from burrow_exporter.snapshot import Cluster
 
 PREFIX = "burrow_exporter"
 
@@ -59,9 +60,22 @@ class SelfMetrics:
         )
         self.unreadable = self._gauge(
             "unreadable_groups",
-            "Consumer groups that the Burrow lists and that brought no answer of use in the last poll.",
+            "Consumer groups that are listed and let through by the filters, without a usable answer in the last poll.",
             "burrow",
             "cluster",
+        )
+        self.held = self._gauge(
+            "held_groups",
+            "Consumer groups whose last answer was held back: Burrow may not have read all of their commits.",
+            "burrow",
+            "cluster",
+        )
+        self.filtered = self._gauge(
+            "filtered_groups",
+            "Consumer groups that a filter leaves out: by name, or all of their partitions by topic or commit_age.",
+            "burrow",
+            "cluster",
+            "filter",
         )
         self.refused = self._gauge(
             "refused_clusters",
@@ -74,7 +88,7 @@ class SelfMetrics:
         self.reload = self._gauge("config_last_reload_successful", "1 if the configuration was last read well.")
         self.by_burrow: tuple[MetricWrapperBase, ...] = (
             *(self.up, self.success, self.duration, self.polls, self.poll_failures),
-            *(self.requests, self.request_failures, self.unreadable, self.refused),
+            *(self.requests, self.request_failures, self.unreadable, self.held, self.filtered, self.refused),
         )
         self.limited.set(0)
         self.reload.set(1)
@@ -168,17 +182,22 @@ class BurrowMetrics:
             if not self._forgotten:
                 self._metrics.up.labels(self._burrow).set(0)
 
-    def unreadable(self, counts: Iterable[tuple[str, int]]) -> None:
-        """Note how many groups of each cluster could not be read; clusters not named are gone."""
+    def clusters(self, clusters: Iterable[Cluster]) -> None:
+        """Note which groups of each cluster are not published; clusters not among these are gone."""
+        metrics = self._metrics
         with self._lock:
             if self._forgotten:
                 return
             known, self._clusters = self._clusters, set()
-            for cluster, count in counts:
-                self._metrics.unreadable.labels(self._burrow, cluster).set(count)
-                self._clusters.add(cluster)
-            for cluster in known - self._clusters:
-                self._metrics.unreadable.remove(self._burrow, cluster)
+            for cluster in clusters:
+                metrics.unreadable.labels(self._burrow, cluster.name).set(cluster.unreadable_groups)
+                metrics.held.labels(self._burrow, cluster.name).set(cluster.held_groups)
+                for name, count in cluster.filtered_groups.items():
+                    metrics.filtered.labels(self._burrow, cluster.name, name).set(count)
+                self._clusters.add(cluster.name)
+            for name in known - self._clusters:
+                for metric in (metrics.unreadable, metrics.held, metrics.filtered):
+                    metric.remove_by_labels({"burrow": self._burrow, "cluster": name})
 
     def forget(self) -> None:
         """Drop every series of the Burrow."""

@@ -30,6 +30,11 @@ EVENTS = {
         "Burrow still behind, cluster withheld",
         "Burrow caught up, cluster published",
     ),
+    "held": (
+        "groups held back, Burrow may not have read their commits",
+        "groups still held back",
+        "groups no longer held back",
+    ),
     "groups": ("groups fail", "groups still fail", "groups answer again"),
     "topics": ("topics fail", "topics still fail", "topics answer again"),
     "requests": ("requests fail", "requests still fail", "requests answered again"),
@@ -168,6 +173,9 @@ def failing_parts(poll: Poll, walk: WalkResult, failures: Sequence[BurrowError])
         failing["cluster", cluster.name] = {"cluster": cluster.name, **facts(of_lists)}
     for name, lag in islice(poll.behind.items(), MOST_CLUSTERS):
         failing["behind", name] = {"cluster": name, "burrow_lag": lag}
+    held = [each for each in poll.snapshot.clusters if each.held_groups and each.name not in poll.behind]
+    for each in held[:MOST_CLUSTERS]:
+        failing["held", each.name] = {"cluster": each.name, "groups": each.held_groups}
     kinds: dict[tuple[Endpoint, Reason], list[BurrowError]] = defaultdict(list)
     for error in left:
         kinds[error.endpoint, error.reason].append(error)
@@ -189,7 +197,9 @@ def concerns(error: BurrowError, cluster: str) -> bool:
 def names(subject: Subject) -> dict[str, str]:
     """Return the fields that tell which one of its kind a subject is."""
     kind, *which = subject
-    return {"cluster": which[0]} if kind in {"cluster", "behind"} else {"endpoint": which[0], "reason": which[1]}
+    return (
+        {"cluster": which[0]} if kind in {"cluster", "behind", "held"} else {"endpoint": which[0], "reason": which[1]}
+    )
 
 
 def facts(failures: Sequence[BurrowError]) -> dict[str, Any]:

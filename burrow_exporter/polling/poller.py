@@ -95,7 +95,7 @@ class Poller:
             self._clients.rotate(-1)
         for error in poll.failures:
             self._metrics.failed(error.endpoint, error.reason)
-        self._metrics.unreadable((cluster.name, cluster.unreadable_groups) for cluster in poll.snapshot.clusters)
+        self._metrics.clusters(poll.snapshot.clusters)
         self._publish(poll.snapshot)
         self.was_good = self.was_good or poll.good
         seconds = time.monotonic() - begun
@@ -134,6 +134,7 @@ class Poller:
             self._clients.rotate(-self._clients.index(client))
         self._last = best
         attempts = [Attempt(each.target.address, result.failures, result is best) for result, each in results]
+        best.source = client.target.address
         best.failures = [error for result, _ in results for error in result.failures]
         return best, attempts
 

@@ -14,12 +14,13 @@ from burrow_exporter.burrow.answers import GroupStatus
 from burrow_exporter.burrow.client import BurrowClient
 from burrow_exporter.burrow.failures import UNANSWERED, BurrowError, Endpoint, Reason
 from burrow_exporter.burrow.retries import ATTEMPTS
+from burrow_exporter.polling.own_group import may_be_own
 from burrow_exporter.polling.readings import (
     MAX_NAME_BYTES,
     is_too_long,
     last_commit,
-    may_be_own,
     newest,
+    partition_counts,
     read_group,
     unknown_statuses,
 )
@@ -40,6 +41,8 @@ class ClusterWalk:
 
     ``groups`` holds ``None`` for a group that Burrow does not know (any more) or of which the filters leave nothing.
     ``own`` are the answers for groups that may be Burrow's own. ``last_commit`` is in Unix seconds.
+    ``partition_counts`` are those of topics, as the groups tell them. ``filtered`` are the answers of which the filters
+    leave nothing.
     """
 
     name: str
@@ -49,6 +52,14 @@ class ClusterWalk:
     topics: dict[str, Topic] = field(default_factory=dict)
     own: dict[str, GroupStatus | None] = field(default_factory=dict)
     last_commit: float | None = None
+    partition_counts: dict[str, int] = field(default_factory=dict)
+    filtered: dict[str, GroupStatus] = field(default_factory=dict)
+
+    def note_partitions(self, counts: Mapping[str, int]) -> None:
+        """Note how many partitions topics have, as one group tells it."""
+        for topic, partitions in counts.items():
+            if partitions > self.partition_counts.get(topic, 0):
+                self.partition_counts[topic] = partitions
 
 
 @dataclass(slots=True)
@@ -57,6 +68,7 @@ class WalkResult:
 
     Its readings expire at ``expires_at`` (monotonic seconds). ``given_up`` when it was left for another replica.
     ``late`` says of what there was no answer in time. ``reads`` are those of groups, by the names of cluster and group.
+    ``source`` is the address of the replica that was walked.
     """
 
     expires_at: float
@@ -65,6 +77,7 @@ class WalkResult:
     given_up: bool = False
     late: set[Resource] = field(default_factory=set)
     reads: dict[tuple[str, str], GroupRead] = field(default_factory=dict)
+    source: str = ""
 
     def answered(self) -> int:
         """Return how many groups and topics were answered."""
@@ -210,11 +223,10 @@ class Walk:
         before = self._reads.get((cluster, name))
         if before and before.answer is answer and self._filters.max_commit_age is None:
             group = before.group and replace(before.group, read_at=read_at, expires_at=expires_at)
-            read = GroupRead(answer, group, before.last_commit)
+            read = GroupRead(answer, group, before.last_commit, before.partition_counts)
         else:
-            read = GroupRead(
-                answer, read_group(answer, self._filters, read_at, expires_at), last_commit(answer, read_at)
-            )
+            group = read_group(answer, self._filters, read_at, expires_at)
+            read = GroupRead(answer, group, last_commit(answer, read_at), partition_counts(answer))
         self._result.reads[cluster, name] = read
         return read
 
@@ -228,7 +240,10 @@ class Walk:
         if may_be_own(name):
             cluster.own[name] = read.answer
         cluster.last_commit = newest(cluster.last_commit, read.last_commit)
+        cluster.note_partitions(read.partition_counts)
         cluster.groups[name] = read.group
+        if read.answer and not read.group:
+            cluster.filtered[name] = read.answer
         if read.group and (words := unknown_statuses(read.group)):
             odd = self._client.shown(", ".join(sorted(words)))
             self._fail(Endpoint.LAG, Reason.UNKNOWN_STATUS, f"group {name!r} has {odd}")
@@ -251,6 +266,7 @@ class GroupRead:
     answer: GroupStatus | None
     group: Group | None
     last_commit: float | None
+    partition_counts: Mapping[str, int] = field(default_factory=dict)
 
 
 def groups_to_ask(names: list[str], filters: Filters) -> list[str]:

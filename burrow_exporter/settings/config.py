@@ -146,6 +146,14 @@ class BurrowConfig(Section, frozen=True):
         Seconds,
         Meta(description="A cluster that is still behind after so long is published all the same, with a warning."),
     ] = 300.0
+    allowed_lag: Annotated[
+        int,
+        Meta(ge=0, description="Messages of lag up to which lag in seconds is 0, such as Burrow's `allowed-lag`."),
+    ] = 0
+    expire_cache: Annotated[
+        Seconds,
+        Meta(description="Burrow's `expire-cache`, where Burrow does not tell: how old its answers may be."),
+    ] = 10.0
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""

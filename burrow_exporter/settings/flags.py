@@ -113,6 +113,8 @@ FLAGS = (
     burrow_flag("concurrency", type=click.IntRange(1, 256), default=4, show_default=True),
     burrow_flag("catch-up-lag", type=click.IntRange(0), default=1000, show_default=True),
     burrow_flag("catch-up-timeout", type=Duration(), default="5m", show_default=True),
+    burrow_flag("allowed-lag", type=click.IntRange(0), default=0, show_default=True),
+    burrow_flag("expire-cache", type=Duration(), default="10s", show_default=True),
     Flag("--poll.interval", type=Duration(), default="15s", show_default=True),
     Flag("--poll.deadline", type=Duration(), show_default="the interval"),
     Flag("--poll.stale-after", type=Duration(), show_default="3 intervals"),

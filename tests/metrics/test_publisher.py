@@ -182,14 +182,25 @@ def test_the_page_tells_its_own_size() -> None:
     assert told["text", "gzip"] < told["text", "plain"] / 2
 
 
-def test_clusters_that_are_gone_leave_no_count_of_unreadable_groups() -> None:
+def test_clusters_that_are_gone_leave_no_counts_of_groups() -> None:
     """Their series end with the poll that no longer sees them."""
+
+    def cluster(name: str, unreadable: int) -> Cluster:
+        filtered = {"name": 5, "topic": 1}
+        return Cluster(name, (), (), 0, 0, None, None, unreadable, 0.0, held_groups=3, filtered_groups=filtered)
+
     metrics = SelfMetrics()
     burrow = metrics.of_burrow("a")
-    burrow.unreadable([("west", 1), ("east", 0)])
-    burrow.unreadable([("east", 2)])
+    burrow.clusters([cluster("west", 1), cluster("east", 0)])
+    burrow.clusters([cluster("east", 2)])
     samples = samples_in(page(Publisher(metrics, {"a": Renderer()})))
     assert {"east": 2.0} == select(samples, "burrow_exporter_unreadable_groups", "cluster")
+    assert {"east": 3.0} == select(samples, "burrow_exporter_held_groups", "cluster")
+    assert {("east", "name"): 5.0, ("east", "topic"): 1.0} == {
+        (dict(labels)["cluster"], dict(labels)["filter"]): value
+        for (name, labels), value in samples.items()
+        if name == "burrow_exporter_filtered_groups"
+    }
 
 
 def test_readings_leave_the_page_when_they_expire() -> None:

@@ -49,6 +49,8 @@ CASES = (
     Case("--burrow.concurrency", "1", 1, "256", 256),
     Case("--burrow.catch-up-lag", "0", 0, "5", 5),
     Case("--burrow.catch-up-timeout", "0", 0.0, "1h", 3600.0),
+    Case("--burrow.allowed-lag", "1", 1, "2", 2),
+    Case("--burrow.expire-cache", "30s", 30.0, "1h", 3600.0),
     Case("--poll.interval", "60s", 60.0, "2m", 120.0),
     Case("--poll.deadline", "5s", 5.0, "6s", 6.0),
     Case("--poll.stale-after", "1m", 60.0, "2m", 120.0),
