@@ -135,7 +135,9 @@ class BurrowConfig(Section, frozen=True):
     ] = field(default_factory=dict)
     filters: Annotated[Filters, Meta(description="What to publish of it.")] = field(default_factory=Filters)
     timeout: Annotated[Seconds, Meta(description="Bound of one request as a whole, its body included.")] = 10.0
-    concurrency: Annotated[int, Meta(ge=1, le=256, description="Requests under way at once.")] = 4
+    concurrency: Annotated[
+        int, Meta(ge=1, le=256, description="Most requests under way at once; one, where answers come at once.")
+    ] = 4
     catch_up_lag: Annotated[
         int,
         Meta(
