@@ -148,7 +148,7 @@ class ClusterState:
             cluster,
             groups=tuple(replace(group, lag_seconds=each) for group, each in zip(groups, lags, strict=True)),
             topics=topics,
-            unreadable_groups=len(set(listed) - walk.groups.keys()),
+            unreadable_groups=sum(name not in walk.groups for name in listed),
         )
 
 
