@@ -30,6 +30,8 @@ from burrow_exporter.settings.validation import (
 from burrow_exporter.settings.value_types import NamedFile, Seconds, Secret, compile_expression
 
 INTERNAL_TOPIC = "__consumer_offsets"
+MAX_GROUPS = 20_000
+MAX_PARTITIONS = 200_000
 FROM_INTERVAL = -1.0
 """Stands for a time that follows the poll's interval; no duration is negative."""
 
@@ -138,6 +140,17 @@ class BurrowConfig(Section, frozen=True):
     concurrency: Annotated[
         int, Meta(ge=1, le=256, description="Most requests under way at once; one, where answers come at once.")
     ] = 4
+    max_groups: Annotated[
+        int,
+        Meta(
+            ge=1,
+            description="Groups and topics that are read at most, those known before first; each takes up to 3 KiB.",
+        ),
+    ] = MAX_GROUPS
+    max_partitions: Annotated[
+        int,
+        Meta(ge=1, description="Partitions of groups and topics that are read at most; each takes about 1 KiB."),
+    ] = MAX_PARTITIONS
     catch_up_lag: Annotated[
         int,
         Meta(

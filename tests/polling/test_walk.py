@@ -6,6 +6,7 @@ import gc
 import socket
 import threading
 import time
+import weakref
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -819,3 +820,24 @@ def test_what_is_asked_for_is_named(index: int) -> None:
     assert {f"group {name!r} of 'c'" for name in [*held, "burrow-c"]} == asked_by(walk)
     walk._on_topics(ClusterWalk("c"), ["t"])
     assert {"topic 't' of 'c'"} == asked_by(walk)
+
+
+def test_a_walk_leaves_nothing_behind() -> None:
+    """It is freed when its result is, without the garbage collector, whatever failed in it."""
+    answers: dict[str, Recorded | Step] = {**small(groups("g", "h", "i")), GROUP("g"): reply(b"x" * 1_000_000, 404)}
+    answers[GROUP("h")] = Recorded(200, "", "<html>")
+    gc.disable()
+    try:
+        with FaultServer(by_path(answers)) as server:
+            client = BurrowClient(Target(server.address), 5.0, Deaf())
+            walk = Walk(client, Filters(), deadline=time.monotonic() + 10, expires_at=1.0)
+            result, gone = walk.run(), weakref.ref(walk)
+        assert [Reason.HTTP_4XX, Reason.NOT_JSON] == sorted(each.reason for each in result.failures)
+        assert all((None, None) == (each.__traceback__, each.__context__) for each in result.failures)
+        del walk
+        end = time.monotonic() + 2
+        while gone() and time.monotonic() < end:  # a thread of it may be about to end
+            time.sleep(0.01)
+        assert gone() is None
+    finally:
+        gc.enable()
