@@ -235,20 +235,21 @@ class Walk:
         answer = self._client.group(cluster, name)
         if answer is None:
             return GroupRead(None, None, None)
+        before = self._reads.get((cluster, name))
+        is_same = before is not None and before.answer is answer
+        characters = before.characters if before and is_same else label_characters(cluster, name, answer.partitions)
         try:
-            characters = label_characters(cluster, name, answer.partitions)
             self._bounds.keep(Resource(Endpoint.LAG, cluster, name), len(answer.partitions), characters)
         except BurrowError:
             self._client.forget(cluster, name)
             raise
         read_at, expires_at = self._clock(), self._expires_at
-        before = self._reads.get((cluster, name))
-        if before and before.answer is answer and self._filters.max_commit_age is None:
+        if before and is_same and self._filters.max_commit_age is None:
             group = before.group and replace(before.group, read_at=read_at, expires_at=expires_at)
-            read = GroupRead(answer, group, before.last_commit, before.partition_counts)
+            read = GroupRead(answer, group, before.last_commit, before.partition_counts, characters)
         else:
             group = read_group(answer, self._filters, read_at, expires_at)
-            read = GroupRead(answer, group, last_commit(answer, read_at), partition_counts(answer))
+            read = GroupRead(answer, group, last_commit(answer, read_at), partition_counts(answer), characters)
         self._result.reads[cluster, name] = read
         return read
 
@@ -291,12 +292,16 @@ class Walk:
 
 @dataclass(frozen=True, slots=True)
 class GroupRead:
-    """An answer for a group and what it amounts to; nothing of a group that Burrow does not know."""
+    """An answer for a group and what it amounts to; nothing of a group that Burrow does not know.
+
+    ``characters`` are those of the names on its partitions.
+    """
 
     answer: GroupStatus | None
     group: Group | None
     last_commit: float | None
     partition_counts: Mapping[str, int] = field(default_factory=dict)
+    characters: int = 0
 
 
 def once_each(names: list[str]) -> list[str]:
