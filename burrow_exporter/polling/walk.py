@@ -10,7 +10,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from burrow_exporter.burrow.answers import GroupStatus
+from burrow_exporter.burrow.answers import GroupStatus, Settings
 from burrow_exporter.burrow.client import BurrowClient
 from burrow_exporter.burrow.failures import UNANSWERED, BurrowError, Endpoint, Reason
 from burrow_exporter.burrow.retries import ATTEMPTS
@@ -69,8 +69,8 @@ class WalkResult:
 
     Its readings expire at ``expires_at`` (monotonic seconds). ``given_up`` when it was left for another replica.
     ``late`` says of what there was no answer in time. ``reads`` are those of groups, by the names of cluster and group.
-    ``source`` is the address of the replica that was walked.
-    ``known`` are the groups and topics that were answered.
+    ``source`` is the address of the replica that was walked. ``known`` are the groups and topics that were answered.
+    ``settings`` are what Burrow tells of its configuration.
     """
 
     expires_at: float
@@ -81,6 +81,7 @@ class WalkResult:
     reads: dict[tuple[str, str], GroupRead] = field(default_factory=dict)
     source: str = ""
     known: set[Resource] = field(default_factory=set)
+    settings: Settings | None = None
 
     def answered(self) -> int:
         """Return how many groups and topics were answered."""
@@ -135,6 +136,7 @@ class Walk:
         self._has_spare = False
         self._unanswered = 0
         self._next_tick = 0.0
+        self._asks_settings = False
         self._result = WalkResult(expires_at)
         self._schedule = Schedule(deadline, concurrency, client.timeout, self._on_outcome, stop or threading.Event())
 
@@ -208,8 +210,14 @@ class Walk:
             self._ask(Resource(Endpoint.CONSUMERS, name), groups, on_groups)
             self._ask(Resource(Endpoint.TOPICS, name), topics, on_topics)
 
+    def _on_settings(self, settings: Settings | None) -> None:
+        self._result.settings = settings
+
     def _on_groups(self, cluster: ClusterWalk, names: list[str]) -> None:
         cluster.listed_groups = names = once_each(names)
+        if not self._asks_settings and any(map(may_be_own, names)):
+            self._asks_settings = True
+            self._ask(Resource(Endpoint.CONFIG), self._client.settings, self._on_settings)
         groups = self._groups_to_ask(cluster.name, self._usable(Endpoint.CONSUMERS, names))
         for resource in self._admit(Resource(Endpoint.CONSUMERS, cluster.name), Endpoint.LAG, groups):
             call = partial(self._read, cluster.name, resource.name)
