@@ -17,7 +17,7 @@ import requests
 import urllib3
 
 from burrow_exporter.burrow.client import HEADERS, MAX_ANSWER_BYTES
-from burrow_exporter.burrow.session import Session, Target
+from burrow_exporter.burrow.session import Lane, Session, Target
 
 CLUSTER = "bench-0"
 BUFFER_BYTES = 1 << 18
@@ -92,7 +92,8 @@ def requests_session(port: int) -> Fetch:
 def exporters_session(port: int) -> Fetch:
     """Return the exporter's own client on requests."""
     session = Session(Target(f"http://127.0.0.1:{port}"), HEADERS)
-    return lambda path: len(session.get(path, TIMEOUT, MAX_ANSWER_BYTES)[1])
+    lane = Lane(threading.Lock(), TIMEOUT)
+    return lambda path: len(session.get(path, TIMEOUT, MAX_ANSWER_BYTES, lane)[1])
 
 
 def paths_of_a_poll(port: int) -> list[str]:

@@ -25,6 +25,8 @@ from burrow_exporter.polling.poller import Poller
 from burrow_exporter.settings.config import BurrowConfig, Config, PollConfig
 
 PACKAGE = "burrow_exporter"
+MAX_PARTITIONS = 1_000_000
+"""Well above the largest scenario, so that none is cut short."""
 PHASES = ("fetch", "decode", "readings", "time lag", "render", "compress")
 TIMED: tuple[tuple[str, str, str], ...] = (
     ("decode", "burrow.client", "decode"),
@@ -156,6 +158,8 @@ def one_burrow(name: str, port: int) -> BurrowConfig:
     keywords: dict[str, Any] = (
         {"addresses": (address,)} if hasattr(BurrowConfig(), "addresses") else {"address": address}
     )
+    if hasattr(BurrowConfig(), "max_partitions"):
+        keywords["max_partitions"] = MAX_PARTITIONS
     return BurrowConfig(name=name, **keywords)
 
 

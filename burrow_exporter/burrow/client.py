@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -30,9 +31,19 @@ from burrow_exporter.burrow.answers import (
 )
 from burrow_exporter.burrow.credentials import Credentials
 from burrow_exporter.burrow.failures import UNANSWERED, BurrowError, Endpoint, Reason, status_reason, transport_failure
-from burrow_exporter.burrow.session import Session, Target, TooLargeError
+from burrow_exporter.burrow.session import LARGE_BYTES, Lane, Session, Target, TooLargeError
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
+MOST_ITEMS = {
+    Endpoint.CLUSTERS: (b",", 10_000),
+    Endpoint.CONSUMERS: (b",", 1_500_000),
+    Endpoint.TOPICS: (b",", 1_500_000),
+    Endpoint.TOPIC: (b",", 200_000),
+    Endpoint.LAG: (b"{", 300_000),
+}
+"""What marks an item of an answer, and how many are decoded: more than Kafka can have. A partition has up to three."""
+MAX_TEXT_BYTES = 64 * 1024
+LONG_TEXT = re.compile(rb'[^"]{%d}' % MAX_TEXT_BYTES)
 CHECK_SECONDS = 0.05
 """How often requests under way are looked at, and so by how much one may outlast its time."""
 # Compressed answers are not asked for: a bound on the bytes read is then a bound on the answer.
@@ -76,6 +87,7 @@ class BurrowClient:
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self._closed.set()
+        self._large = threading.Lock()
         self._seen: dict[str, _Seen] = {}
         self._seen_before: dict[str, _Seen] = {}
 
@@ -97,11 +109,11 @@ class BurrowClient:
 
         A Burrow too old to know the resource (404) counts as ready.
         """
-        try:
-            self._get(Endpoint.READY, "/burrow/admin/ready")
-        except BurrowError as error:
-            if error.status != HTTPStatus.NOT_FOUND:
-                raise
+        path = "/burrow/admin/ready"
+        with Lane(self._large, self.timeout) as lane:
+            code, body = self._answer(Endpoint.READY, path, lane)
+            if code != HTTPStatus.NOT_FOUND:
+                self._refuse(Endpoint.READY, path, code, body)
 
     def settings(self) -> Settings | None:
         """Return what Burrow tells of its configuration (``GET /v3/config/...``), ``None`` where it does not tell.
@@ -149,12 +161,14 @@ class BurrowClient:
         walk before where the answer is the same.
         """
         path = f"/v3/kafka/{encode(cluster)}/consumer/{encode(group)}/lag"
-        code, body = self._answer(Endpoint.LAG, path)
-        if code == HTTPStatus.NOT_FOUND and is_lag_answer(body):
-            status = decode(Endpoint.LAG, path, body, LagAnswer, self.shown).status
-        else:
-            self._refuse(Endpoint.LAG, path, code, body)
-            status = self._status_in(path, body)
+        with Lane(self._large, self.timeout) as lane:
+            code, body = self._answer(Endpoint.LAG, path, lane)
+            if code == HTTPStatus.NOT_FOUND and is_lag_answer(body):
+                status = decode(Endpoint.LAG, path, body, LagAnswer, self.shown).status
+            else:
+                self._refuse(Endpoint.LAG, path, code, body)
+                status = self._status_in(path, body)
+            del body
         # Names that HTTP software collapses (`..`), or a proxy that mixes answers up, reach another resource.
         if (status.cluster, status.group) != (cluster, group):
             other = self.shown(f"group {status.group!r} of cluster {status.cluster!r}")
@@ -172,14 +186,15 @@ class BurrowClient:
         self._seen[path] = seen
         return seen.status
 
-    def _ask(self, endpoint: Endpoint, path: str, shape: type[AnswerT]) -> AnswerT:
-        return decode(endpoint, path, self._get(endpoint, path), shape, self.shown)
+    def forget(self, cluster: str, group: str) -> None:
+        """Let go of an answer for a group that is not used."""
+        self._seen.pop(f"/v3/kafka/{encode(cluster)}/consumer/{encode(group)}/lag", None)
 
-    def _get(self, endpoint: Endpoint, path: str) -> bytes:
-        """Return the body of an answer with status 200."""
-        code, body = self._answer(endpoint, path)
-        self._refuse(endpoint, path, code, body)
-        return body
+    def _ask(self, endpoint: Endpoint, path: str, shape: type[AnswerT]) -> AnswerT:
+        with Lane(self._large, self.timeout) as lane:
+            code, body = self._answer(endpoint, path, lane)
+            self._refuse(endpoint, path, code, body)
+            return decode(endpoint, path, body, shape, self.shown)
 
     def _refuse(self, endpoint: Endpoint, path: str, code: int, body: bytes) -> None:
         """Raise for a status other than 200."""
@@ -187,11 +202,11 @@ class BurrowClient:
             detail = f"{path} answers {code} {self.shown(refusal_in(body))}".rstrip()
             raise BurrowError(endpoint, status_reason(endpoint, code), detail, code)
 
-    def _answer(self, endpoint: Endpoint, path: str) -> tuple[int, bytes]:
+    def _answer(self, endpoint: Endpoint, path: str, lane: Lane) -> tuple[int, bytes]:
         """Return status and body of one attempt."""
         self.observer.sent(endpoint)
         try:
-            code, body = self._exchange(path)
+            code, body = self._exchange(path, lane)
         except TooLargeError:
             detail = f"{path} answers more than {MAX_ANSWER_BYTES} bytes"
             raise BurrowError(endpoint, Reason.TOO_LARGE, detail) from None
@@ -202,7 +217,7 @@ class BurrowClient:
             raise BurrowError(endpoint, reason, f"{path} answers {code} with the credentials that it was sent", code)
         return code, body
 
-    def _exchange(self, path: str) -> tuple[int, bytes]:
+    def _exchange(self, path: str, lane: Lane) -> tuple[int, bytes]:
         """Return status and body of one GET, over a connection that is free, else over a new one."""
         self._keep_watch()
         try:
@@ -211,7 +226,7 @@ class BurrowClient:
             session = Session(self.target, HEADERS)
         self._busy.add(session)
         try:
-            return session.get(path, self.timeout, MAX_ANSWER_BYTES)
+            return session.get(path, self.timeout, MAX_ANSWER_BYTES, lane)
         finally:
             self._busy.discard(session)
             if session.is_aborted or self._closed.is_set():
@@ -263,6 +278,7 @@ def decode(
 
     ``shown`` makes of Burrow's own words what may be shown of them.
     """
+    check_size(endpoint, path, body)
     try:
         answer: AnswerT = DECODERS[shape].decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
@@ -273,6 +289,18 @@ def decode(
     if answer.error:
         raise BurrowError(endpoint, Reason.REFUSED, f"{path} answers: {shown(answer.message)}")
     return answer
+
+
+def check_size(endpoint: Endpoint, path: str, body: bytes) -> None:
+    """Raise ``BurrowError`` for a body that, decoded, would take many times its own size, without decoding it.
+
+    Each object has a brace, and each item but one a comma; a text of one odd character takes four bytes for each.
+    """
+    mark, most = MOST_ITEMS.get(endpoint, (b",", len(body)))
+    if len(body) > most and (items := body.count(mark)) > most:
+        raise BurrowError(endpoint, Reason.TOO_MANY, f"{path} answers about {items} items, more than {most}")
+    if len(body) > LARGE_BYTES and endpoint is not Endpoint.TOPIC and LONG_TEXT.search(body):
+        raise BurrowError(endpoint, Reason.TOO_LARGE, f"{path} answers with a text of more than {MAX_TEXT_BYTES} bytes")
 
 
 def refusal_in(body: bytes) -> str:

@@ -37,6 +37,7 @@ class Reason(StrEnum):
     HTTP_4XX = "http_4xx"
     HTTP_5XX = "http_5xx"
     TOO_LARGE = "too_large"
+    TOO_MANY = "too_many"
     NOT_JSON = "not_json"
     SHAPE = "shape"
     MISMATCH = "mismatch"
@@ -63,18 +64,25 @@ class Clue(StrEnum):
 class BurrowError(Exception):
     """A request that brought no usable answer.
 
-    ``detail`` names the resource and what is wrong with it. ``status`` is that of the answer, 0 without one.
+    ``detail`` names the resource and what is wrong with it; a long one is cut in its middle, as it may hold names and
+    words from elsewhere. ``status`` is that of the answer, 0 without one.
     """
 
     def __init__(
         self, endpoint: Endpoint, reason: Reason, detail: str, status: int = 0, clue: Clue = Clue.NOTHING
     ) -> None:
+        detail = cut(detail)
         super().__init__(f"{endpoint}: {detail}")
         self.endpoint = endpoint
         self.reason = reason
         self.detail = detail
         self.status = status
         self.clue = clue
+
+
+def cut(text: str) -> str:
+    """Return a text from elsewhere with its beginning and its end alone, if it is long."""
+    return text if len(text) <= MAX_WORDS else f"{text[: MAX_WORDS // 2]}...{text[-MAX_WORDS // 2 :]}"
 
 
 def status_reason(endpoint: Endpoint, status: int) -> Reason:

@@ -6,13 +6,14 @@ import http.client
 import io
 import socket
 import ssl
+import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Self
 
 import requests
 import urllib3
@@ -23,6 +24,8 @@ from urllib3.connectionpool import HTTPConnectionPool
 
 PIECE_BYTES = 1024 * 1024
 READ_BYTES = 64 * 1024
+MOST_BYTES_OF_A_REFUSAL = 64 * 1024
+LARGE_BYTES = 2 * 1024 * 1024
 
 
 class TooLargeError(Exception):
@@ -50,6 +53,30 @@ class Target:
     credentials: tuple[str, str] | None = None
     tls: TlsFiles = TlsFiles()
     proxy_url: str = ""
+
+
+class Lane:
+    """Lets large answers pass one at a time, from the reading to the end of the block: some at once fill the memory."""
+
+    def __init__(self, lock: threading.Lock, timeout: float) -> None:
+        self._lock = lock
+        self._timeout = timeout
+        self._is_in = False
+
+    def __enter__(self) -> Self:
+        """Begin with an answer of which nobody knows yet how large it is."""
+        return self
+
+    def enter(self) -> None:
+        """Wait until no other large answer is there; raises ``TimeoutError``."""
+        if not self._is_in and not self._lock.acquire(timeout=self._timeout):
+            raise TimeoutError
+        self._is_in = True
+
+    def __exit__(self, *_: object) -> None:
+        """Let the next one in."""
+        if self._is_in:
+            self._lock.release()
 
 
 class Session:
@@ -81,8 +108,8 @@ class Session:
         self._deadline: float | None = None
         self.is_aborted = False
 
-    def get(self, path: str, timeout: float, most: int) -> tuple[int, bytes]:
-        """Return status and body of ``GET path``, which is encoded already.
+    def get(self, path: str, timeout: float, most: int, lane: Lane) -> tuple[int, bytes]:
+        """Return status and body of ``GET path``, which is encoded already. A large body waits for the ``lane``.
 
         ``timeout`` is in seconds, for the request as a whole, as long as another thread calls ``abort_overdue``.
         Raises ``TimeoutError``, ``TooLargeError`` for more than ``most`` bytes, and whatever requests, urllib3 and the
@@ -92,7 +119,7 @@ class Session:
         try:
             answer = self._send(path, timeout)
             with answer.raw:
-                body = self._body(answer, most)
+                body = self._body(answer, most, lane)
             if self._adapter.has_more():
                 self.close()
         except Exception:
@@ -112,18 +139,26 @@ class Session:
         connect = min(timeout, max(1.0, timeout / 4))
         return self._session.send(self._request, stream=True, allow_redirects=False, timeout=(connect, timeout))
 
-    def _body(self, answer: requests.Response, most: int) -> bytes:
-        """Read a body as it was sent, never unpacked, so that the bound on bytes read is one on its size."""
+    def _body(self, answer: requests.Response, most: int, lane: Lane) -> bytes:
+        """Read a body as it was sent, never unpacked, so that the bound on bytes read is one on its size.
+
+        Of an answer other than 200 the beginning is enough.
+        """
         if answer.status_code < HTTPStatus.OK:
             message = f"goes over to another protocol ({answer.status_code})"
             raise ConnectionError(message)
         pieces: list[bytes] = []
-        left = most
+        size = 0
         for piece in answer.raw.stream(PIECE_BYTES, decode_content=False):
-            left -= len(piece)
-            if left < 0:
-                raise TooLargeError
+            size += len(piece)
             pieces.append(piece)
+            if answer.status_code != HTTPStatus.OK and size > MOST_BYTES_OF_A_REFUSAL:
+                self.close()
+                return b"".join(pieces)[:MOST_BYTES_OF_A_REFUSAL]
+            if size > most:
+                raise TooLargeError
+            if size > LARGE_BYTES:
+                lane.enter()
         self._check_time()
         has_length = "Content-Length" in answer.raw.headers or "Transfer-Encoding" in answer.raw.headers
         if not pieces and not has_length and answer.status_code == HTTPStatus.OK:

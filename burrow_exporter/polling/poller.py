@@ -12,6 +12,7 @@ import structlog
 
 from burrow_exporter.burrow.client import BurrowClient
 from burrow_exporter.metrics.self_metrics import BurrowMetrics
+from burrow_exporter.polling.bounds import Bounds
 from burrow_exporter.polling.outage_log import Attempt, OutageLog
 from burrow_exporter.polling.state import BurrowState, Poll
 from burrow_exporter.polling.walk import WHOLE, Walk, WalkResult
@@ -122,6 +123,7 @@ class Poller:
                 shard=self._shard,
                 late=self._last.late,
                 reads=self._last.reads,
+                bounds=Bounds(self._burrow.max_groups, self._burrow.max_partitions, self._last.known),
                 stop=self._stop,
             )
             now = time.monotonic()
@@ -132,7 +134,8 @@ class Poller:
         best, client = max(results, key=lambda each: (each[0].is_usable(), each[0].answered()))
         if best.answered():
             self._clients.rotate(-self._clients.index(client))
-        self._last = best
+        # Without the clusters: their lists may be long.
+        self._last = WalkResult(0.0, late=best.late, reads=best.reads, known=best.known)
         attempts = [Attempt(each.target.address, result.failures, result is best) for result, each in results]
         best.source = client.target.address
         best.failures = [error for result, _ in results for error in result.failures]

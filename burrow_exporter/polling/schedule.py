@@ -190,7 +190,8 @@ class Schedule:
         try:
             return request.call()
         except BurrowError as error:
-            # A failure is its words alone: a traceback would keep the answer and the whole walk in memory.
+            # A failure is its words alone: a traceback, and what led to it, would keep answer and walk in memory.
+            error.__context__ = error.__cause__ = None
             return error.with_traceback(None)
 
     def _settle(self, request: Request[T], outcome: T | BurrowError) -> None:

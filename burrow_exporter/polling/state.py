@@ -153,7 +153,7 @@ class ClusterState:
             listed_topics=len(walk.listed_topics),
             last_commit=newest(walk.last_commit, unless_ahead(before.last_commit, moment.now) if before else None),
             burrow_lag=before.burrow_lag if before and not walk.own else lag,
-            unreadable_groups=len(set(wanted) - walk.groups.keys()),
+            unreadable_groups=sum(name not in walk.groups for name in wanted),
             expires_at=moment.expires_at,
             wanted_groups=len(wanted),
             **self._filtered(walk, wanted),

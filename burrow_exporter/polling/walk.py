@@ -14,6 +14,7 @@ from burrow_exporter.burrow.answers import GroupStatus, Settings
 from burrow_exporter.burrow.client import BurrowClient
 from burrow_exporter.burrow.failures import UNANSWERED, BurrowError, Endpoint, Reason
 from burrow_exporter.burrow.retries import ATTEMPTS
+from burrow_exporter.polling.bounds import Bounds, label_characters
 from burrow_exporter.polling.own_group import may_be_own
 from burrow_exporter.polling.readings import (
     MAX_NAME_BYTES,
@@ -25,7 +26,7 @@ from burrow_exporter.polling.readings import (
     unknown_statuses,
 )
 from burrow_exporter.polling.schedule import Request, Resource, Schedule
-from burrow_exporter.settings.config import Filters, ShardConfig
+from burrow_exporter.settings.config import MAX_GROUPS, MAX_PARTITIONS, Filters, ShardConfig
 from burrow_exporter.snapshot import Group, Topic
 
 T = TypeVar("T")
@@ -68,7 +69,8 @@ class WalkResult:
 
     Its readings expire at ``expires_at`` (monotonic seconds). ``given_up`` when it was left for another replica.
     ``late`` says of what there was no answer in time. ``reads`` are those of groups, by the names of cluster and group.
-    ``source`` is the address of the replica that was walked. ``settings`` are what Burrow tells of its configuration.
+    ``source`` is the address of the replica that was walked. ``known`` are the groups and topics that were answered.
+    ``settings`` are what Burrow tells of its configuration.
     """
 
     expires_at: float
@@ -78,6 +80,7 @@ class WalkResult:
     late: set[Resource] = field(default_factory=set)
     reads: dict[tuple[str, str], GroupRead] = field(default_factory=dict)
     source: str = ""
+    known: set[Resource] = field(default_factory=set)
     settings: Settings | None = None
 
     def answered(self) -> int:
@@ -115,6 +118,7 @@ class Walk:
         shard: ShardConfig = WHOLE,
         late: Collection[Resource] = (),
         reads: Mapping[tuple[str, str], GroupRead] = MappingProxyType({}),
+        bounds: Bounds | None = None,
         stop: threading.Event | None = None,
     ) -> None:
         self._client = client
@@ -127,6 +131,7 @@ class Walk:
         self._shard = shard
         self._late = late
         self._reads = reads
+        self._bounds = bounds or Bounds(MAX_GROUPS, MAX_PARTITIONS, ())
         self._stop = stop or threading.Event()
         self._has_spare = False
         self._unanswered = 0
@@ -146,14 +151,20 @@ class Walk:
         self._ask(Resource(Endpoint.READY), self._client.check_ready, self._on_ready)
         try:
             unanswered = self._schedule.run(self._tick_now_and_then)
+            for request in unanswered:
+                what = request.resource
+                self._fail(what.endpoint, Reason.DEADLINE, f"{what} was not answered before the poll's end")
+            self._result.late.update(request.resource for request in unanswered if request.tries)
+            self._result.given_up = bool(unanswered) and self._schedule.end_at != self._deadline
+            return self._result
         finally:
             self._client.close()
-        self._result.given_up = bool(unanswered) and self._schedule.end_at != self._deadline
-        for request in unanswered:
-            what = request.resource
-            self._fail(what.endpoint, Reason.DEADLINE, f"{what} was not answered before the poll's end")
-        self._result.late.update(request.resource for request in unanswered if request.tries)
-        return self._result
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Keep nothing: exceptions of libraries hold frames in cycles, and these a walk with all of its answers."""
+        self._result, self._reads = WalkResult(self._expires_at), {}
+        del self._schedule
 
     def _tick_now_and_then(self) -> None:
         if time.monotonic() >= self._next_tick:
@@ -188,7 +199,9 @@ class Walk:
         self._ask(Resource(Endpoint.CLUSTERS), self._client.clusters, self._on_clusters)
 
     def _on_clusters(self, names: list[str]) -> None:
-        names = [name for name in self._usable(Endpoint.CLUSTERS, names) if self._filters.cluster.admits(name)]
+        names = [
+            name for name in self._usable(Endpoint.CLUSTERS, once_each(names)) if self._filters.cluster.admits(name)
+        ]
         self._result.clusters = {name: ClusterWalk(name) for name in names}
         self._schedule.end_at = self._deadline
         for name, cluster in self._result.clusters.items():
@@ -201,13 +214,14 @@ class Walk:
         self._result.settings = settings
 
     def _on_groups(self, cluster: ClusterWalk, names: list[str]) -> None:
-        cluster.listed_groups = list(dict.fromkeys(names))
+        cluster.listed_groups = names = once_each(names)
         if not self._asks_settings and any(map(may_be_own, names)):
             self._asks_settings = True
             self._ask(Resource(Endpoint.CONFIG), self._client.settings, self._on_settings)
-        for group in self._groups_to_ask(cluster.name, self._usable(Endpoint.CONSUMERS, names)):
-            call, then = partial(self._read, cluster.name, group), partial(self._on_group, cluster, group)
-            self._ask(Resource(Endpoint.LAG, cluster.name, group), call, then)
+        groups = self._groups_to_ask(cluster.name, self._usable(Endpoint.CONSUMERS, names))
+        for resource in self._admit(Resource(Endpoint.CONSUMERS, cluster.name), Endpoint.LAG, groups):
+            call = partial(self._read, cluster.name, resource.name)
+            self._ask(resource, call, partial(self._on_group, cluster, resource.name))
 
     def _groups_to_ask(self, cluster: str, names: list[str]) -> list[str]:
         """Return the groups to ask of this share; the first share needs all where the newest commit does."""
@@ -216,27 +230,49 @@ class Walk:
             return wanted
         return [name for name in wanted if may_be_own(name) or self._shard.holds(cluster, name)]
 
+    def _admit(self, listing: Resource, endpoint: Endpoint, names: list[str]) -> list[Resource]:
+        """Return what is asked for of a list, within the bounds, and note what is left out."""
+        admitted = self._bounds.admit(endpoint, listing.cluster, names)
+        if left_out := len(names) - len(admitted):
+            detail = f"{listing}: {left_out} of {len(names)} are not read, as max_groups has it"
+            self._fail(listing.endpoint, Reason.TOO_MANY, detail)
+        return admitted
+
     def _read(self, cluster: str, name: str) -> GroupRead:
         """Ask for a group and read the answer, if it is not the one that was read the last time."""
         answer = self._client.group(cluster, name)
         if answer is None:
             return GroupRead(None, None, None)
-        read_at, expires_at = self._clock(), self._expires_at
         before = self._reads.get((cluster, name))
-        if before and before.answer is answer and self._filters.max_commit_age is None:
+        is_same = before is not None and before.answer is answer
+        characters = before.characters if before and is_same else label_characters(cluster, name, answer.partitions)
+        try:
+            self._bounds.keep(Resource(Endpoint.LAG, cluster, name), len(answer.partitions), characters)
+        except BurrowError:
+            self._client.forget(cluster, name)
+            raise
+        read_at, expires_at = self._clock(), self._expires_at
+        if before and is_same and self._filters.max_commit_age is None:
             group = before.group and replace(before.group, read_at=read_at, expires_at=expires_at)
-            read = GroupRead(answer, group, before.last_commit, before.partition_counts)
+            read = GroupRead(answer, group, before.last_commit, before.partition_counts, characters)
         else:
             group = read_group(answer, self._filters, read_at, expires_at)
-            read = GroupRead(answer, group, last_commit(answer, read_at), partition_counts(answer))
+            read = GroupRead(answer, group, last_commit(answer, read_at), partition_counts(answer), characters)
         self._result.reads[cluster, name] = read
         return read
 
     def _on_topics(self, cluster: ClusterWalk, names: list[str]) -> None:
-        cluster.listed_topics = list(dict.fromkeys(names))
-        for topic in filter(self._filters.topic.admits, self._usable(Endpoint.TOPICS, names)):
-            call, then = partial(self._client.offsets, cluster.name, topic), partial(self._on_topic, cluster, topic)
-            self._ask(Resource(Endpoint.TOPIC, cluster.name, topic), call, then)
+        cluster.listed_topics = names = once_each(names)
+        topics = list(filter(self._filters.topic.admits, self._usable(Endpoint.TOPICS, names)))
+        for resource in self._admit(Resource(Endpoint.TOPICS, cluster.name), Endpoint.TOPIC, topics):
+            call = partial(self._offsets, resource)
+            self._ask(resource, call, partial(self._on_topic, cluster, resource.name))
+
+    def _offsets(self, resource: Resource) -> list[int]:
+        offsets = self._client.offsets(resource.cluster, resource.name)
+        names = len(resource.cluster) + len(resource.name)
+        self._bounds.keep(resource, len(offsets), len(offsets) * names)
+        return offsets
 
     def _on_group(self, cluster: ClusterWalk, name: str, read: GroupRead) -> None:
         if may_be_own(name):
@@ -246,16 +282,17 @@ class Walk:
         cluster.groups[name] = read.group
         if read.answer and not read.group:
             cluster.filtered[name] = read.answer
+        self._result.known.add(Resource(Endpoint.LAG, cluster.name, name))
         if read.group and (words := unknown_statuses(read.group)):
             odd = self._client.shown(", ".join(sorted(words)))
             self._fail(Endpoint.LAG, Reason.UNKNOWN_STATUS, f"group {name!r} has {odd}")
 
     def _on_topic(self, cluster: ClusterWalk, name: str, offsets: list[int]) -> None:
+        self._result.known.add(Resource(Endpoint.TOPIC, cluster.name, name))
         cluster.topics[name] = Topic(name, offsets, read_at=self._clock(), expires_at=self._expires_at)
 
     def _usable(self, endpoint: Endpoint, names: list[str]) -> list[str]:
-        """Return the names, each once, without those that are too long for a label."""
-        names = list(dict.fromkeys(names))
+        """Return the names without those that are too long for a label."""
         for name in filter(is_too_long, names):
             self._fail(endpoint, Reason.NAME_TOO_LONG, f"{name[:40]!r}... has more than {MAX_NAME_BYTES} bytes")
         return [name for name in names if not is_too_long(name)]
@@ -263,12 +300,21 @@ class Walk:
 
 @dataclass(frozen=True, slots=True)
 class GroupRead:
-    """An answer for a group and what it amounts to; nothing of a group that Burrow does not know."""
+    """An answer for a group and what it amounts to; nothing of a group that Burrow does not know.
+
+    ``characters`` are those of the names on its partitions.
+    """
 
     answer: GroupStatus | None
     group: Group | None
     last_commit: float | None
     partition_counts: Mapping[str, int] = field(default_factory=dict)
+    characters: int = 0
+
+
+def once_each(names: list[str]) -> list[str]:
+    """Return the names in their order without doubles."""
+    return list(dict.fromkeys(names))
 
 
 def groups_to_ask(names: list[str], filters: Filters) -> list[str]:

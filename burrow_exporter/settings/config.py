@@ -30,6 +30,8 @@ from burrow_exporter.settings.validation import (
 from burrow_exporter.settings.value_types import NamedFile, Seconds, Secret, compile_expression
 
 INTERNAL_TOPIC = "__consumer_offsets"
+MAX_GROUPS = 20_000
+MAX_PARTITIONS = 200_000
 FROM_INTERVAL = -1.0
 """Stands for a time that follows the poll's interval; no duration is negative."""
 
@@ -135,7 +137,20 @@ class BurrowConfig(Section, frozen=True):
     ] = field(default_factory=dict)
     filters: Annotated[Filters, Meta(description="What to publish of it.")] = field(default_factory=Filters)
     timeout: Annotated[Seconds, Meta(description="Bound of one request as a whole, its body included.")] = 10.0
-    concurrency: Annotated[int, Meta(ge=1, le=256, description="Requests under way at once.")] = 4
+    concurrency: Annotated[
+        int, Meta(ge=1, le=256, description="Most requests under way at once; one, where answers come at once.")
+    ] = 4
+    max_groups: Annotated[
+        int,
+        Meta(
+            ge=1,
+            description="Groups and topics that are read at most, those known before first; each takes up to 3 KiB.",
+        ),
+    ] = MAX_GROUPS
+    max_partitions: Annotated[
+        int,
+        Meta(ge=1, description="Partitions of groups and topics that are read at most; each takes about 1 KiB."),
+    ] = MAX_PARTITIONS
     catch_up_lag: Annotated[
         int,
         Meta(

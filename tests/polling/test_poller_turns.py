@@ -113,6 +113,7 @@ def test_a_walk_is_told_all_it_needs(stage: Stage) -> None:
     """Its deadline and when its readings expire count from the poll's beginning; late and reads are the last walk's."""
     first = result(2)
     first.late = {Resource(Endpoint.LAG, "c", "x")}
+    first.known = {Resource(Endpoint.LAG, "c", "g0")}
     first.reads = {("c", "g"): Any}  # type: ignore[dict-item] # it is handed on as it is
     stage.poll(first)
     options: dict[str, Any] = {
@@ -125,8 +126,10 @@ def test_a_walk_is_told_all_it_needs(stage: Stage) -> None:
         "reads": {},
         "stop": stage.stop,
     }
+    assert set() == stage.walks[-1][2].pop("bounds")._known
     assert [(A, CONFIG.filters, options)] == stage.walks
     stage.poll(result(1))
+    assert first.known == stage.walks[-1][2].pop("bounds")._known
     later = options | {"deadline": 127.0, "expires_at": 193.0, "late": first.late, "reads": first.reads}
     assert (A, CONFIG.filters, later) == stage.walks[-1]
 

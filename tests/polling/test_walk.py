@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import threading
 import time
+import weakref
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -168,6 +171,36 @@ def test_readings_carry_their_times() -> None:
     assert group
     assert [(1234.5, 77.0)] * 2 == [(each.read_at, each.expires_at) for each in (group, topic)]
     assert 77.0 == result.expires_at
+
+
+@pytest.mark.parametrize(
+    "step",
+    [reply(lag_answer("c", "g", partition()).body.encode()), reply(b"x" * 100_000, 500), reply(b"{"), then_close()],
+    ids=["good", "500", "no JSON", "closed"],
+)
+def test_what_a_walk_saw_is_gone_with_its_result(step: Step) -> None:
+    """Nothing else keeps it in memory, failures and bodies included: it waits for no collector."""
+    gc.collect()
+    gc.disable()
+    try:
+        told = small(groups("g", "h"))
+        for _ in range(3):
+            result = walk({GROUP("g"): step}, answers=told)
+        assert result.clusters
+        assert eventually(
+            lambda: 1 == sum(isinstance(each, WalkResult) and each.reads != {} for each in gc.get_objects())
+        )
+        assert eventually(lambda: 2 >= sum(isinstance(each, GroupRead) for each in gc.get_objects()))
+    finally:
+        gc.enable()
+
+
+def eventually(condition: Callable[[], bool]) -> bool:
+    """Wait for the worker threads to let go."""
+    end = time.monotonic() + 5
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.05)
+    return condition()
 
 
 def test_no_clusters() -> None:
@@ -791,3 +824,24 @@ def test_what_is_asked_for_is_named(index: int) -> None:
     assert {"group 'burrow-d' of 'd'"} == asked_by(walk)
     walk._on_topics(ClusterWalk("c"), ["t"])
     assert {"topic 't' of 'c'"} == asked_by(walk)
+
+
+def test_a_walk_leaves_nothing_behind() -> None:
+    """It is freed when its result is, without the garbage collector, whatever failed in it."""
+    answers: dict[str, Recorded | Step] = {**small(groups("g", "h", "i")), GROUP("g"): reply(b"x" * 1_000_000, 404)}
+    answers[GROUP("h")] = Recorded(200, "", "<html>")
+    gc.disable()
+    try:
+        with FaultServer(by_path(answers)) as server:
+            client = BurrowClient(Target(server.address), 5.0, Deaf())
+            walk = Walk(client, Filters(), deadline=time.monotonic() + 10, expires_at=1.0)
+            result, gone = walk.run(), weakref.ref(walk)
+        assert [Reason.HTTP_4XX, Reason.NOT_JSON] == sorted(each.reason for each in result.failures)
+        assert all((None, None) == (each.__traceback__, each.__context__) for each in result.failures)
+        del walk
+        end = time.monotonic() + 2
+        while gone() and time.monotonic() < end:  # a thread of it may be about to end
+            time.sleep(0.01)
+        assert gone() is None
+    finally:
+        gc.enable()
