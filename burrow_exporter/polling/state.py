@@ -10,6 +10,7 @@ from typing import TypedDict
 from burrow_exporter.burrow.failures import BurrowError
 from burrow_exporter.lag.time_lag import TimeLag
 from burrow_exporter.polling.catch_up import CatchUp, Verdict
+from burrow_exporter.polling.contradictions import Contradictions
 from burrow_exporter.polling.log_ends import LogEnds
 from burrow_exporter.polling.own_group import Progress, is_own, may_be_own, own_answers, own_lag, progress
 from burrow_exporter.polling.readings import LeftOut, has_lag, left_out_by, newest, unless_ahead
@@ -130,11 +131,13 @@ class ClusterState:
         self._catch_up = CatchUp(burrow.catch_up_lag, burrow.catch_up_timeout)
         self._settling = Settling(burrow.catch_up_timeout)
         self._log_ends = LogEnds()
+        self._contradictions = Contradictions()
         self._time_lag = TimeLag(burrow.allowed_lag)
 
     def begin_anew(self) -> None:
         """Take in that the next answers are from another replica, whose evaluations are its own."""
         self._settling = Settling(self._settling.patience)
+        self._contradictions = Contradictions()
 
     def absorb(
         self, walk: ClusterWalk, before: Cluster | None, poll: Poll, moment: Moment, told: Told
@@ -156,6 +159,7 @@ class ClusterState:
             unreadable_groups=sum(name not in walk.groups for name in wanted),
             expires_at=moment.expires_at,
             wanted_groups=len(wanted),
+            contradicts=self._contradicts(walk),
             **self._filtered(walk, wanted),
         )
         verdict = self._judge(walk, read, moment.monotonic, told)
@@ -172,6 +176,11 @@ class ClusterState:
         """Return the listed groups of this share that the filters let through, in order."""
         names = filter(self._filters.group.admits, walk.listed_groups or ())
         return sorted(name for name in names if self._shard.holds(walk.name, name))
+
+    def _contradicts(self, walk: ClusterWalk) -> bool:
+        """Tell whether the answers of the last polls contradict each other."""
+        groups = {name: group for name, group in walk.groups.items() if name not in walk.filtered}
+        return self._contradictions.found(groups, set(walk.listed_groups or ()), walk.topics.values())
 
     def _filtered(self, walk: ClusterWalk, wanted: Collection[str]) -> Filtered:
         """Return what the filters left out of this share's groups, and which of these have lag."""

@@ -204,6 +204,7 @@ def missing(cluster: Cluster) -> str:
     notes = [f"{unreadable:,} groups could not be read"] if unreadable else []
     notes += [f"{held:,} groups are held back: Burrow may not have read their commits yet"] if held else []
     notes += [f"max_commit_age hides groups with lag: {shortened(hidden)}"] if hidden else []
+    notes += ["its answers contradict each other, as if several Burrows had one address"] if cluster.contradicts else []
     return "; ".join(notes)
 
 

@@ -382,6 +382,18 @@ def test_unreadable_groups_have_one_meaning(unreadable: int) -> None:
     assert [1] == [each.unreadable_groups for each in poll.snapshot.clusters]
 
 
+def test_answers_of_several_burrows() -> None:
+    """The log ends of one address go back and forth; another replica's are its own, and what a filter left out is not gone."""
+    followed = Followed()
+    found = []
+    for log_end, source in ((100, "x"), (90, "x"), (110, "x"), (105, "x"), (120, "x"), (110, "y"), (130, "y")):
+        seen = walked(group("a"), topics={"t": replace(topic(), offsets=(log_end,))})
+        seen.filtered["b"] = GroupStatus("c", "b", "OK", [part()], 0)
+        (made,) = followed.absorb(seen, expires_at=500.0, source=source).snapshot.clusters
+        found.append(made.contradicts)
+    assert [False] * 4 + [True, False, False] == found
+
+
 def test_another_replica_settles_for_itself() -> None:
     """One that has long caught up is published at once, though the one before it was behind."""
     followed = Followed()
