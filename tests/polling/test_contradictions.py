@@ -36,7 +36,7 @@ class Story:
         log_end: int = 100,
         since: float | None = None,
     ) -> None:
-        """Poll: ``known`` groups answer, ``missing`` are answered NOTFOUND; windows begin at ``since``, else 90 s ago."""
+        """Poll: ``known`` groups answer, ``missing`` are NOTFOUND; windows begin at ``since``, else 90 s ago."""
         at = 15.0 * len(self.found)
         answers: dict[str, Group | None] = {
             name: group(name, at, at - 90 if since is None else since) for name in known
