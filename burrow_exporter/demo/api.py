@@ -107,7 +107,8 @@ class Api:
 
     def _evaluator(self, path: str, name: str) -> Answer:
         if name != "default":
-            raise UnknownError("evaluator module not found")
+            message = "evaluator module not found"
+            raise UnknownError(message)
         module = {"class-name": "caching", "expire-cache": max(1, ceil(self.knowledge.settings.expire_cache))}
         return _json(200, path, message="evaluator module detail returned", module=module)
 
