@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from math import ceil
-from types import MappingProxyType
 from typing import Any, ClassVar
 from urllib.parse import quote, unquote
 
@@ -20,9 +19,7 @@ from burrow_exporter.demo.windows import Window
 
 HOST = "burrow"
 PLAIN = "text/plain; charset=utf-8"
-PROFILE: Mapping[str, str | None] = MappingProxyType(
-    {"name": "demo", "client-id": "burrow", "kafka-version": "3.6.0", "tls": None, "sasl": None}
-)
+PROFILE = {"name": "demo", "client-id": "burrow", "kafka-version": "3.6.0", "tls": None, "sasl": None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,17 +100,22 @@ class Api:
         return _json(200, path, message="cluster module detail returned", module=module)
 
     def _evaluators(self, path: str) -> Answer:
-        return _json(200, path, message="module list returned", coordinator="evaluator", modules=["default"])
+        return self._module_list(path, "evaluator", ["default"])
 
     def _evaluator(self, path: str, name: str) -> Answer:
         if name != "default":
-            message = "evaluator module not found"
-            raise UnknownError(message)
+            refusal = "evaluator module not found"
+            raise UnknownError(refusal)
         module = {"class-name": "caching", "expire-cache": max(1, ceil(self.knowledge.settings.expire_cache))}
         return _json(200, path, message="evaluator module detail returned", module=module)
 
     def _modules(self, path: str) -> Answer:
-        return _json(200, path, message="module list returned", coordinator="consumer", modules=list(self.clusters))
+        return self._module_list(path, "consumer", list(self.clusters))
+
+    def _module_list(self, path: str, coordinator: str, modules: list[str]) -> Answer:
+        request = {"url": path, "host": HOST}
+        message = "module list returned"
+        return _json(200, path, message=message, request=request, coordinator=coordinator, modules=modules)
 
     def _module(self, path: str, name: str) -> Answer:
         module = {
@@ -202,6 +204,7 @@ class Api:
 
 
 def _json(code: int, path: str, *, error: bool = False, **content: object) -> Answer:
-    """Return an answer in the order of Burrow's keys: ``error``, ``message``, the content, ``request``."""
-    answer = {"error": error, **content, "request": {"url": path, "host": HOST}}
+    """Return an answer in the order of Burrow's keys: ``error``, ``message``, the content, mostly ``request`` last."""
+    answer = {"error": error, **content}
+    answer.setdefault("request", {"url": path, "host": HOST})
     return Answer(code, "application/json", msgspec.json.encode(answer), {})
