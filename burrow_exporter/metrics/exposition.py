@@ -25,6 +25,8 @@ from burrow_exporter.metrics.families import (
     Family,
     Value,
 )
+from burrow_exporter.metrics.policy_samples import NO_POLICY, PolicySamples
+from burrow_exporter.settings.policy import Policy
 from burrow_exporter.snapshot import Cluster, Group, Snapshot, Topic
 
 ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
@@ -82,7 +84,7 @@ class SectionWriter:
 class Renderer:
     """Renders the snapshots of one Burrow. It keeps the labels of what was there last time, and is not thread-safe.
 
-    ``extra_labels`` stand on each sample.
+    ``extra_labels`` stand on each sample. ``policy`` is judged at the moment in which a snapshot was taken.
     """
 
     def __init__(
@@ -91,12 +93,18 @@ class Renderer:
         *,
         partition_info: bool = False,
         extra_labels: Mapping[str, str] | None = None,
+        policy: Policy = NO_POLICY,
     ) -> None:
         disable = disable if partition_info else disable | {PARTITION_INFO.name}
         self._families = [family for family in FAMILIES if family.name not in disable]
         self.extra_labels = frozenset((extra_labels or {}).items())
         self._extra = "".join(f",{label_pair(*item)}" for item in (extra_labels or {}).items())
         self._partition_labels: dict[tuple[str, str], PartitionLabels] = {}
+        self._policy = PolicySamples(policy)
+
+    def revise(self, snapshot: Snapshot) -> Snapshot:
+        """Return a snapshot whose lags in seconds follow the policy's ``min_lag``."""
+        return self._policy.revise(snapshot)
 
     def render(self, snapshot: Snapshot) -> dict[str, Section]:
         """Return the section of each family that has samples, by the family's name."""
@@ -109,6 +117,9 @@ class Renderer:
                 self._write_group(writers, cluster, group)
             for topic in cluster.topics:
                 self._write_topic(writers, cluster, topic)
+        for name, labels, value in self._policy.samples(snapshot):
+            if writer := writers.get(name):
+                writer.write([self._label_set(",".join(label_pair(*pair) for pair in labels))], [value])
         sections = {name: writer.finish() for name, writer in writers.items()}
         return {name: section for name, section in sections.items() if section.samples}
 

@@ -70,7 +70,7 @@ class Publisher:
     def _renew(self, burrows: set[str]) -> None:
         """Render these Burrows and those of which other clusters are refused than before, and make the page of all."""
         for name in burrows | self._share_out():
-            snapshot = self._polled[name].without(self._refused[name])
+            snapshot = self._renderers[name].revise(self._polled[name].without(self._refused[name]))
             self._sections[name] = self._renderers[name].render(snapshot)
             self.snapshots = self.snapshots | {name: snapshot}
         sections = [self._sections[name] for name in self._renderers if name in self._sections]

@@ -14,6 +14,7 @@ from burrow_exporter.metrics.self_metrics import BurrowMetrics, SelfMetrics
 from burrow_exporter.polling.poller import Poller
 from burrow_exporter.polling.state import Poll
 from burrow_exporter.settings.config import BurrowConfig, Config, MetricsConfig, PollConfig, ShardConfig
+from burrow_exporter.settings.policy import PolicyConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,7 @@ class Member:
     """One Burrow at work. It goes on as long as ``polled`` is what is configured; ``rendered`` goes for the page."""
 
     polled: tuple[BurrowConfig, PollConfig, ShardConfig]
-    rendered: tuple[dict[str, str], MetricsConfig, ShardConfig]
+    rendered: tuple[dict[str, str], MetricsConfig, ShardConfig, PolicyConfig]
     metrics: BurrowMetrics
     poller: Poller
     renderer: Renderer
@@ -91,7 +92,7 @@ class Fleet:
     def _member(self, burrow: BurrowConfig, config: Config, before: Member | None) -> Member:
         """Return a Burrow at work, with as much of what there was before as is still right."""
         polled = burrow, config.poll, config.shard
-        rendered = burrow.labels, config.metrics, config.shard
+        rendered = burrow.labels, config.metrics, config.shard, config.policy
         metrics = before.metrics if before else self._metrics.of_burrow(burrow.name)
         if before and before.polled == polled:
             poller = before.poller
@@ -103,7 +104,8 @@ class Fleet:
         return Member(polled, rendered, metrics, poller, renderer)
 
 
-def open_renderer(labels: dict[str, str], metrics: MetricsConfig, shard: ShardConfig) -> Renderer:
+def open_renderer(labels: dict[str, str], metrics: MetricsConfig, shard: ShardConfig, policy: PolicyConfig) -> Renderer:
     """Return what renders one Burrow's snapshots."""
     unshared = frozenset[str]() if shard.is_first() else frozenset(family.name for family in UNSHARED_FAMILIES)
-    return Renderer(metrics.disable | unshared, partition_info=metrics.partition_info, extra_labels=labels)
+    disable = metrics.disable | unshared
+    return Renderer(disable, partition_info=metrics.partition_info, extra_labels=labels, policy=policy)
