@@ -193,10 +193,9 @@ def fill(name: str, settings: Settings, **more: object) -> str:
 def rules(name: str, settings: Settings) -> str:
     """Return a file of rules with its links, and each ``for`` replaced if there is something to replace it with."""
     text = (HERE / "rules" / f"{name}.yaml").read_text(encoding="utf-8")
-    text = text.replace(Settings.grafana_url, settings.grafana_url.rstrip("/"))  # the files have the default, and after
-    text = runbook.linked(
-        text, settings.runbook_url, settings.grafana_url.rstrip("/")
-    )  # it a slash: two are one too many
+    grafana = settings.grafana_url.rstrip("/")  # the files have the default, and a slash after it: with two there is
+    grafana = settings.grafana_url.rstrip("/")  # the files have the default, and a slash after it: two lead nowhere
+    text = runbook.linked(text.replace(Settings.grafana_url, grafana), settings.runbook_url, grafana)
     return re.sub(r"(?m)^(\s+for:) .*$", rf"\g<1> {settings.alert_for}", text) if settings.alert_for else text
 
 

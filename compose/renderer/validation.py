@@ -159,8 +159,9 @@ def warnings(settings: Settings) -> Iterator[str]:
     """Yield what works, and is not safe."""
     if not _is_loopback(settings.bind_address):
         yield (
-            f"BIND_ADDRESS: {settings.bind_address} opens Prometheus, Alertmanager, Thanos and the exporter to the network "
-            "without a password; to open Grafana alone set GRAFANA_BIND_ADDRESS, or put a reverse proxy before them"
+            f"BIND_ADDRESS: {settings.bind_address} opens Prometheus, Alertmanager, Thanos and the exporter to the "
+            "network without a password; to open Grafana alone set GRAFANA_BIND_ADDRESS, or put a reverse proxy before "
+            "them"
         )
 
 

@@ -30,6 +30,7 @@ from tests.support.receivers import Received, endpoints
 GOLDEN = ROOT / "tests" / "golden" / "messages"
 ODD = 'q"uo`te\\ <b> | ü✓ &amp; *x*_y_[z]'
 LONG = "x" * 200
+SAYS = "Burrow judges at least one partition of the group stopped, stalled or rewinding (status 3)."
 STARTED, ENDED = "2026-01-02T03:04:05Z", "2026-01-02T04:16:17Z"
 NAMES = {"slack": "slack", "teams": "teams", "pagerduty": "pagerduty", "webhook": "webhook", "mail": "mail"}
 Alert = dict[str, Any]
@@ -42,7 +43,7 @@ def alert(group: str, name: str = "ConsumerGroupError", *, ends: str = "", **lab
         "labels": {"alertname": name, "cluster": "orders", "consumer_group": group, "severity": severity, **labels},
         "annotations": {
             "summary": f"Consumer group {group} on orders is in error",
-            "description": "Burrow judges at least one partition of the group stopped, stalled or rewinding (status 3).",
+            "description": SAYS,
             "lag": "5520 messages, 12m 3s old",
             "partitions": f"{group}-in/0 STOP, {group}-in/3 STALL",
             "runbook_url": "https://wiki.example.org/burrow#consumergrouperror",

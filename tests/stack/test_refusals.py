@@ -93,7 +93,6 @@ STACK = {
     "METRICS_MAX_SERIES=many": "METRICS_MAX_SERIES: not a whole number; write one such as 1",
     "ALLOWED_LAG=-1": "ALLOWED_LAG: not a whole number; write one such as 1",
     "FILTER_MAX_COMMIT_AGE=week": f"FILTER_MAX_COMMIT_AGE: {DURATION}",
-    "POLICY_FILE=none.yaml": "POLICY_FILE: none.yaml cannot be read: no such file or directory",
     "SLACK_WEBHOOK_URL=hooks.slack.com/x": f"SLACK_WEBHOOK_URL: {ADDRESS}",
     "WEBHOOK_URL=ftp://x": f"WEBHOOK_URL: {ADDRESS}",
     "EMAIL_TO=a@example.org": [
