@@ -17,7 +17,7 @@ export EXPORTER_IMAGE
 .PHONY: help demo
 .PHONY: test lint format check bench soak fuzz mutate audit dist wheel-test
 .PHONY: lock docs dashboards chart tools clean
-.PHONY: image render up down logs e2e e2e-hosts e2e-auth
+.PHONY: image render up down logs e2e e2e-hosts e2e-auth e2e-truth
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,7 @@ lint: $(INSTALLED) $(TOOLS)/actionlint ## Check style and types, and that genera
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive burrow_exporter
 	$(BIN)/python docs/generate.py --check
 	$(BIN)/python -m grafana.burrow_dashboards --check
@@ -167,6 +168,12 @@ e2e-hosts: $(INSTALLED) ## Try the stack spread over three hosts, and end it (ne
 
 e2e-auth: $(INSTALLED) ## Try each way to authenticate to a Kafka, right and wrong, and the ACLs (needs docker)
 	$(BIN)/python -m tests.e2e.kafka_auth
+
+e2e-truth: $(INSTALLED) ## Play scenarios on a real Kafka and Burrow, and write what is true beside what is shown (needs both: tests/e2e/truth)
+	@test -n "$(KAFKA_LIBS)" -a -n "$(BURROW)" || \
+		{ echo "KAFKA_LIBS=folder of Kafka's jars, BURROW=binary of Burrow: name both (Java is needed)" >&2; exit 1; }
+	$(BIN)/uv pip install --quiet --python $(BIN)/python confluent-kafka
+	$(BIN)/python -m tests.e2e.truth --kafka-libs $(KAFKA_LIBS) --burrow-binary $(BURROW) --out $(or $(OUT),truth.md)
 
 lock: $(INSTALLED) ## Pin the newest dependencies, with hashes
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

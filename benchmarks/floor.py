@@ -16,6 +16,9 @@ from collections.abc import Callable, Iterable
 import requests
 import urllib3
 
+from burrow_exporter.burrow.client import HEADERS, MAX_ANSWER_BYTES
+from burrow_exporter.burrow.session import Lane, Session, Target
+
 CLUSTER = "bench-0"
 BUFFER_BYTES = 1 << 18
 TIMEOUT = 30.0
@@ -86,6 +89,13 @@ def requests_session(port: int) -> Fetch:
     return lambda path: len(session.get(f"http://127.0.0.1:{port}{path}", timeout=TIMEOUT).content)
 
 
+def exporters_session(port: int) -> Fetch:
+    """Return the exporter's own client on requests."""
+    session = Session(Target(f"http://127.0.0.1:{port}"), HEADERS)
+    lane = Lane(threading.Lock(), TIMEOUT)
+    return lambda path: len(session.get(path, TIMEOUT, MAX_ANSWER_BYTES, lane)[1])
+
+
 def paths_of_a_poll(port: int) -> list[str]:
     """Return what one poll asks for, besides the lists."""
     address = f"http://127.0.0.1:{port}/v3/kafka"
@@ -126,6 +136,8 @@ def main() -> None:
         "raw sockets, 4 connections": [LeanClient(port).fetch for _ in range(4)],
         "http.client, 1 connection": [standard_library(port)],
         "urllib3, 1 connection": [urllib3_pool(port)],
+        "the exporter's session, 1 connection": [exporters_session(port)],
+        "the exporter's session, 4 connections": [exporters_session(port) for _ in range(4)],
         "requests Session.get, 1 connection": [requests_session(port)],
         "requests Session.get, 4 connections": [requests_session(port) for _ in range(4)],
     }

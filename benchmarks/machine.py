@@ -16,11 +16,9 @@ LIBRARIES = (
     "msgspec",
     "isal",
     "prometheus-client",
-    "httptools",
+    "tenacity",
     "requests",
     "urllib3",
-    "uvicorn",
-    "h11",
 )
 
 

@@ -25,25 +25,27 @@ from burrow_exporter.polling.poller import Poller
 from burrow_exporter.settings.config import BurrowConfig, Config, PollConfig
 
 PACKAGE = "burrow_exporter"
+MAX_PARTITIONS = 1_000_000
+"""Well above the largest scenario, so that none is cut short."""
 PHASES = ("fetch", "decode", "readings", "time lag", "render", "compress")
 TIMED: tuple[tuple[str, str, str], ...] = (
-    ("decode", "burrow", "decode"),
-    ("fetch", "walk", "Walk.run"),
-    ("readings", "readings", "read_group"),
-    ("readings", "readings", "last_commit"),
-    ("readings", "readings", "unknown_statuses"),
-    ("readings", "state", "BurrowState.absorb"),
-    ("time lag", "timelag", "TimeLag.update"),
-    ("render", "exposition", "Renderer.render"),
-    ("compress", "compression", "PieceWriter.write"),
-    ("compress", "compression", "PieceWriter.finish"),
-    ("compress", "compression", "compress"),
-    ("compress", "compression", "join"),
-    ("compress", "compression", "gzip_member"),
+    ("decode", "burrow.client", "decode"),
+    ("fetch", "burrow.session", "Session.get"),
+    ("readings", "polling.readings", "read_group"),
+    ("readings", "polling.readings", "last_commit"),
+    ("readings", "polling.readings", "unknown_statuses"),
+    ("readings", "polling.state", "BurrowState.absorb"),
+    ("time lag", "lag.time_lag", "TimeLag.update"),
+    ("render", "metrics.exposition", "Renderer.render"),
+    ("compress", "metrics.compression", "PieceWriter.write"),
+    ("compress", "metrics.compression", "PieceWriter.finish"),
+    ("compress", "metrics.compression", "compress"),
+    ("compress", "metrics.compression", "join"),
+    ("compress", "metrics.compression", "gzip_member"),
 )
 """Phase, module and function. A function that calls another of these is not charged for it.
 
-What is left of a walk is the fetch: requests, the reading of sockets, the event loop.
+The fetch is requests and the reading of sockets.
 """
 
 Function = Callable[..., Any]
@@ -156,6 +158,8 @@ def one_burrow(name: str, port: int) -> BurrowConfig:
     keywords: dict[str, Any] = (
         {"addresses": (address,)} if hasattr(BurrowConfig(), "addresses") else {"address": address}
     )
+    if hasattr(BurrowConfig(), "max_partitions"):
+        keywords["max_partitions"] = MAX_PARTITIONS
     return BurrowConfig(name=name, **keywords)
 
 

@@ -27,8 +27,10 @@ from burrow_exporter.settings.flags import FLAGS, Flag
 from burrow_exporter.settings.precedence import build_config, section
 from burrow_exporter.settings.validation import ConfigError
 from burrow_exporter.snapshot import GROUP_STATUS_CODES, Cluster
+from burrow_exporter.status.rows import missing
 from burrow_exporter.web.health_check import ask_healthy
-from burrow_exporter.web.limits import SMALLEST_PIECE, bind
+from burrow_exporter.web.limits import SMALLEST_PIECE
+from burrow_exporter.web.listener import bind
 from burrow_exporter.web.security.live_config import Security
 from burrow_exporter.web.security.web_config import WebConfigError
 
@@ -81,9 +83,9 @@ def serve(config: Config, load: Load, greeting: str = "") -> int:
         return give_up(f"{LISTEN_FLAG}: cannot listen on {config.web.listen_address}: {in_few_words(error)}")
     with listener:
         if greeting:
-            click.echo(greeting, err=True)
+            log.say(greeting)
         exporter = Exporter(config, stop, load)
-        on_signals((signal.SIGHUP,), exporter.reload)
+        on_signals((signal.SIGHUP,), partial(exporter.reload, waits=True))
         return FINE if exporter.serve(listener, security) else COULD_NOT_RUN
 
 
@@ -180,8 +182,15 @@ def describe(poll: Poll) -> list[str]:
         words = ", ".join(f"{count} {status}" for status, count in sorted(statuses.items()))
         lines.append(f"cluster {cluster.name}: {cluster.listed_groups} groups listed, published: {words or 'none'}")
         lines.append(f"cluster {cluster.name}: {cluster.listed_topics} topics listed, {len(cluster.topics)} published")
+        lines += [f"cluster {cluster.name}: {note}" for note in filter(None, [left_out(cluster), missing(cluster)])]
         lines += [f"cluster {cluster.name}: {hint}" for hint in hints(cluster)]
     return lines
+
+
+def left_out(cluster: Cluster) -> str:
+    """Return how many groups the filters leave out, and which do."""
+    counts = [f"{count} by {name}" for name, count in cluster.filtered_groups.items() if count]
+    return f"filters leave out groups: {', '.join(counts)}" if counts else ""
 
 
 def hints(cluster: Cluster) -> list[str]:
@@ -199,9 +208,16 @@ def hints(cluster: Cluster) -> list[str]:
     return ["no group but Burrow's own: none commits, filters leave all out, or its user may not Describe groups"]
 
 
+def log_level(word: str, level: log.Level) -> log.Level:
+    """Return what is logged: ``check`` says itself what it saw, and ``once`` prints a page where all goes well."""
+    if word == "check":
+        return "error"
+    return "warning" if word == "once" and level == "info" else level
+
+
 def give_up(message: str, code: int = COULD_NOT_RUN) -> int:
     """Say in one line why it cannot run, and return the exit code."""
-    click.echo(f"burrow-exporter: {log.one_line(message)}", err=True)
+    log.say(f"burrow-exporter: {log.one_line(message)}")
     return code
 
 
@@ -228,8 +244,7 @@ def command(word: str, **values: Any) -> int:  # noqa: ANN401  the flags' values
     )
     load = partial(build_config, values, given)
     config = load()
-    # ``check`` tells what it saw itself.
-    log.set_up("error" if word == "check" else config.log.level, config.log.format)
+    log.set_up(log_level(word, config.log.level), config.log.format)
     if word == "demo":
         return demo(config, load, section("demo", values))
     if word == "serve":
@@ -239,6 +254,7 @@ def command(word: str, **values: Any) -> int:  # noqa: ANN401  the flags' values
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return the exit code: 0 fine, 1 could not run, 2 wrong configuration."""
+    log.occupy_standard_streams()
     try:
         return int(command.main(arguments, prog_name="burrow-exporter", standalone_mode=False) or FINE)
     except click.ClickException as error:
@@ -247,3 +263,5 @@ def main(arguments: list[str] | None = None) -> int:
         return give_up(str(error), WRONG_CONFIGURATION)
     except click.exceptions.Abort:
         return COULD_NOT_RUN
+    finally:
+        log.flush()

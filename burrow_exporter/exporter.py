@@ -8,12 +8,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TypeVar
 
 import structlog
 from msgspec.structs import fields
 
 from burrow_exporter import __version__
-from burrow_exporter.metrics.body import Body
+from burrow_exporter.body import Body
 from burrow_exporter.metrics.publisher import Publisher
 from burrow_exporter.metrics.self_metrics import SelfMetrics
 from burrow_exporter.polling.fleet import Fleet
@@ -22,10 +24,16 @@ from burrow_exporter.settings.config import Config
 from burrow_exporter.settings.section import Section
 from burrow_exporter.settings.validation import ConfigError
 from burrow_exporter.status.page import View, render
+from burrow_exporter.web.limits import DEFAULT_LIMITS, Limits, affordable_connections
 from burrow_exporter.web.security.live_config import Security
 from burrow_exporter.web.server import Server
 
 SWITCH_SECONDS = 0.0001
+STACK_BYTES = 512 * 1024
+OWN_FILES = 24
+"""Open files beside the requests to Burrow: standard streams, libraries, sockets to listen, and files while read."""
+RELOAD_SECONDS = 30.0
+T = TypeVar("T")
 
 
 class Exporter:
@@ -48,7 +56,9 @@ class Exporter:
         # A scrape needs the interpreter some twenty times, and each time waits for a poll's thread to let it go, with
         # Python's own interval up to 5 ms.
         sys.setswitchinterval(SWITCH_SECONDS)
-        server = Server(self, listener, self._config.web.telemetry_path, security=security)
+        # A thread for each connection: of 8 MiB, the usual stack, the kernel may back 2 MiB with one huge page.
+        threading.stack_size(STACK_BYTES)
+        server = Server(self, listener, self._config.web.telemetry_path, self._limits(), security)
         server.start()
         log = structlog.get_logger()
         log.info("serving", address=server.address, version=__version__)
@@ -67,36 +77,43 @@ class Exporter:
         log.info("stopped") if stopped else log.error("the server ended by itself")
         return stopped
 
+    def _limits(self) -> Limits:
+        """Return what clients may cost, with open files kept for the polls."""
+        requests = sum(burrow.concurrency for burrow in self._config.burrows)
+        limits = Limits(connections=affordable_connections(OWN_FILES + requests))
+        if limits.connections < DEFAULT_LIMITS.connections:
+            structlog.get_logger().warning("limit on open files is low", connections=limits.connections)
+        return limits
+
     def poll_once(self) -> list[Poll]:
         """Poll every Burrow one time, one after the other."""
         return self._fleet.poll_once()
 
-    def reload(self) -> str:
+    def reload(self, *, waits: bool = False) -> str:
         """Read the configuration again and go by it; return what is wrong with it, if anything: then the old one stays.
 
-        Waits for the reading of files.
+        Takes ``RELOAD_SECONDS`` at most. While another reload is under way this is not begun, unless it ``waits``.
         """
+        if not self._reloading.acquire(blocking=waits):
+            return "a reload is under way"
+        try:
+            return self._reload()
+        finally:
+            self._reloading.release()
+
+    def _reload(self) -> str:
         log = structlog.get_logger()
-        with self._reloading:
-            try:
-                config = self._load()
-                self._fleet.arrange(config)
-            except (ConfigError, OSError) as error:
-                log.error("configuration not loaded, the one before stays", reason=str(error))  # noqa: TRY400  no fault of ours to trace
-                self._metrics.reload.set(0)
-                return str(error)
-            except Exception:
-                log.exception("configuration not loaded, the one before stays")
-                self._metrics.reload.set(0)
-                return "something unforeseen happened; the exporter's log says what"
-            self._metrics.reload.set(1)
-            log.info("configuration loaded again", burrows=len(config.burrows))
-            if waiting := [
-                *changes("web", self._config.web, config.web),
-                *changes("log", self._config.log, config.log),
-            ]:
-                log.warning("a change takes effect with the next start only", settings=" ".join(waiting))
-            return ""
+        try:
+            config = in_time(self._load, RELOAD_SECONDS)
+            self._fleet.arrange(config)
+        except Exception as error:  # noqa: BLE001  whatever it is, the old configuration goes on
+            self._metrics.reload.set(0)
+            return refusal(error)
+        self._metrics.reload.set(1)
+        log.info("configuration loaded again", burrows=len(config.burrows))
+        if waiting := [*changes("web", self._config.web, config.web), *changes("log", self._config.log, config.log)]:
+            log.warning("a change takes effect with the next start only", settings=" ".join(waiting))
+        return ""
 
     def may_be_reloaded(self) -> bool:
         """Tell whether a client may ask for ``reload``."""
@@ -124,6 +141,39 @@ class Exporter:
     def is_ready(self) -> bool:
         """Tell whether any Burrow has been polled well once."""
         return self._fleet.is_ready()
+
+
+def in_time(call: Callable[[], T], seconds: float) -> T:
+    """Return what ``call`` returns; raises what it raises, and ``TimeoutError`` where that takes longer.
+
+    It then goes on in a thread that nobody waits for: what reads a file on a server that is gone cannot be broken off.
+    """
+    future = Future[T]()
+
+    def run() -> None:
+        try:
+            future.set_result(call())
+        except BaseException as error:  # noqa: BLE001  whoever waits has to know
+            future.set_exception(error)
+
+    threading.Thread(target=run, name="load", daemon=True).start()
+    try:
+        return future.result(seconds)
+    except TimeoutError:
+        if future.done():
+            raise
+        message = f"reading it took more than {seconds:g} s"
+        raise TimeoutError(message) from None
+
+
+def refusal(error: Exception) -> str:
+    """Log why a configuration is not used, and return it for whoever asked for that."""
+    log, event = structlog.get_logger(), "configuration not loaded, the one before stays"
+    if isinstance(error, ConfigError | OSError):
+        log.error(event, reason=str(error))
+        return str(error)
+    log.error(event, exc_info=error)
+    return "something unforeseen happened; the exporter's log says what"
 
 
 def changes(name: str, before: Section, now: Section) -> list[str]:

@@ -1,10 +1,22 @@
-"""How the exporter logs: one line an event on stderr, as logfmt or JSON."""
+"""The log: one line an event on stderr, as logfmt or JSON. Logging never blocks and never raises.
+
+Callers put lines into a bounded queue; one thread writes them. A line that finds the queue full, or that cannot be
+written, is dropped and counted. A log that nobody reads, a closed pipe or a full disk have no other effect.
+"""
 
 from __future__ import annotations
 
+import errno
 import logging
-import sys
-from typing import Literal, get_args
+import os
+import select
+import threading
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from functools import reduce
+from queue import Full, Queue
+from typing import Any, Literal, get_args
 
 import structlog
 
@@ -12,33 +24,155 @@ Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["logfmt", "json"]
 LEVELS: tuple[Level, ...] = get_args(Level)
 FORMATS: tuple[Format, ...] = get_args(Format)
+Step = Callable[[Any, str, Any], Any]
+"""One of structlog's processors."""
+STDERR = 2
+QUEUED_LINES = 1000
+MAX_TEXT = 8 * 1024
+"""Characters of one value; longer ones, such as a deep traceback, are cut."""
+FLUSH_SECONDS = 0.5
+
+
+class Writer:
+    """Writes lines to a file descriptor from a thread of its own, and counts those it cannot write.
+
+    ``dropped`` is how many lines were lost. At most ``capacity`` lines wait.
+    """
+
+    def __init__(self, descriptor: int = STDERR, capacity: int = QUEUED_LINES) -> None:
+        self.dropped = 0
+        self._descriptor = descriptor
+        self._lines = Queue[bytes](capacity)
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def put(self, line: str) -> None:
+        """Have a line written soon."""
+        try:
+            self._start()
+            self._lines.put_nowait(f"{line}\n".encode(errors="backslashreplace"))
+        except (Full, RuntimeError, MemoryError):  # RuntimeError: no thread can be started
+            self.drop()
+
+    def drop(self) -> None:
+        """Count a line that is lost."""
+        with self._lock:
+            self.dropped += 1
+
+    def flush(self, seconds: float = FLUSH_SECONDS) -> None:
+        """Return once all lines are written or dropped, at the latest after ``seconds``."""
+        end = time.monotonic() + seconds
+        while self._lines.unfinished_tasks and time.monotonic() < end:
+            time.sleep(0.002)
+
+    def _start(self) -> None:
+        with self._lock:
+            if self._thread is None:
+                thread = threading.Thread(target=self._run, name="log", daemon=True)
+                thread.start()
+                self._thread = thread
+
+    def _run(self) -> None:
+        while True:
+            line = self._lines.get()
+            try:
+                write(self._descriptor, line)
+            except OSError:
+                self.drop()
+            finally:
+                self._lines.task_done()
+
+
+def write(descriptor: int, data: bytes) -> None:
+    """Write all of ``data``, however long that takes; raises ``OSError`` where it cannot be written."""
+    while data:
+        try:
+            data = data[os.write(descriptor, data) :]
+        except BlockingIOError as error:  # another process has made the pipe non-blocking
+            if error.errno != errno.EAGAIN:
+                raise
+            select.select([], [descriptor], [])
+
+
+WRITER = Writer()
 
 
 def set_up(level: str, form: str) -> None:
     """Configure structlog for the whole process; ``level`` is one of LEVELS, ``form`` one of FORMATS."""
-    last: list[structlog.typing.Processor] = [structlog.processors.JSONRenderer()]
+    last: Step = structlog.processors.JSONRenderer()
     if form == "logfmt":
-        order = ["ts", "level", "event"]
-        last = [structlog.processors.LogfmtRenderer(key_order=order, bool_as_flag=False)]
+        last = structlog.processors.LogfmtRenderer(key_order=["ts", "level", "event"], bool_as_flag=False)
+    time_stamper = structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts")
+    steps: list[Step] = [
+        structlog.processors.add_log_level,
+        time_stamper,
+        structlog.processors.format_exc_info,
+        clean,
+        last,
+    ]
     structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts"),
-            structlog.processors.format_exc_info,
-            escape_controls,
-            *last,
-        ],
+        processors=[guarded(steps)],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=lambda *_: Lines(),
         cache_logger_on_first_use=False,
     )
 
 
-def escape_controls(
-    _logger: structlog.typing.WrappedLogger, _method: str, event: structlog.typing.EventDict
-) -> structlog.typing.EventDict:
-    """Take out what would move a terminal's cursor, as names and messages from elsewhere may hold it."""
-    return {key: escape(value) if isinstance(value, str) else value for key, value in event.items()}
+class Lines:
+    """What structlog hands finished lines to."""
+
+    def msg(self, line: str) -> None:
+        """Take a line."""
+        WRITER.put(line)
+
+    debug = info = warning = error = msg
+
+
+def guarded(steps: Iterable[Step]) -> Step:
+    """Return a processor that takes all these steps; an event that fails one of them counts as a dropped line."""
+
+    def process(logger: Any, method: str, event: Any) -> Any:  # noqa: ANN401  as structlog has it: a line in the end
+        try:
+            return reduce(lambda event, step: step(logger, method, event), steps, event)
+        except Exception:  # noqa: BLE001  whatever is wrong with it, the caller's work goes on
+            WRITER.drop()
+            raise structlog.DropEvent from None
+
+    return process
+
+
+def say(line: str) -> None:
+    """Write a line to stderr that is no event, such as why the process could not start."""
+    WRITER.put(line)
+
+
+def dropped() -> int:
+    """Return how many lines could not be written since the start."""
+    return WRITER.dropped
+
+
+def flush() -> None:
+    """Give the lines under way a moment to be written, before the process ends."""
+    WRITER.flush()
+
+
+def occupy_standard_streams() -> None:
+    """Open ``/dev/null`` for each standard stream that is closed.
+
+    Otherwise a connection would take its number, and be sent the log. It is opened for reading only, so that lines
+    written to it count as dropped.
+    """
+    for descriptor in range(STDERR + 1):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            with suppress(OSError):
+                os.open(os.devnull, os.O_RDONLY)
+
+
+def clean(_logger: object, _method: str, event: dict[str, Any]) -> dict[str, Any]:
+    """Cut long texts, and take out what would move a terminal's cursor: names and messages come from elsewhere."""
+    return {key: escape(value[:MAX_TEXT]) if isinstance(value, str) else value for key, value in event.items()}
 
 
 def escape(text: str) -> str:

@@ -56,8 +56,13 @@ class Cluster:
 
     ``listed_groups`` and ``listed_topics`` count what Burrow lists, before any filter. ``last_commit`` is the newest
     time at which Burrow observed a commit (Unix seconds), ``burrow_lag`` the lag of Burrow's own group in messages;
-    both are ``None`` where nothing tells. ``unreadable_groups`` counts the listed groups without a usable answer in the
-    last poll.
+    both are ``None`` where nothing tells.
+
+    ``wanted_groups`` counts the listed groups of this share that the filters for names let through. Of those
+    ``unreadable_groups`` had no usable answer in the last poll, and ``held_groups`` one that may be from before Burrow
+    had read their commits. ``filtered_groups`` counts those of this share that were left out, by what did so: a filter
+    for names (``name``), for topics (``topic``) or for the age of commits (``commit_age``). ``hidden_groups`` are those
+    left out for the age of their commits although they have lag.
     """
 
     name: str
@@ -69,6 +74,10 @@ class Cluster:
     burrow_lag: int | None
     unreadable_groups: int
     expires_at: float
+    wanted_groups: int = 0
+    held_groups: int = 0
+    filtered_groups: Mapping[str, int] = field(default_factory=dict)
+    hidden_groups: tuple[str, ...] = ()
 
     def fresh(self, monotonic: float) -> Cluster:
         """Return this cluster without the groups and topics that have expired by ``monotonic``."""

@@ -30,6 +30,7 @@ from burrow_exporter.settings.config import Config
 from burrow_exporter.settings.flags import FLAGS, Flag
 from burrow_exporter.settings.policy import Policy
 from burrow_exporter.settings.value_types import schema_of
+from burrow_exporter.snapshot import Cluster
 
 HERE = Path(__file__).parent
 SCHEMA = HERE.parent / "burrow_exporter" / "config.schema.json"
@@ -38,6 +39,7 @@ EACH = {
     (): "exporter",
     ("burrow",): "Burrow",
     ("burrow", "cluster"): "cluster of a Burrow",
+    ("burrow", "cluster", "filter"): "cluster of a Burrow and kind of filter",
     ("burrow", "endpoint"): f"Burrow and endpoint ({len(Endpoint)})",
     ("burrow", "endpoint", "reason"): f"Burrow, endpoint and reason ({len(Reason)}) that was met",
     ("format", "encoding"): "form of the page",
@@ -135,7 +137,7 @@ def own_rows() -> Iterator[tuple[str, ...]]:
     burrow = metrics.of_burrow("default")
     burrow.polled(good=True, at=0, duration=0)
     burrow.failed(Endpoint.LAG, Reason.TIMEOUT)
-    burrow.unreadable([("cluster", 1)])
+    burrow.clusters([Cluster("cluster", (), (), 0, 0, None, None, 0, 0.0, filtered_groups={"name": 1})])
     metrics.published(0, {("text", "gzip"): 0})
     for metric in metrics.registry.collect():
         if metric.name.startswith("burrow_exporter_"):  # the others are prometheus_client's

@@ -48,7 +48,7 @@ def replay() -> tuple[dict[tuple[str, int], Line], dict[str, list[float]]]:
     for number, poll in enumerate(polls):
         truth = {(one["group"], one["partition"]): one["true_lag_seconds"] for one in poll["truth"]}
         groups, topics = reading(poll)
-        for group, ages in zip(groups, time_lag.update(groups, topics, poll["time"]), strict=True):
+        for group, ages in zip(groups, time_lag.update(groups, topics, poll["time"], poll["time"]), strict=True):
             for partition, age in zip(group.partitions, ages, strict=True):
                 key = (group.name, partition.partition)
                 true = truth[key] if partition.current_lag else 0.0

@@ -41,10 +41,10 @@ def burrow() -> Iterator[SimulatedBurrow]:
         yield simulated
 
 
-def complaint(capsys: Capture, *arguments: str, code: int = 2) -> str:
+def complaint(capfd: Capture, *arguments: str, code: int = 2) -> str:
     """Return the one line on stderr that comes with an exit code, nothing on stdout."""
     assert code == main(list(arguments))
-    output = capsys.readouterr()
+    output = capfd.readouterr()
     assert "" == output.out
     (line,) = output.err.splitlines()
     return line
@@ -94,62 +94,62 @@ def complaint(capsys: Capture, *arguments: str, code: int = 2) -> str:
         ("--log.format", "--log.format xml"),
     ],
 )
-def test_wrong_configuration(capsys: Capture, named: str, arguments: str) -> None:
+def test_wrong_configuration(capfd: Capture, named: str, arguments: str) -> None:
     """Whatever is wrong with the configuration: exit 2 and one line that begins with our name and names the flag."""
-    line = complaint(capsys, *arguments.split())
+    line = complaint(capfd, *arguments.split())
     assert line.startswith("burrow-exporter: ")
     assert named in line
     assert "secret" not in line
 
 
 @pytest.mark.parametrize("word", ["serve", "once", "check", "demo", "healthcheck"])
-def test_wrong_configuration_for_every_word(capsys: Capture, word: str) -> None:
+def test_wrong_configuration_for_every_word(capfd: Capture, word: str) -> None:
     """No word looks away from a value that cannot work."""
-    assert "--poll.deadline" in complaint(capsys, word, "--poll.deadline", "1h")
+    assert "--poll.deadline" in complaint(capfd, word, "--poll.deadline", "1h")
 
 
-def test_wrong_twin(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_twin(capfd: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     """A wrong value in the environment is as wrong, and the flag is named."""
     monkeypatch.setenv("BURROW_EXPORTER_POLL_INTERVAL", "often")
-    assert "'--poll.interval': 'often'" in complaint(capsys)
+    assert "'--poll.interval': 'often'" in complaint(capfd)
 
 
-def test_values_with_line_breaks(capsys: Capture) -> None:
+def test_values_with_line_breaks(capfd: Capture) -> None:
     """A value that holds a line break makes one line all the same."""
     for flag in ("--burrow.address", "--burrow.timeout", "--metrics.disable", "--log.level", "--web.listen-address"):
-        assert flag in complaint(capsys, flag, "a\nb"), flag
-    complaint(capsys, "a\nb")
-    complaint(capsys, "--a\nb")
+        assert flag in complaint(capfd, flag, "a\nb"), flag
+    complaint(capfd, "a\nb")
+    complaint(capfd, "--a\nb")
 
 
 @pytest.mark.parametrize("word", ["serve", "demo"])
-def test_unknown_host(capsys: Capture, word: str) -> None:
+def test_unknown_host(capfd: Capture, word: str) -> None:
     """An address on which it cannot listen: exit 1 and one line that names flag and address."""
-    line = complaint(capsys, word, "--web.listen-address", "no-such-host.invalid:0", code=1)
+    line = complaint(capfd, word, "--web.listen-address", "no-such-host.invalid:0", code=1)
     assert line.startswith("burrow-exporter: --web.listen-address: cannot listen on no-such-host.invalid:0: ")
 
 
-def test_demo_port_taken(capsys: Capture, burrow: SimulatedBurrow) -> None:
+def test_demo_port_taken(capfd: Capture, burrow: SimulatedBurrow) -> None:
     """A port that the simulated Burrow cannot have: exit 1 and one line that names its flag."""
     address = burrow.address.removeprefix("http://")
-    line = complaint(capsys, "demo", "--demo.listen-address", address, code=1)
+    line = complaint(capfd, "demo", "--demo.listen-address", address, code=1)
     assert f"burrow-exporter: --demo.listen-address: cannot listen on {address}: Address already in use" == line
 
 
 # What it says of itself
 
 
-def test_version(capsys: Capture) -> None:
+def test_version(capfd: Capture) -> None:
     """The version is one line on stdout."""
     assert FINE == main(["--version"])
-    assert (f"burrow-exporter {__version__}\n", "") == capsys.readouterr()
+    assert (f"burrow-exporter {__version__}\n", "") == capfd.readouterr()
 
 
 @pytest.mark.parametrize("flag", ["-h", "--help"])
-def test_help(capsys: Capture, flag: str) -> None:
+def test_help(capfd: Capture, flag: str) -> None:
     """The help explains every word and every flag, by section and in the order of the contract."""
     assert FINE == main([flag])
-    output = capsys.readouterr()
+    output = capfd.readouterr()
     assert "" == output.err
     parts = output.out.split("\n\nFlags: ")
     assert all(word in parts[0] for word in ("serve", "demo", "once", "check", "healthcheck", "BURROW_EXPORTER_"))
@@ -176,11 +176,11 @@ def test_help(capsys: Capture, flag: str) -> None:
     assert max(map(len, output.out.splitlines())) <= 120
 
 
-def test_help_does_not_look_at_the_rest(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_help_does_not_look_at_the_rest(capfd: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     """Help is there for whoever has a wrong value."""
     monkeypatch.setenv("BURROW_EXPORTER_POLL_INTERVAL", "often")
     assert FINE == main(["--poll.interval", "never", "--help"])
-    assert "Usage" in capsys.readouterr().out
+    assert "Usage" in capfd.readouterr().out
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
@@ -211,10 +211,10 @@ def test_completion(expected: set[str], line: str, place: int) -> None:
 # once
 
 
-def test_once(capsys: Capture, burrow: SimulatedBurrow) -> None:
+def test_once(capfd: Capture, burrow: SimulatedBurrow) -> None:
     """``once`` prints the whole page, which any parser reads, and nothing else."""
     assert FINE == main(["once", "--burrow.address", burrow.address])
-    output = capsys.readouterr()
+    output = capfd.readouterr()
     assert "" == output.err
     families = {family.name: family for family in text_string_to_metric_families(output.out)}
     assert {"burrow_kafka_consumer_status", "burrow_kafka_consumer_partition_lag", "burrow_exporter_build_info"} <= set(
@@ -226,7 +226,7 @@ def test_once(capsys: Capture, burrow: SimulatedBurrow) -> None:
     assert ({"burrow": "default"}, 1.0) == (up.labels, up.value)
 
 
-def test_once_with_flags(capsys: Capture, burrow: SimulatedBurrow) -> None:
+def test_once_with_flags(capfd: Capture, burrow: SimulatedBurrow) -> None:
     """The flags for filters and families have their effect on the page."""
     arguments = ["--filter.cluster-include=eu-.*", "--filter.group-include=checkout-.*", "--metrics.partition-info"]
     arguments += [
@@ -234,7 +234,7 @@ def test_once_with_flags(capsys: Capture, burrow: SimulatedBurrow) -> None:
         "--metrics.disable=burrow_kafka_consumer_lag_total",
     ]
     assert FINE == main(["once", "--burrow.address", burrow.address, *arguments])
-    page = capsys.readouterr().out
+    page = capfd.readouterr().out
     assert 'consumer_group="checkout-payments"' in page
     assert "us-east" not in page
     assert "fraud-scoring" not in page
@@ -243,20 +243,20 @@ def test_once_with_flags(capsys: Capture, burrow: SimulatedBurrow) -> None:
     assert "burrow_kafka_consumer_partition_info{" in page
 
 
-def test_every_family_can_be_disabled(capsys: Capture, burrow: SimulatedBurrow) -> None:
+def test_every_family_can_be_disabled(capfd: Capture, burrow: SimulatedBurrow) -> None:
     """Whoever disables every family is left with the exporter's own."""
     flags = [f"--metrics.disable={family.name}" for family in FAMILIES]
     assert FINE == main(["once", "--burrow.address", burrow.address, "--metrics.partition-info", *flags])
-    page = capsys.readouterr().out
+    page = capfd.readouterr().out
     assert "burrow_kafka" not in page
     assert "burrow_exporter_build_info" in page
 
 
-def test_once_without_a_burrow(capsys: Capture) -> None:
+def test_once_without_a_burrow(capfd: Capture) -> None:
     """``once`` without a Burrow prints no page: exit 1, and the log says why."""
     with FaultServer(in_turn(reply())) as gone:
         pass
-    line = complaint(capsys, "once", "--burrow.address", gone.address, code=1)
+    line = complaint(capfd, "once", "--burrow.address", gone.address, code=1)
     assert "reason=connection" in line
 
 
@@ -271,10 +271,10 @@ def test_once_into_a_pipe_that_closes(burrow: SimulatedBurrow) -> None:
 # check
 
 
-def test_check(capsys: Capture, burrow: SimulatedBurrow) -> None:
+def test_check(capfd: Capture, burrow: SimulatedBurrow) -> None:
     """``check`` says what it sees of each cluster."""
     assert FINE == main(["check", "--burrow.address", burrow.address])
-    output = capsys.readouterr()
+    output = capfd.readouterr()
     assert "" == output.err
     first, *rest = output.out.splitlines()
     assert f"Burrow default at {burrow.address}: ok" == first
@@ -282,14 +282,14 @@ def test_check(capsys: Capture, burrow: SimulatedBurrow) -> None:
     assert any(line.startswith("  cluster us-east: ") and "topics listed" in line for line in rest)
 
 
-def told(capsys: Capture, answers: dict[str, Recorded], *flags: str) -> tuple[int, list[str]]:
+def told(capfd: Capture, answers: dict[str, Recorded], *flags: str) -> tuple[int, list[str]]:
     """Return exit code and lines of ``check``."""
     with FaultServer(by_path(dict(answers))) as server:
         code = main(["check", "--burrow.address", server.address, *flags])
-    return code, [line.replace(server.address, "ADDRESS") for line in capsys.readouterr().out.splitlines()]
+    return code, [line.replace(server.address, "ADDRESS") for line in capfd.readouterr().out.splitlines()]
 
 
-def test_check_of_a_small_burrow(capsys: Capture) -> None:
+def test_check_of_a_small_burrow(capfd: Capture) -> None:
     """What is listed, what of it is published and in which states can be read off."""
     groups = {name: lag_answer("c", name, partition(), status=status) for name, status in (("g", "OK"), ("h", "WARN"))}
     expected = [
@@ -297,7 +297,7 @@ def test_check_of_a_small_burrow(capsys: Capture) -> None:
         "  cluster c: 2 groups listed, published: 1 OK, 1 WARN",
         "  cluster c: 1 topics listed, 1 published",
     ]
-    assert (0, expected) == told(capsys, small(groups))
+    assert (0, expected) == told(capfd, small(groups))
 
 
 @pytest.mark.parametrize(
@@ -310,20 +310,20 @@ def test_check_of_a_small_burrow(capsys: Capture) -> None:
     ],
 )
 def test_check_of_a_cluster_without_groups(
-    capsys: Capture, hint: str, groups: tuple[str, ...], topics: tuple[str, ...]
+    capfd: Capture, hint: str, groups: tuple[str, ...], topics: tuple[str, ...]
 ) -> None:
     """Where no group is published, what Burrow does not say is said: which right its user may lack."""
     own = {name: lag_answer("c", name, partition("__consumer_offsets", current_lag=0)) for name in groups}
-    code, lines = told(capsys, small(own, {name: [100] for name in topics}))
+    code, lines = told(capfd, small(own, {name: [100] for name in topics}))
     assert 0 == code
     assert 1 == sum(line.startswith(f"  cluster c: {hint}") for line in lines)
 
 
-def test_check_names_failures(capsys: Capture) -> None:
+def test_check_names_failures(capfd: Capture) -> None:
     """Each failure stands on a line of its own, many are cut short, and a part that fails is no failure of all."""
     groups = {f"g{number:02}": BROKEN for number in range(12)}
     good = {"g99": lag_answer("c", "g99", partition())}
-    code, lines = told(capsys, small(groups | good), "--burrow.concurrency=12")
+    code, lines = told(capfd, small(groups | good), "--burrow.concurrency=12")
     assert 0 == code
     assert 10 == sum("lag: http_5xx: /v3/kafka/c/consumer/g" in line for line in lines)
     assert "  ... and 2 failures more" in lines
@@ -338,9 +338,9 @@ def test_check_names_failures(capsys: Capture) -> None:
         ("consumers: http_4xx: ", {"/v3/kafka/c/consumer": Recorded(404, "text/plain", "")}),
     ],
 )
-def test_check_of_a_bad_burrow(capsys: Capture, failure: str, change: dict[str, Recorded]) -> None:
+def test_check_of_a_bad_burrow(capfd: Capture, failure: str, change: dict[str, Recorded]) -> None:
     """A Burrow of which nothing can be read: exit 1, and the reason."""
-    code, lines = told(capsys, small() | change)
+    code, lines = told(capfd, small() | change)
     assert (1, "Burrow default at ADDRESS: FAILED") == (code, lines[0])
     assert any(line.startswith(f"  {failure}") for line in lines)
     hint = "  Burrow is still connecting to Kafka: if that lasts, look into its log"
@@ -356,45 +356,45 @@ def test_check_of_a_bad_burrow(capsys: Capture, failure: str, change: dict[str, 
         ("", {"/v3/kafka": Recorded(401, "text/plain", "")}, ""),
     ],
 )
-def test_check_of_a_wrong_address(capsys: Capture, hint: str, change: dict[str, Recorded], path: str) -> None:
+def test_check_of_a_wrong_address(capfd: Capture, hint: str, change: dict[str, Recorded], path: str) -> None:
     """Of an address that is a newcomer's mistake the last line says what may be wrong with it; of a 401 none does."""
     with FaultServer(by_path(dict(small() | change))) as server:
         assert COULD_NOT_RUN == main(["check", "--burrow.address", server.address + path])
-    lines = capsys.readouterr().out.splitlines()
+    lines = capfd.readouterr().out.splitlines()
     assert (3 if hint else 2) == len(lines)
     assert lines[-1].startswith(f"  {hint}")
 
 
-def test_check_by_tls_of_a_burrow_without(capsys: Capture, burrow: SimulatedBurrow) -> None:
+def test_check_by_tls_of_a_burrow_without(capfd: Capture, burrow: SimulatedBurrow) -> None:
     """Whoever writes https:// where no TLS is spoken is told so."""
     assert COULD_NOT_RUN == main(["check", "--burrow.address", burrow.address.replace("http:", "https:")])
-    assert "  no TLS is spoken there: should it be http:// ?" == capsys.readouterr().out.splitlines()[-1]
+    assert "  no TLS is spoken there: should it be http:// ?" == capfd.readouterr().out.splitlines()[-1]
 
 
-def test_check_without_a_burrow(capsys: Capture) -> None:
+def test_check_without_a_burrow(capfd: Capture) -> None:
     """Where nothing listens ``check`` says so in words, and what that may be."""
     with FaultServer(in_turn(reply())) as gone:
         pass
     assert COULD_NOT_RUN == main(["check", "--burrow.address", gone.address])
-    _, failure, hint = capsys.readouterr().out.splitlines()
+    _, failure, hint = capfd.readouterr().out.splitlines()
     assert "  ready: connection: /burrow/admin/ready: Connection refused" == failure
     assert hint.startswith("  nothing listens there: ")
 
 
-def test_check_of_odd_names(capsys: Capture) -> None:
+def test_check_of_odd_names(capfd: Capture) -> None:
     """What a Burrow holds never moves the terminal's cursor."""
     odd = lag_answer("c", "g", partition(status="\x1b[2J"), status="a\nb\r")
-    code, lines = told(capsys, small({"g": odd}))
+    code, lines = told(capfd, small({"g": odd}))
     assert 0 == code
     assert "  lag: unknown_status: group 'g' has \\x1b[2J, a\\nb\\r" in lines
     assert "  cluster c: 1 groups listed, published: 1 unknown" in lines
     assert all(line.isprintable() for line in lines)
 
 
-def test_check_of_a_burrow_that_is_behind(capsys: Capture) -> None:
+def test_check_of_a_burrow_that_is_behind(capfd: Capture) -> None:
     """A Burrow that has not read the commits yet is said to be behind."""
     own = lag_answer("c", "burrow-c", partition("__consumer_offsets", current_lag=1_000_000))
-    code, lines = told(capsys, small({"burrow-c": own}))
+    code, lines = told(capfd, small({"burrow-c": own}))
     assert 1 == code
     assert "  cluster c: Burrow has not caught up, lag 1000000" in lines
 
@@ -406,14 +406,14 @@ def test_check_of_a_burrow_that_is_behind(capsys: Capture) -> None:
     ("code", "status", "text"),
     [(0, 200, "Healthy.\n"), (1, 503, "Not healthy.\n"), (1, 404, "Not found.\n"), (1, 301, "")],
 )
-def test_healthcheck(capsys: Capture, code: int, status: int, text: str) -> None:
+def test_healthcheck(capfd: Capture, code: int, status: int, text: str) -> None:
     """Healthy is who answers 200; otherwise exit 1 and one line with the answer."""
     with FaultServer(in_turn(reply(text.encode(), status))) as server:
         flags = ("healthcheck", "--web.listen-address", f"127.0.0.1:{server.port}")
         if code:
-            assert f"burrow-exporter: healthcheck: {status} {text}".strip() == complaint(capsys, *flags, code=1).strip()
+            assert f"burrow-exporter: healthcheck: {status} {text}".strip() == complaint(capfd, *flags, code=1).strip()
         else:
-            assert (code, ("", "")) == (main(list(flags)), capsys.readouterr())
+            assert (code, ("", "")) == (main(list(flags)), capfd.readouterr())
         assert ["/-/healthy"] == server.asked
 
 
@@ -427,11 +427,11 @@ def test_healthcheck_addresses(host: str) -> None:
 @pytest.mark.parametrize(
     "step", [then_close(), then_close(b"nonsense\r\n\r\n"), then_hang()], ids=["closed", "odd", "hangs"]
 )
-def test_healthcheck_failures(capsys: Capture, monkeypatch: pytest.MonkeyPatch, step: Step) -> None:
+def test_healthcheck_failures(capfd: Capture, monkeypatch: pytest.MonkeyPatch, step: Step) -> None:
     """Whatever else comes instead of an answer is not healthy."""
     monkeypatch.setattr("burrow_exporter.web.health_check.TIMEOUT", 0.3)
     with FaultServer(in_turn(step)) as server:
-        line = complaint(capsys, "healthcheck", "--web.listen-address", f":{server.port}", code=1)
+        line = complaint(capfd, "healthcheck", "--web.listen-address", f":{server.port}", code=1)
     assert line.startswith("burrow-exporter: healthcheck: ")
     assert len(line) > len("burrow-exporter: healthcheck: ")
 
@@ -439,7 +439,7 @@ def test_healthcheck_failures(capsys: Capture, monkeypatch: pytest.MonkeyPatch, 
 # The end
 
 
-def test_interrupted(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupted(capfd: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C during ``once`` ends it with exit 1 and no traceback."""
 
     def interrupt(_: object) -> None:
@@ -447,17 +447,17 @@ def test_interrupted(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("burrow_exporter.exporter.Exporter.poll_once", interrupt)
     assert 1 == main(["once"])
-    assert "Traceback" not in capsys.readouterr().err
+    assert "Traceback" not in capfd.readouterr().err
 
 
-def test_main_outside_the_main_thread(capsys: Capture, burrow: SimulatedBurrow) -> None:
+def test_main_outside_the_main_thread(capfd: Capture, burrow: SimulatedBurrow) -> None:
     """``once`` and ``check`` need no signals, and so no main thread."""
     codes: list[int] = []
     thread = Thread(target=lambda: codes.append(main(["check", "--burrow.address", burrow.address])))
     thread.start()
     thread.join(20)
     assert [FINE] == codes
-    assert "ok" in capsys.readouterr().out
+    assert "ok" in capfd.readouterr().out
 
 
 def test_module_and_script() -> None:

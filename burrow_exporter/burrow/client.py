@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
+import re
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Protocol, TypeVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import msgspec
+from urllib3.exceptions import HTTPError
 
 from burrow_exporter import __version__
 from burrow_exporter.burrow.answers import (
@@ -23,11 +25,22 @@ from burrow_exporter.burrow.answers import (
     TopicsAnswer,
 )
 from burrow_exporter.burrow.credentials import Credentials
-from burrow_exporter.burrow.failures import BurrowError, Endpoint, Reason, describe, status_reason, transport_reason
-from burrow_exporter.burrow.session import Connection, TooLargeError, client_context
-from burrow_exporter.settings.config import TlsConfig
+from burrow_exporter.burrow.failures import BurrowError, Endpoint, Reason, status_reason, transport_failure
+from burrow_exporter.burrow.session import LARGE_BYTES, Lane, Session, Target, TooLargeError
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
+MOST_ITEMS = {
+    Endpoint.CLUSTERS: (b",", 10_000),
+    Endpoint.CONSUMERS: (b",", 1_500_000),
+    Endpoint.TOPICS: (b",", 1_500_000),
+    Endpoint.TOPIC: (b",", 200_000),
+    Endpoint.LAG: (b"{", 300_000),
+}
+"""What marks an item of an answer, and how many are decoded: more than Kafka can have. A partition has up to three."""
+MAX_TEXT_BYTES = 64 * 1024
+LONG_TEXT = re.compile(rb'[^"]{%d}' % MAX_TEXT_BYTES)
+CHECK_SECONDS = 0.05
+"""How often requests under way are looked at, and so by how much one may outlast its time."""
 # Compressed answers are not asked for: a bound on the bytes read is then a bound on the answer.
 HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": f"burrow_exporter/{__version__}"}
 
@@ -50,36 +63,23 @@ class Observer(Protocol):
 
 
 class BurrowClient:
-    """Asks one Burrow, over as many connections as there are requests at once; ``close`` ends them.
+    """Asks one Burrow, from any number of threads, over as many connections as there are requests at once.
 
-    ``timeout`` is in seconds, for one request as a whole. Every method but that is one attempt, of which ``observer``
-    hears, and raises ``BurrowError``. ``credentials`` are user name and password. No proxy is used but that of
-    ``proxy_url``.
+    ``timeout`` is in seconds, for one request as a whole. Every method that asks is one attempt, of which ``observer``
+    hears, and raises ``BurrowError``. ``close`` ends a walk.
     """
 
-    def __init__(
-        self,
-        address: str,
-        timeout: float,
-        observer: Observer,
-        credentials: tuple[str, str] | None = None,
-        tls: TlsConfig | None = None,
-        proxy_url: str = "",
-    ) -> None:
-        self.address = address
-        self._proxy_url = proxy_url
-        url = urlsplit(address)
-        self._credentials = Credentials(*credentials) if credentials else None
-        headers = HEADERS | {"Host": url.netloc}
-        if self._credentials:
-            headers["Authorization"] = self._credentials.header
-        self._context = client_context(address, tls or TlsConfig())
-        # A proxy is told the whole URL, but for TLS, which goes through it.
-        self._prefix = address.rstrip("/") if proxy_url and not self._context else url.path.rstrip("/")
-        self._head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        self._timeout = timeout
+    def __init__(self, target: Target, timeout: float, observer: Observer) -> None:
+        self.target = target
+        self.timeout = timeout
         self.observer = observer
-        self._idle: list[Connection] = []
+        self._credentials = Credentials(*target.credentials) if target.credentials else None
+        self._idle: list[Session] = []
+        self._busy: set[Session] = set()
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
+        self._closed.set()
+        self._large = threading.Lock()
         self._seen: dict[str, _Seen] = {}
         self._seen_before: dict[str, _Seen] = {}
 
@@ -88,53 +88,58 @@ class BurrowClient:
         return self._credentials.shown(text) if self._credentials else text
 
     def close(self) -> None:
-        """End a walk: close the connections, which belong to the event loop in which they were opened."""
+        """End a walk: break off what is under way, close the connections, so that a name is looked up anew."""
+        self._closed.set()
+        for session in list(self._busy):
+            session.abort()
         while self._idle:
             self._idle.pop().close()
         self._seen_before, self._seen = self._seen, {}
 
-    async def check_ready(self) -> None:
+    def check_ready(self) -> None:
         """Return if Burrow's consumers are started, else raise (``GET /burrow/admin/ready``).
 
         A Burrow too old to know the resource (404) counts as ready.
         """
-        try:
-            await self._get(Endpoint.READY, "/burrow/admin/ready")
-        except _StatusError as error:
-            if error.status != HTTPStatus.NOT_FOUND:
-                raise
+        path = "/burrow/admin/ready"
+        with Lane(self._large, self.timeout) as lane:
+            code, body = self._answer(Endpoint.READY, path, lane)
+            if code != HTTPStatus.NOT_FOUND:
+                self._refuse(Endpoint.READY, path, code, body)
 
-    async def clusters(self) -> list[str]:
+    def clusters(self) -> list[str]:
         """Return the names of the clusters (``GET /v3/kafka``)."""
-        return (await self._ask(Endpoint.CLUSTERS, "/v3/kafka", ClustersAnswer)).clusters
+        return (self._ask(Endpoint.CLUSTERS, "/v3/kafka", ClustersAnswer)).clusters
 
-    async def groups(self, cluster: str) -> list[str]:
+    def groups(self, cluster: str) -> list[str]:
         """Return the names of a cluster's consumer groups (``GET /v3/kafka/C/consumer``)."""
         path = f"/v3/kafka/{encode(cluster)}/consumer"
-        return (await self._ask(Endpoint.CONSUMERS, path, ConsumersAnswer)).consumers
+        return (self._ask(Endpoint.CONSUMERS, path, ConsumersAnswer)).consumers
 
-    async def topics(self, cluster: str) -> list[str]:
+    def topics(self, cluster: str) -> list[str]:
         """Return the names of a cluster's topics (``GET /v3/kafka/C/topic``)."""
-        return (await self._ask(Endpoint.TOPICS, f"/v3/kafka/{encode(cluster)}/topic", TopicsAnswer)).topics
+        return (self._ask(Endpoint.TOPICS, f"/v3/kafka/{encode(cluster)}/topic", TopicsAnswer)).topics
 
-    async def offsets(self, cluster: str, topic: str) -> list[int]:
+    def offsets(self, cluster: str, topic: str) -> list[int]:
         """Return the log-end offsets that Burrow knows of a topic (``GET /v3/kafka/C/topic/T``)."""
         path = f"/v3/kafka/{encode(cluster)}/topic/{encode(topic)}"
-        return (await self._ask(Endpoint.TOPIC, path, TopicAnswer)).offsets
+        return (self._ask(Endpoint.TOPIC, path, TopicAnswer)).offsets
 
-    async def group(self, cluster: str, group: str) -> GroupStatus | None:
+    def group(self, cluster: str, group: str) -> GroupStatus | None:
         """Return the status of a group with all its partitions (``GET /v3/kafka/C/consumer/G/lag``).
 
         ``None`` for a group that Burrow lists but does not know any more (404 ``NOTFOUND``). The same object as in the
         walk before where the answer is the same.
         """
         path = f"/v3/kafka/{encode(cluster)}/consumer/{encode(group)}/lag"
-        try:
-            status = self._status_in(path, await self._get(Endpoint.LAG, path))
-        except _StatusError as error:
-            if error.status != HTTPStatus.NOT_FOUND or not is_lag_answer(error.body):
-                raise
-            status = decode(Endpoint.LAG, path, error.body, LagAnswer, self.shown).status
+        with Lane(self._large, self.timeout) as lane:
+            code, body = self._answer(Endpoint.LAG, path, lane)
+            if code == HTTPStatus.NOT_FOUND and is_lag_answer(body):
+                status = decode(Endpoint.LAG, path, body, LagAnswer, self.shown).status
+            else:
+                self._refuse(Endpoint.LAG, path, code, body)
+                status = self._status_in(path, body)
+            del body
         # Names that HTTP software collapses (`..`), or a proxy that mixes answers up, reach another resource.
         if (status.cluster, status.group) != (cluster, group):
             other = self.shown(f"group {status.group!r} of cluster {status.cluster!r}")
@@ -152,46 +157,66 @@ class BurrowClient:
         self._seen[path] = seen
         return seen.status
 
-    async def _ask(self, endpoint: Endpoint, path: str, shape: type[AnswerT]) -> AnswerT:
-        return decode(endpoint, path, await self._get(endpoint, path), shape, self.shown)
+    def forget(self, cluster: str, group: str) -> None:
+        """Let go of an answer for a group that is not used."""
+        self._seen.pop(f"/v3/kafka/{encode(cluster)}/consumer/{encode(group)}/lag", None)
 
-    async def _get(self, endpoint: Endpoint, path: str) -> bytes:
+    def _ask(self, endpoint: Endpoint, path: str, shape: type[AnswerT]) -> AnswerT:
+        with Lane(self._large, self.timeout) as lane:
+            code, body = self._answer(endpoint, path, lane)
+            self._refuse(endpoint, path, code, body)
+            return decode(endpoint, path, body, shape, self.shown)
+
+    def _refuse(self, endpoint: Endpoint, path: str, code: int, body: bytes) -> None:
+        """Raise for a status other than 200."""
+        if code != HTTPStatus.OK:
+            detail = f"{path} answers {code} {self.shown(refusal_in(body))}".rstrip()
+            raise BurrowError(endpoint, status_reason(endpoint, code), detail, code)
+
+    def _answer(self, endpoint: Endpoint, path: str, lane: Lane) -> tuple[int, bytes]:
+        """Return status and body of one attempt."""
         self.observer.sent(endpoint)
         try:
-            async with asyncio.timeout(self._timeout):
-                status, body = await self._exchange(path)
+            code, body = self._exchange(path, lane)
         except TooLargeError:
             detail = f"{path} answers more than {MAX_ANSWER_BYTES} bytes"
             raise BurrowError(endpoint, Reason.TOO_LARGE, detail) from None
-        # A name that cannot be looked up is a UnicodeError.
-        except (OSError, UnicodeError) as error:
-            raise BurrowError(endpoint, transport_reason(error), f"{path}: {describe(error)}") from error
+        except (OSError, HTTPError, UnicodeError) as error:
+            raise transport_failure(endpoint, path, error) from None
         if self._credentials and self._credentials.are_in(body):
-            reason = Reason.REFUSED if status == HTTPStatus.OK else status_reason(endpoint, status)
-            raise BurrowError(endpoint, reason, f"{path} answers {status} with the credentials that it was sent")
-        if status != HTTPStatus.OK:
-            raise _StatusError(endpoint, path, status, body, self.shown)
-        return body
+            reason = Reason.REFUSED if code == HTTPStatus.OK else status_reason(endpoint, code)
+            raise BurrowError(endpoint, reason, f"{path} answers {code} with the credentials that it was sent", code)
+        return code, body
 
-    async def _exchange(self, path: str) -> tuple[int, bytes]:
+    def _exchange(self, path: str, lane: Lane) -> tuple[int, bytes]:
         """Return status and body of one GET, over a connection that is free, else over a new one."""
-        connection = await self._connection()
+        self._keep_watch()
         try:
-            request = f"GET {self._prefix}{path} HTTP/1.1\r\n{self._head}\r\n".encode()
-            answer = await connection.exchange(request, MAX_ANSWER_BYTES)
-        except BaseException:
-            connection.close()
-            raise
-        self._idle.append(connection)
-        return answer
+            session = self._idle.pop()
+        except IndexError:
+            session = Session(self.target, HEADERS)
+        self._busy.add(session)
+        try:
+            return session.get(path, self.timeout, MAX_ANSWER_BYTES, lane)
+        finally:
+            self._busy.discard(session)
+            if session.is_aborted or self._closed.is_set():
+                session.close()
+            else:
+                self._idle.append(session)
 
-    async def _connection(self) -> Connection:
-        while self._idle:
-            connection = self._idle.pop()
-            if connection.is_reusable():
-                return connection
-            connection.close()
-        return await Connection.open(self.address, self._context, self._proxy_url)
+    def _keep_watch(self) -> None:
+        """Have requests broken off that outlast their time: requests bounds each read, not all of them."""
+        with self._lock:
+            if self._closed.is_set():
+                self._closed = threading.Event()
+                watch = threading.Thread(target=self._break_off_overdue, args=(self._closed,), daemon=True)
+                watch.start()
+
+    def _break_off_overdue(self, closed: threading.Event) -> None:
+        while not closed.wait(CHECK_SECONDS):
+            for session in list(self._busy):
+                session.abort_overdue()
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +239,7 @@ def decode(
 
     ``shown`` makes of Burrow's own words what may be shown of them.
     """
+    check_size(endpoint, path, body)
     try:
         answer: AnswerT = DECODERS[shape].decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
@@ -224,6 +250,18 @@ def decode(
     if answer.error:
         raise BurrowError(endpoint, Reason.REFUSED, f"{path} answers: {shown(answer.message)}")
     return answer
+
+
+def check_size(endpoint: Endpoint, path: str, body: bytes) -> None:
+    """Raise ``BurrowError`` for a body that, decoded, would take many times its own size, without decoding it.
+
+    Each object has a brace, and each item but one a comma; a text of one odd character takes four bytes for each.
+    """
+    mark, most = MOST_ITEMS.get(endpoint, (b",", len(body)))
+    if len(body) > most and (items := body.count(mark)) > most:
+        raise BurrowError(endpoint, Reason.TOO_MANY, f"{path} answers about {items} items, more than {most}")
+    if len(body) > LARGE_BYTES and endpoint is not Endpoint.TOPIC and LONG_TEXT.search(body):
+        raise BurrowError(endpoint, Reason.TOO_LARGE, f"{path} answers with a text of more than {MAX_TEXT_BYTES} bytes")
 
 
 def refusal_in(body: bytes) -> str:
@@ -241,13 +279,3 @@ def is_lag_answer(body: bytes) -> bool:
         return not DECODERS[Answer].decode(body).error
     except (msgspec.DecodeError, RecursionError, UnicodeError):
         return False
-
-
-class _StatusError(BurrowError):
-    """An answer other than 200."""
-
-    def __init__(self, endpoint: Endpoint, path: str, status: int, body: bytes, shown: Callable[[str], str]) -> None:
-        refusal = shown(refusal_in(body))
-        super().__init__(endpoint, status_reason(endpoint, status), f"{path} answers {status} {refusal}".rstrip())
-        self.status = status
-        self.body = body

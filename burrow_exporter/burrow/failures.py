@@ -6,8 +6,10 @@ import os
 import re
 import socket
 import ssl
+from collections.abc import Mapping
 from enum import StrEnum
 from http import HTTPStatus
+from http.client import HTTPException, IncompleteRead, RemoteDisconnected
 
 
 class Endpoint(StrEnum):
@@ -34,6 +36,7 @@ class Reason(StrEnum):
     HTTP_4XX = "http_4xx"
     HTTP_5XX = "http_5xx"
     TOO_LARGE = "too_large"
+    TOO_MANY = "too_many"
     NOT_JSON = "not_json"
     SHAPE = "shape"
     MISMATCH = "mismatch"
@@ -44,16 +47,41 @@ class Reason(StrEnum):
 
 TRANSIENT = frozenset({Reason.CONNECTION, Reason.TIMEOUT, Reason.HTTP_5XX})
 UNANSWERED = TRANSIENT | {Reason.DEADLINE}
+MAX_WORDS = 300
+"""How much of a text from elsewhere is shown, in characters."""
+
+
+class Clue(StrEnum):
+    """What a failure below HTTP says of its cause, where that helps whoever sets up an exporter."""
+
+    NOTHING = ""
+    REFUSED = "refused"
+    UNKNOWN_HOST = "unknown_host"
+    NOT_TLS = "not_tls"
 
 
 class BurrowError(Exception):
-    """A request that brought no usable answer. ``detail`` names the resource and what is wrong with it."""
+    """A request that brought no usable answer.
 
-    def __init__(self, endpoint: Endpoint, reason: Reason, detail: str) -> None:
+    ``detail`` names the resource and what is wrong with it; a long one is cut in its middle, as it may hold names and
+    words from elsewhere. ``status`` is that of the answer, 0 without one.
+    """
+
+    def __init__(
+        self, endpoint: Endpoint, reason: Reason, detail: str, status: int = 0, clue: Clue = Clue.NOTHING
+    ) -> None:
+        detail = cut(detail)
         super().__init__(f"{endpoint}: {detail}")
         self.endpoint = endpoint
         self.reason = reason
         self.detail = detail
+        self.status = status
+        self.clue = clue
+
+
+def cut(text: str) -> str:
+    """Return a text from elsewhere with its beginning and its end alone, if it is long."""
+    return text if len(text) <= MAX_WORDS else f"{text[: MAX_WORDS // 2]}...{text[-MAX_WORDS // 2 :]}"
 
 
 def status_reason(endpoint: Endpoint, status: int) -> Reason:
@@ -67,45 +95,77 @@ def status_reason(endpoint: Endpoint, status: int) -> Reason:
     return Reason.REDIRECT if status >= HTTPStatus.MULTIPLE_CHOICES else Reason.HTTP_2XX
 
 
-def transport_reason(error: Exception) -> Reason:
-    """Return the reason that stands for a failure below HTTP."""
-    if isinstance(error, TimeoutError):
-        return Reason.TIMEOUT
-    return Reason.TLS if isinstance(error, ssl.SSLError) else Reason.CONNECTION
+def transport_failure(endpoint: Endpoint, path: str, error: Exception) -> BurrowError:
+    """Return the failure of a request below HTTP, as requests, urllib3, http.client or the system raised it."""
+    cause = root_cause(error)
+    reason = Reason.CONNECTION
+    if isinstance(cause, TimeoutError):
+        reason = Reason.TIMEOUT
+    elif isinstance(cause, ssl.SSLError):
+        reason = Reason.TLS
+    return BurrowError(endpoint, reason, f"{path}: {describe(cause)}", clue=clue_in(cause))
 
 
-def describe(error: Exception) -> str:
-    """Return what a failure below HTTP says, in few words; of a name's several addresses each kind of failure once."""
+def root_cause(error: BaseException) -> BaseException:
+    """Return what lies below the wrappers of requests and urllib3: an error of the system, of TLS, of HTTP or of names.
+
+    They keep it as ``reason``, among their arguments, or as the cause or context of the exception.
+    """
+    seen: list[BaseException] = []
+    while error not in seen:
+        seen.append(error)
+        context = None if error.__suppress_context__ else error.__context__
+        wrapped = (getattr(error, "reason", None), *error.args, error.__cause__, context)
+        error = next((each for each in wrapped if isinstance(each, Exception)), error)
+    return error
+
+
+def clue_in(error: BaseException) -> Clue:
+    """Return what the root cause of a failure says of how the exporter is set up."""
+    if isinstance(error, ConnectionRefusedError):
+        return Clue.REFUSED
+    if isinstance(error, socket.gaierror):
+        return Clue.UNKNOWN_HOST
+    if isinstance(error, ssl.SSLError) and error.reason in {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"}:
+        return Clue.NOT_TLS
+    return Clue.NOTHING
+
+
+def describe(error: BaseException) -> str:
+    """Return what a failure below HTTP says, in few words."""
     if isinstance(error, ssl.SSLError):
         return re.sub(r" \(_ssl\.c:\d+\)$", "", str(error))
     if isinstance(error, socket.gaierror):
         return error.strerror or str(error)
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno)
-    of_addresses = re.findall(r"\[Errno (\d+)\] Connect call failed", str(error))  # asyncio has them in one text alone
-    return ", ".join(dict.fromkeys(os.strerror(int(number)) for number in of_addresses)) or str(error) or "timed out"
+    if isinstance(error, RemoteDisconnected):
+        return "closed without an answer"
+    if isinstance(error, IncompleteRead):
+        return "closed in the middle of the answer"
+    words = str(error).strip()[:MAX_WORDS] or "timed out"
+    return f"answers otherwise than in HTTP: {words}" if isinstance(error, HTTPException) else words
 
 
-ADVICE = (
-    (
-        (Endpoint.READY, Reason.CONNECTION, "Connection refused"),
-        "nothing listens there: is Burrow running, and is that its port? In a container localhost is the container",
+ADVICE: Mapping[tuple[Endpoint, Reason | Clue | int], str] = {
+    (Endpoint.READY, Clue.REFUSED): (
+        "nothing listens there: is Burrow running, and is that its port? In a container localhost is the container"
     ),
-    ((Endpoint.READY, Reason.TLS, "WRONG_VERSION_NUMBER"), "no TLS is spoken there: should it be http:// ?"),
-    ((Endpoint.READY, Reason.HTTP_4XX, "answers 400"), "TLS may be spoken there: should it be https:// ?"),
-    ((Endpoint.READY, Reason.NOT_READY, ""), "Burrow is still connecting to Kafka: if that lasts, look into its log"),
-    (
-        (Endpoint.CLUSTERS, Reason.HTTP_4XX, "answers 404"),
-        "what answers there is no Burrow, or its address ends in a path that is not its own, such as /v3/kafka",
+    (Endpoint.READY, Clue.UNKNOWN_HOST): (
+        "the host name cannot be resolved here: is it spelled right, and on this network?"
     ),
-    ((Endpoint.CLUSTERS, Reason.NOT_JSON, ""), "what answers there is no Burrow: are host and port right?"),
-)
-"""By endpoint, reason and words of a failure: what is most often behind it where an exporter is set up."""
+    (Endpoint.READY, Clue.NOT_TLS): "no TLS is spoken there: should it be http:// ?",
+    (Endpoint.READY, 400): "TLS may be spoken there: should it be https:// ?",
+    (Endpoint.READY, Reason.NOT_READY): "Burrow is still connecting to Kafka: if that lasts, look into its log",
+    (Endpoint.CLUSTERS, 404): (
+        "what answers there is no Burrow, or its address ends in a path that is not its own, such as /v3/kafka"
+    ),
+    (Endpoint.CLUSTERS, Reason.NOT_JSON): "what answers there is no Burrow: are host and port right?",
+}
+"""By endpoint and clue, status or reason of a failure: what is most often behind it where an exporter is set up."""
 
 
 def advice(error: BurrowError) -> str:
     """Return what may be wrong where a request failed like this, or nothing."""
-    for (endpoint, reason, words), text in ADVICE:
-        if (endpoint, reason) == (error.endpoint, error.reason) and words in error.detail:
-            return text
-    return ""
+    found = (ADVICE.get((error.endpoint, each)) for each in (error.clue, error.status, error.reason))
+    return next(filter(None, found), "")

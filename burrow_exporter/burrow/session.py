@@ -1,209 +1,305 @@
-"""A connection to Burrow: asyncio's streams and httptools, the parser of uvicorn and Node.js.
-
-No redirect is followed, and no proxy used but one that is named: nothing of the environment counts.
-"""
+"""One connection to Burrow, on requests: how long a request may take and how large its answer may be."""
 
 from __future__ import annotations
 
-import asyncio
-import re
+import http.client
+import io
+import socket
 import ssl
 import threading
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TypeVar
-from urllib.parse import urlsplit
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Self
 
-import httptools
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from requests.auth import HTTPBasicAuth
+from urllib3.connection import HTTPConnection
+from urllib3.connectionpool import HTTPConnectionPool
 
-from burrow_exporter.settings.config import TlsConfig
-
-T = TypeVar("T")
-READ_BYTES = 256 * 1024
-MAX_HEAD_BYTES = 64 * 1024
-TUNNEL_ANSWER = re.compile(rb"HTTP/1\.[01] (\d{3})[ \r]")
+PIECE_BYTES = 1024 * 1024
+READ_BYTES = 64 * 1024
+MOST_BYTES_OF_A_REFUSAL = 64 * 1024
+LARGE_BYTES = 2 * 1024 * 1024
 
 
 class TooLargeError(Exception):
     """An answer longer than is read."""
 
 
-class Connection:
-    """One connection, over which requests go one after another. Time-outs are the caller's: cancel and close it."""
+@dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """PEM files for TLS to Burrow; without ``ca_file`` the system's authorities count."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
-        self._reusable = True
-
-    @classmethod
-    async def open(cls, address: str, context: ssl.SSLContext | None, proxy_url: str = "") -> Connection:
-        """Connect to the host of ``address``; ``context`` is what ``client_context`` made for it.
-
-        Through a proxy where one is named: a tunnel for TLS, else it is sent requests with the whole URL.
-        """
-        url, proxy = urlsplit(address), urlsplit(proxy_url)
-        host, port = url.hostname or "", url.port or (443 if context else 80)
-        if not proxy_url:
-            return cls(*await asyncio.open_connection(host, port, ssl=context, limit=READ_BYTES))
-        reader, writer = await asyncio.open_connection(proxy.hostname, proxy.port or 80, limit=READ_BYTES)
-        if context:
-            try:
-                await open_tunnel(reader, writer, f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
-                await writer.start_tls(context, server_hostname=host)
-            except BaseException:
-                writer.transport.abort()
-                raise
-        return cls(reader, writer)
-
-    def is_reusable(self) -> bool:
-        """Tell whether another request can go over it; what has come unasked would be taken for its answer."""
-        has_come = bool(vars(self._reader)["_buffer"])  # asyncio says it in no other way
-        return self._reusable and not has_come and not self._reader.at_eof()
-
-    async def exchange(self, request: bytes, most: int) -> tuple[int, bytes]:
-        """Send a request, and return status and body of the answer.
-
-        ``OSError`` where that is none, ``TooLargeError`` for more than ``most`` bytes.
-        """
-        answer = _Answer(most)
-        self._writer.write(request)
-        while not answer.is_whole:
-            if data := await self._reader.read(READ_BYTES):
-                answer.feed(data)
-            else:
-                answer.end()
-        self._reusable = answer.keeps_alive
-        return answer.status, b"".join(answer.pieces)
-
-    def close(self) -> None:
-        """Close it at once, whatever is under way."""
-        self._writer.transport.abort()
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    verify: bool = True
 
 
-async def open_tunnel(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, target: str) -> None:
-    """Have a proxy pass on what is sent from now on; ``ConnectionError`` where it does not."""
-    writer.write(f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n".encode())
-    try:
-        answer = await reader.readuntil(b"\r\n\r\n")
-    except (asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-        answer = b""
-    if not (status := TUNNEL_ANSWER.match(answer)) or status[1] != b"200":
-        message = f"the proxy answers {status[1].decode()}" if status else "the proxy answers otherwise than in HTTP"
-        raise ConnectionError(message)
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a Burrow is, and how it is spoken to. ``credentials`` are user name and password, sent in UTF-8.
 
-
-class _Answer:
-    """Puts an answer together; httptools calls the methods that begin with ``on_``."""
-
-    def __init__(self, most: int) -> None:
-        self.pieces: list[bytes] = []
-        self.status = 0
-        self.is_whole = self.keeps_alive = False
-        self._left = most
-        self._head_left = MAX_HEAD_BYTES
-        self._in_body = self._has_end = False
-        self._parser = httptools.HttpResponseParser(self)
-
-    def feed(self, data: bytes) -> None:
-        """Take what has come."""
-        try:
-            self._parser.feed_data(data)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            # After the end it is no longer this answer that is wrong.
-            if not self.is_whole:
-                upgrades = isinstance(error, httptools.HttpParserUpgrade)
-                message = "goes over to another protocol" if upgrades else str(error)
-                raise ConnectionError(message) from None
-            self.keeps_alive = False
-        if not self._in_body and not self.is_whole:
-            self._head_left -= len(data)
-            if self._head_left < 0:
-                message = f"head of more than {MAX_HEAD_BYTES} bytes"
-                raise ConnectionError(message)
-        if self._left < 0:
-            raise TooLargeError
-
-    def end(self) -> None:
-        """Take it that no more comes: the end of an answer that told none, else a failure."""
-        if not self._in_body or self._has_end:
-            raise ConnectionError("closed in the middle of the answer" if self.status else "closed without an answer")
-        self.is_whole = True
-
-    def on_message_begin(self) -> None:
-        """Note an answer that nobody asked for."""
-        self.keeps_alive = False
-
-    def on_status(self, _: bytes) -> None:
-        """Note the status, unless it is that of an answer that nobody asked for."""
-        if not self.is_whole:
-            self.status = self._parser.get_status_code()
-
-    def on_header(self, name: bytes, _: bytes) -> None:
-        """Note a header that tells where the body ends."""
-        self._has_end = self._has_end or name.lower() in {b"content-length", b"transfer-encoding"}
-
-    def on_headers_complete(self) -> None:
-        """Begin with the body, but for an interim answer."""
-        self._in_body = self._parser.get_status_code() >= 200  # noqa: PLR2004
-
-    def on_body(self, piece: bytes) -> None:
-        """Take a piece of the body, as long as it is not too much, nor another answer's."""
-        if self.is_whole:
-            return
-        self._left -= len(piece)
-        if self._left >= 0:
-            self.pieces.append(piece)
-
-    def on_message_complete(self) -> None:
-        """End, but for an interim answer."""
-        if self._in_body and not self.is_whole:
-            self.is_whole = True
-            self.keeps_alive = self._parser.should_keep_alive()
-
-
-class _DaemonThreads(ThreadPoolExecutor):
-    """Looks names up for an event loop, each in a thread of its own that nobody waits for.
-
-    A look-up cannot be broken off. It must not hold up the end of a poll, nor that of the process.
+    No proxy is used but that of ``proxy_url``: nothing of the environment counts.
     """
 
-    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:  # noqa: ANN401  as it stands in the library
-        """Run it."""
-        future: Future[T] = Future()
-
-        def run() -> None:
-            if future.set_running_or_notify_cancel():
-                try:
-                    future.set_result(fn(*args, **kwargs))
-                except Exception as error:  # noqa: BLE001  whoever waits has to know
-                    future.set_exception(error)
-
-        threading.Thread(target=run, name="look-up", daemon=True).start()
-        return future
-
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002  as it stands in the library
-        """Wait for nobody."""
+    address: str
+    credentials: tuple[str, str] | None = None
+    tls: TlsFiles = TlsFiles()
+    proxy_url: str = ""
 
 
-def open_loop() -> asyncio.AbstractEventLoop:
-    """Return an event loop for connections."""
-    loop = asyncio.new_event_loop()
-    loop.set_default_executor(_DaemonThreads())
-    return loop
+class Lane:
+    """Lets large answers pass one at a time, from the reading to the end of the block: some at once fill the memory."""
+
+    def __init__(self, lock: threading.Lock, timeout: float) -> None:
+        self._lock = lock
+        self._timeout = timeout
+        self._is_in = False
+
+    def __enter__(self) -> Self:
+        """Begin with an answer of which nobody knows yet how large it is."""
+        return self
+
+    def enter(self) -> None:
+        """Wait until no other large answer is there; raises ``TimeoutError``."""
+        if not self._is_in and not self._lock.acquire(timeout=self._timeout):
+            raise TimeoutError
+        self._is_in = True
+
+    def __exit__(self, *_: object) -> None:
+        """Let the next one in."""
+        if self._is_in:
+            self._lock.release()
 
 
-def client_context(address: str, tls: TlsConfig) -> ssl.SSLContext | None:
-    """Return how to speak TLS with ``address``, ``None`` where that is plain HTTP.
+class Session:
+    """A ``requests.Session`` for one thread at a time. Redirects are not followed, and no cookie is kept.
+
+    ``headers`` are all that a request has, but for Host and Authorization.
+    """
+
+    def __init__(self, target: Target, headers: dict[str, str]) -> None:
+        self._target = target
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._session.headers.clear()
+        self._session.headers.update(headers)
+        self._session.verify = target.tls.verify
+        if target.credentials:
+            name, password = target.credentials
+            # As bytes, which requests takes as they are, a name is sent in UTF-8 (RFC 7617).
+            self._session.auth = HTTPBasicAuth(name.encode(), password.encode())
+        if target.proxy_url:
+            self._session.proxies = {"http": target.proxy_url, "https": target.proxy_url}
+        if not target.tls.verify:
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+        self._adapter = _Adapter(tls_context(target))
+        self._session.mount("http://", self._adapter)
+        self._session.mount("https://", self._adapter)
+        self._request: requests.PreparedRequest | None = None
+        self._base = ""
+        self._deadline: float | None = None
+        self.is_aborted = False
+
+    def get(self, path: str, timeout: float, most: int, lane: Lane) -> tuple[int, bytes]:
+        """Return status and body of ``GET path``, which is encoded already. A large body waits for the ``lane``.
+
+        ``timeout`` is in seconds, for the request as a whole, as long as another thread calls ``abort_overdue``.
+        Raises ``TimeoutError``, ``TooLargeError`` for more than ``most`` bytes, and whatever requests, urllib3 and the
+        system raise where there is no answer.
+        """
+        self._deadline = time.monotonic() + timeout
+        try:
+            answer = self._send(path, timeout)
+            with answer.raw:
+                body = self._body(answer, most, lane)
+            if self._adapter.has_more():
+                self.close()
+        except Exception:
+            self._check_time()
+            raise
+        finally:
+            self._deadline = None
+        return answer.status_code, body
+
+    def _send(self, path: str, timeout: float) -> requests.Response:
+        """Send a request that was prepared once, but for its path."""
+        if self._request is None:
+            self._request = self._session.prepare_request(requests.Request("GET", self._target.address))
+            self._base = str(self._request.url).rstrip("/")
+        self._request.url = f"{self._base}{path}"
+        # Each address of a name is tried in turn: one that swallows packets must leave time for the next.
+        connect = min(timeout, max(1.0, timeout / 4))
+        return self._session.send(self._request, stream=True, allow_redirects=False, timeout=(connect, timeout))
+
+    def _body(self, answer: requests.Response, most: int, lane: Lane) -> bytes:
+        """Read a body as it was sent, never unpacked, so that the bound on bytes read is one on its size.
+
+        Of an answer other than 200 the beginning is enough.
+        """
+        if answer.status_code < HTTPStatus.OK:
+            message = f"goes over to another protocol ({answer.status_code})"
+            raise ConnectionError(message)
+        pieces: list[bytes] = []
+        size = 0
+        for piece in answer.raw.stream(PIECE_BYTES, decode_content=False):
+            size += len(piece)
+            pieces.append(piece)
+            if answer.status_code != HTTPStatus.OK and size > MOST_BYTES_OF_A_REFUSAL:
+                self.close()
+                return b"".join(pieces)[:MOST_BYTES_OF_A_REFUSAL]
+            if size > most:
+                raise TooLargeError
+            if size > LARGE_BYTES:
+                lane.enter()
+        self._check_time()
+        has_length = "Content-Length" in answer.raw.headers or "Transfer-Encoding" in answer.raw.headers
+        if not pieces and not has_length and answer.status_code == HTTPStatus.OK:
+            # http.client takes a head that was cut off for a whole one.
+            message = "closed in the middle of the answer"
+            raise ConnectionError(message)
+        return b"".join(pieces)
+
+    def _check_time(self) -> None:
+        if self.is_aborted:
+            raise TimeoutError from None
+
+    def abort_overdue(self) -> None:
+        """Break off a request that has outlasted its time; called from another thread, again and again."""
+        if self._deadline is not None and time.monotonic() >= self._deadline:
+            self.abort()
+
+    def abort(self) -> None:
+        """Break off whatever is under way, from another thread; the session is of no use afterwards."""
+        self.is_aborted = True
+        self._adapter.shut()
+
+    def close(self) -> None:
+        """Close the connection; the next request opens a new one, to where the name leads then."""
+        self._session.close()
+
+
+class _Adapter(HTTPAdapter):
+    """Speaks with one host over one connection, whose socket can be shut from another thread."""
+
+    def __init__(self, context: ssl.SSLContext | None) -> None:
+        self._context = context
+        self._pool: HTTPConnectionPool | None = None
+        self._connection: _Connection | None = None
+        self.is_shut = False
+        super().__init__(pool_connections=1, pool_maxsize=1)
+
+    def shut(self) -> None:
+        """Shut the socket, whatever waits for it; one that is still being connected is shut right after."""
+        self.is_shut = True
+        if sock := self._connection.live_socket() if self._connection else None:
+            with suppress(OSError):  # it may be closed already
+                # Not TLS' own shutdown, which would take its state away from the thread that reads.
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+    def has_more(self) -> bool:
+        """Tell whether more has come than the answer that was read last; it would be taken for the next one."""
+        return self._connection is not None and self._connection.reader is not None and self._connection.reader.has_more
+
+    def opened(self, connection: _Connection) -> None:
+        """Take note of the connection that is being opened."""
+        self._connection = connection
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:  # noqa: ANN401  as it stands in the library
+        """Make what makes connections; the context says all that there is to say about TLS."""
+        super().init_poolmanager(*args, **options, ssl_context=self._context)
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:  # noqa: ANN401  as it stands in the library
+        """Return what makes connections through a proxy."""
+        return super().proxy_manager_for(proxy, **options, ssl_context=self._context)
+
+    def get_connection_with_tls_context(self, *args: Any, **options: Any) -> HTTPConnectionPool:  # noqa: ANN401  as it stands in the library
+        """Return the one pool; to look it up anew for each request costs a tenth of the request."""
+        if self._pool is None:
+            pool: Any = super().get_connection_with_tls_context(*args, **options)
+            pool.ConnectionCls = type("Connection", (_Connection, pool.ConnectionCls), {"adapter": self})
+            self._pool = pool
+        return self._pool
+
+    def cert_verify(self, *_: Any) -> None:  # noqa: ANN401  as it stands in the library
+        """Leave certificates to the context: requests would add certifi's authorities to the system's."""
+
+    def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:  # noqa: ANN401  as it stands in the library
+        """Return an answer without what nobody reads: cookies, a second set of headers, a redirect's target."""
+        response = requests.Response()
+        response.status_code, response.raw, response.request, response.url = resp.status, resp, req, str(req.url)
+        return response
+
+    def close(self) -> None:
+        """Close the connection."""
+        super().close()
+        self._pool = self._connection = None
+
+
+class _Connection(HTTPConnection):
+    """A connection that says when it is opened, and keeps the reader of its last answer."""
+
+    adapter: _Adapter
+    reader: _Reader | None = None
+
+    def connect(self) -> None:
+        """Connect, unless the request was broken off meanwhile."""
+        self.adapter.opened(self)
+        super().connect()
+        if self.adapter.is_shut:
+            self.close()
+            raise TimeoutError
+
+    def live_socket(self) -> socket.socket | None:
+        """Return what a thread may wait for; an answer that ends with the connection has taken the socket over."""
+        return self.sock or (self.reader.sock if self.reader else None)
+
+    def response_class(self, sock: socket.socket, method: str | None = None) -> http.client.HTTPResponse:  # type: ignore[override] # a factory
+        """Return what reads an answer."""
+        self.reader = _Reader(sock)
+        source: Any = SimpleNamespace(makefile=lambda _: self.reader)
+        return http.client.HTTPResponse(source, method=method)
+
+
+class _Reader(io.BufferedReader):
+    """What comes over a socket for one answer. ``has_more`` tells, once it is closed, whether that was too much."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        super().__init__(sock.makefile("rb", buffering=0), READ_BYTES)
+        self.sock = sock
+        self.has_more = False
+
+    def close(self) -> None:
+        """Look for what is left in this buffer and in the kernel's, without waiting for it."""
+        if not self.closed:
+            timeout = self.sock.gettimeout()
+            with suppress(OSError, ValueError):  # nothing there, or the connection is closed
+                self.sock.settimeout(0)
+                self.has_more = bool(self.peek(1))
+            with suppress(OSError):
+                self.sock.settimeout(timeout)
+        super().close()
+
+
+def tls_context(target: Target) -> ssl.SSLContext | None:
+    """Return how to speak TLS with a Burrow, ``None`` where it is plain HTTP.
 
     Certificates are verified against the system's authorities unless others are given.
     """
-    if not address.startswith("https:"):
+    if not target.address.startswith("https:"):
         return None
-    context = ssl.create_default_context(cafile=tls.ca_file.path if tls.ca_file else None)
-    if tls.insecure_skip_verify:
+    tls = target.tls
+    context = ssl.create_default_context(cafile=tls.ca_file)
+    if not tls.verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     if tls.cert_file and tls.key_file:
-        context.load_cert_chain(tls.cert_file.path, tls.key_file.path)
+        context.load_cert_chain(tls.cert_file, tls.key_file)
     return context

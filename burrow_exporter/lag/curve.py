@@ -21,11 +21,10 @@ GRACE: Final = 30.0
 """Seconds by which sightings and bounds may contradict each other: replicas of Burrow differ, refreshes are late."""
 BACKLOG: Final = 300.0
 """Seconds between commit and observation from which Burrow was reading its backlog after a restart."""
-TRUST: Final = 100.0
-"""How many times its own length a curve may be extended into the past."""
-TRUST_REMEMBERED: Final = 0.25
-"""The same for a curve that begins with commits from the backlog: its mean rate says little of the time before."""
-HOUR: Final = 3600.0
+TRUST: Final = 0.25
+"""By which part of its own length a curve may be extended into the past: no age is more too large than that."""
+AT_LEAST: Final = 600.0
+"""Length in seconds from which a curve is an age for whatever came before it: at least so old."""
 
 BOUND: Final = 0
 SIGHTING: Final = 1
@@ -120,8 +119,16 @@ class Curve:
         passed = start + (times[after] - start) * (offset - low + 1.0) / (offsets[after] - low + 1.0)
         return now - passed if passed < now else 0.0
 
+    def move(self, seconds: float) -> None:
+        """Move all that is known by some seconds: the clock by which it was noted was wrong by as much."""
+        self.times[:] = array("d", [time + seconds for time in self.times])
+
     def _age_before(self, offset: float, now: float) -> float | None:
-        """Extend the curve into the past with its mean rate; say "at least" only once it is an hour long."""
+        """Return the age of what came before the curve: at least its length, and a little more by its mean rate.
+
+        What the rate was before the curve begins nobody knows: one that is extended by many times its length may be
+        wrong by as much.
+        """
         times, offsets = self.times, self.offsets
         if not times:
             return None
@@ -129,10 +136,10 @@ class Curve:
         grown = offsets[-1] - offsets[0]
         grew = times[bisect_left(offsets, offsets[-1])] - times[0]
         further = (offsets[0] - offset) * grew / grown if grown else 0.0
-        most = length * (TRUST_REMEMBERED if self.kinds[0] == REMEMBERED else TRUST)
-        if length < HOUR and not 0.0 < further <= most:
-            return None
-        return length + min(further, most)
+        if length < AT_LEAST:
+            return length + further if 0.0 < further <= length * TRUST else None
+        # A longer curve needs no rate. This is how one takes the place of the other without any age falling.
+        return max(length, min(length + further, AT_LEAST * (1 + TRUST)))
 
     def _stand(self, knot: int, time: float) -> None:
         """Note that the log end still, or already, was at this last knot of its offset at ``time``."""

@@ -8,19 +8,13 @@ sighting, like a topic's offset).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
 
 from burrow_exporter.burrow.answers import Commit, Partition
-from burrow_exporter.lag.curve import BACKLOG, GRACE, Curve
+from burrow_exporter.lag.curve import GRACE, Curve
+from burrow_exporter.lag.lateness import Lateness, from_backlog
+from burrow_exporter.lag.rewinds import Rewinds, went_back
+from burrow_exporter.lag.steady_clock import SteadyClock, Step
 from burrow_exporter.snapshot import Group, Topic
-
-PATIENCE: Final = 0.05
-"""Weight of one poll in the mean staleness of Burrow's log ends."""
-
-
-def _from_backlog(commit: Commit) -> bool:
-    """Tell a commit that Burrow read long after it was made: its lag is against a later log end."""
-    return commit.observed_at - commit.timestamp > BACKLOG * 1000
 
 
 def _made(commit: Commit) -> float:
@@ -33,65 +27,67 @@ def _made(commit: Commit) -> float:
     return min(max(commit.timestamp / 1000, observed), observed + 1.0)
 
 
-class _Staleness:
-    """How old Burrow's log ends were in one poll, as the commits show: Burrow asks for all of them in one go."""
-
-    def __init__(self, topics: Mapping[str, Topic]) -> None:
-        self.topics = topics
-        self._least = 0.0
-        self._most = GRACE
-
-    def note(self, partition: Partition, commit: Commit) -> None:
-        """Compare one fresh commit with its topic's offset: ahead of it, or made when Burrow knew a smaller one."""
-        topic = self.topics.get(partition.topic)
-        if topic is None or partition.partition >= len(topic.offsets):
-            return
-        offset = topic.offsets[partition.partition]
-        if commit.offset > offset:
-            age = topic.read_at - _made(commit)
-            if age < GRACE and not _from_backlog(commit):
-                self._least = max(self._least, age)
-        elif commit.lag and commit.offset + commit.lag < offset:
-            self._most = min(self._most, max(0.0, topic.read_at - commit.observed_at / 1000))
-
-    def seconds(self) -> float:
-        """Return the age that is proven, in seconds."""
-        return min(self._least, self._most)
-
-
 class TimeLag:
-    """Histories of one cluster's log ends, kept between polls."""
+    """Histories of one cluster's log ends, kept between polls.
 
-    def __init__(self) -> None:
+    ``allowed_lag`` is how many messages of lag count as none: transactions leave markers at the head of a topic that no
+    consumer ever reads, and some clients commit the last message that they read, not the one after it.
+    """
+
+    def __init__(self, allowed_lag: int = 0) -> None:
+        self.allowed_lag = allowed_lag
         self._curves: dict[str, dict[int, Curve]] = {}
         self._topics_read: dict[str, float] = {}
         self._groups_read: dict[str, tuple[float, int, int]] = {}
-        self._late = 1.0
-        self._now = 0.0
+        self._lateness = Lateness()
+        self._clock = SteadyClock()
+        self._rewinds = Rewinds()
+        self._not_before = 0
 
-    def update(self, groups: Sequence[Group], topics: Sequence[Topic], now: float) -> list[list[float | None]]:
+    def update(
+        self, groups: Sequence[Group], topics: Sequence[Topic], now: float, monotonic: float
+    ) -> list[list[float | None]]:
         """Take in what is published of the cluster at ``now`` and return how old the first unread messages are.
 
         One list per group, one figure in seconds for each of its ``partitions``: 0 without lag, ``None`` where nothing
-        is known. A reading that was taken in before is not taken in again.
+        is known. A reading that was taken in before is not taken in again. ``monotonic`` is ``now`` on the monotonic
+        clock: our own clock may be set.
         """
-        if now < self._now - GRACE:  # our clock was set back: what is known lies in the future
-            self._curves, self._groups_read = {}, {}
-        self._now = now
+        if self._clock.tick(now, monotonic):
+            self._follow_step(groups, now)
         known = {topic.name: topic for topic in topics}
-        staleness = _Staleness(known)
-        self._groups_read = {group.name: self._take_group(group, staleness) for group in groups}
+        for name, one in self._lateness.next_poll(known, self._clock.shift):
+            self._curve(name, one.partition).bound(one.made, one.offset, self._lateness.mean)
+        self._groups_read = {group.name: self._take_group(group, known) for group in groups}
         for topic in topics:
             self._take_topic(topic)
-        self._late += PATIENCE * (staleness.seconds() - self._late)
+        self._lateness.end_poll(self._clock.now)
         self._forget(groups, known)
-        return [self._ages(group, now) for group in groups]
+        self._rewinds.forget(self._clock.now)
+        return [self._ages(group) for group in groups]
 
-    def _take_group(self, group: Group, staleness: _Staleness) -> tuple[float, int, int]:
+    def _follow_step(self, groups: Sequence[Group], now: float) -> None:
+        """Keep what is known right after our own clock was set; where nothing tells how, begin anew."""
+        before = max((end for _, end, _ in self._groups_read.values()), default=None)
+        newest = newest_observation(groups)
+        step, seconds = self._clock.settle(now, newest, before and before / 1000)
+        if step is Step.UNKNOWN:
+            self._curves, self._groups_read = {}, {}
+            self._not_before = int(now * 1000)
+        elif step is Step.CORRECTED:
+            for curves in self._curves.values():
+                for curve in curves.values():
+                    curve.move(seconds)
+
+    def _take_group(self, group: Group, topics: Mapping[str, Topic]) -> tuple[float, int, int]:
         """Take in the commits that are new in a reading; return its time and its newest observations."""
         read_at, since_end, since_start = self._groups_read.get(group.name, (0.0, 0, 0))
         if group.read_at == read_at:
             return read_at, since_end, since_start
+        # A commit of the future must not keep out those of other partitions.
+        latest = int((read_at - self._clock.shift + GRACE) * 1000)
+        since_end = max(min(since_end, latest), self._not_before)
+        since_start = max(min(since_start, latest), self._not_before)
         newest_end = newest_start = 0
         for partition in [one for one in group.partitions if one.end is not None and one.end.observed_at >= since_end]:
             start, end = partition.start, partition.end
@@ -99,59 +95,81 @@ class TimeLag:
                 continue
             newest_end = max(newest_end, end.observed_at)
             newest_start = max(newest_start, start.observed_at)
-            curve = self._curve(partition)
-            stood = start.offset >= end.offset
-            if start.observed_at >= since_start:
-                self._take_commit(curve, start, group.read_at, stood=stood)
-            self._take_commit(curve, end, group.read_at, stood=stood)
-            staleness.note(partition, end)
-        if not staleness.topics.keys() >= {partition.topic for partition in group.partitions}:
-            self._take_log_ends(group, staleness.topics)
+            self._take_window(group, partition, (start, end) if start.observed_at >= since_start else (end,), topics)
+        if not topics.keys() >= {partition.topic for partition in group.partitions}:
+            self._take_log_ends(group, topics)
         return group.read_at, newest_end, newest_start
+
+    def _take_window(
+        self, group: Group, partition: Partition, commits: Sequence[Commit], topics: Mapping[str, Topic]
+    ) -> None:
+        """Take in the commits of one partition's window that are new."""
+        topic, number, end = topics.get(partition.topic), partition.partition, commits[-1]
+        log_end = topic.offsets[number] if topic is not None and number < len(topic.offsets) else None
+        stood = partition.start is not None and partition.start.offset >= end.offset
+        for commit in commits:
+            self._take_commit(group, partition, commit, log_end, stood=stood)
+        if topic is not None and log_end is not None and end.lag and end.offset + end.lag < log_end:
+            self._lateness.bound(end, topic)
 
     def _take_log_ends(self, group: Group, topics: Mapping[str, Topic]) -> None:
         """Take in the log ends that the group's lags tell, of topics whose own offsets are not known."""
+        read_at = group.read_at - self._clock.shift
         for partition in group.partitions:
             if partition.end is not None and partition.current_lag and partition.topic not in topics:
                 log_end = partition.end.offset + partition.current_lag
-                self._curve(partition).reading(group.read_at, log_end, self._late, group.read_at - GRACE)
+                curve = self._curve(partition.topic, partition.partition)
+                curve.reading(read_at, log_end, self._lateness.mean, read_at - GRACE)
 
-    def _take_commit(self, curve: Curve, commit: Commit, read_at: float, *, stood: bool) -> None:
-        """Take in one commit; an old one of a group that ``stood`` still tells nothing of the time of its offset."""
-        lag = commit.lag
-        if lag is None:
+    def _take_commit(
+        self, group: Group, partition: Partition, commit: Commit, log_end: int | None, *, stood: bool
+    ) -> None:
+        """Take in one commit, beside the log end that is known now, if any.
+
+        An old one of a group that ``stood`` still tells nothing of the time of its offset.
+        """
+        lag, read_at, late = commit.lag, group.read_at - self._clock.shift, self._lateness.mean
+        if lag is None or commit.observed_at / 1000 > read_at + GRACE:
             return
-        from_backlog = _from_backlog(commit)
-        if from_backlog and (not lag or not stood):
+        curve = self._curve(partition.topic, partition.partition)
+        made = min(read_at, _made(commit))
+        is_ahead = not lag and log_end is not None and commit.offset > log_end
+        if is_ahead and self._lateness.holds(group.name, partition, commit, made, curve):
+            return
+        is_old = from_backlog(commit)
+        if is_old and (not lag or not stood):
             curve.remember(commit.timestamp / 1000, commit.offset)
         if lag:
-            curve.sighting(min(read_at, commit.observed_at / 1000 + 0.5), commit.offset + lag, self._late)
-        elif not from_backlog:
-            curve.bound(min(read_at, _made(commit)), commit.offset, self._late)
+            curve.sighting(min(read_at, commit.observed_at / 1000 + 0.5), commit.offset + lag, late)
+        elif not is_old:
+            curve.bound(made, commit.offset, late)
 
     def _take_topic(self, topic: Topic) -> None:
         previous = self._topics_read.get(topic.name, topic.read_at - GRACE)
         if topic.read_at == previous:
             return
         self._topics_read[topic.name] = topic.read_at
+        read_at, late = topic.read_at - self._clock.shift, self._lateness.mean
+        previous -= self._clock.shift
         curves = self._curves.setdefault(topic.name, {})
         for partition, offset in enumerate(topic.offsets):
             curve = curves.get(partition)
             if curve is None:
                 curve = curves[partition] = Curve()
-            curve.reading(topic.read_at, offset, self._late, previous)
+            curve.reading(read_at, offset, late, previous)
 
-    def _curve(self, partition: Partition) -> Curve:
-        curves = self._curves.setdefault(partition.topic, {})
-        curve = curves.get(partition.partition)
+    def _curve(self, topic: str, partition: int) -> Curve:
+        curves = self._curves.setdefault(topic, {})
+        curve = curves.get(partition)
         if curve is None:
-            curve = curves[partition.partition] = Curve()
+            curve = curves[partition] = Curve()
         return curve
 
     def _forget(self, groups: Sequence[Group], topics: Mapping[str, Topic]) -> None:
         """Drop the histories of partitions that neither a topic's offsets nor a group holds any more."""
+        self._topics_read = {name: at for name, at in self._topics_read.items() if name in topics}
         sizes = {name: len(topics[name].offsets) if name in topics else 0 for name in self._curves}
-        suspects = {name for name, curves in self._curves.items() if len(curves) > sizes[name]}
+        suspects = {name for name, curves in self._curves.items() if len(curves) > sizes[name] or not curves}
         if not suspects:
             return
         held = {(one.topic, one.partition) for group in groups for one in group.partitions if one.topic in suspects}
@@ -161,16 +179,31 @@ class TimeLag:
                 del curves[partition]
             if not curves:
                 del self._curves[name]
-                self._topics_read.pop(name, None)
 
-    def _ages(self, group: Group, now: float) -> list[float | None]:
+    def _ages(self, group: Group) -> list[float | None]:
         ages: list[float | None] = []
         for partition in group.partitions:
-            if not partition.current_lag:
+            if partition.current_lag <= self.allowed_lag:
                 ages.append(0.0)
                 continue
             curve = self._curves.get(partition.topic, {}).get(partition.partition)
             end = partition.end
-            age = None if curve is None or end is None else curve.age(end.offset, now)
+            if curve is None or end is None or (went_back(partition) and self._is_doubtful(group, partition)):
+                ages.append(None)
+                continue
+            age = curve.age(end.offset, self._clock.now)
             ages.append(None if age is None else round(age, 3))
         return ages
+
+    def _is_doubtful(self, group: Group, partition: Partition) -> bool:
+        """Tell whether the log end of a partition that went back may be that of a topic that is gone."""
+        curve, end = self._curves[partition.topic][partition.partition], partition.end
+        log_end = curve.read if curve.read >= 0 or end is None else end.offset + partition.current_lag
+        key = group.name, partition.topic, partition.partition
+        return self._rewinds.is_doubtful(key, log_end, self._clock.now)
+
+
+def newest_observation(groups: Sequence[Group]) -> float | None:
+    """Return when Burrow observed the newest commit of these groups, in Unix seconds by its own clock."""
+    ends = [one.end.observed_at for group in groups for one in group.partitions if one.end is not None]
+    return max(ends) / 1000 if ends else None

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Container, Iterable, Mapping
 from itertools import chain
 from typing import TypeVar
 
 import structlog
 
-from burrow_exporter.metrics.body import Body, body_of
+from burrow_exporter.body import Body, body_of
 from burrow_exporter.metrics.compression import compress, gzip_member
 from burrow_exporter.metrics.exposition import Page, Renderer, Section, assemble
 from burrow_exporter.metrics.families import FAMILIES, FEW_FAMILIES
@@ -17,6 +18,10 @@ from burrow_exporter.metrics.self_metrics import SelfMetrics
 from burrow_exporter.snapshot import Snapshot
 
 T = TypeVar("T")
+CHEAP_SECONDS = 0.02
+"""CPU to put a page together that is not worth waiting for company."""
+PAUSE = 20
+"""How many times as long as a dear page took the next one waits: it then takes a twentieth of one CPU at most."""
 
 
 class Publisher:
@@ -27,6 +32,9 @@ class Publisher:
 
     A cluster is known by its name and its Burrow's extra labels. It belongs to the first Burrow that lists it, also
     while that one is down; of any other it is refused.
+
+    The page is put together from all Burrows. Where that takes long, because there are many, snapshots wait and go on
+    the page together, with ``refresh``: the work then grows with the Burrows, not with their square.
     """
 
     def __init__(self, metrics: SelfMetrics, renderers: Mapping[str, Renderer], max_series: int = 0) -> None:
@@ -34,6 +42,9 @@ class Publisher:
         self._renderers = dict(renderers)
         self._max_series = max_series
         self._polled: dict[str, Snapshot] = {}
+        self._expiries: dict[str, float] = {}
+        self._waiting: set[str] = set()
+        self._next_page = 0.0
         self._refused: dict[str, frozenset[str]] = {}
         self._sections: dict[str, dict[str, Section]] = {}
         self._limited = False
@@ -45,8 +56,17 @@ class Publisher:
         """Replace what is published of the snapshot's Burrow, if there still is such a Burrow."""
         with self._lock:
             if snapshot.burrow in self._renderers:
-                self._polled[snapshot.burrow] = snapshot
-                self._renew({snapshot.burrow})
+                self._take(snapshot)
+                if time.monotonic() >= self._next_page:
+                    self._renew()
+
+    def refresh(self, monotonic: float) -> None:
+        """Take off the page what has expired by ``monotonic``, and put on it what waits."""
+        with self._lock:
+            for name in [name for name, moment in self._expiries.items() if moment <= monotonic]:
+                self._take(self._polled[name].fresh(monotonic))
+            if self._waiting:
+                self._renew()
 
     def arrange(self, renderers: Mapping[str, Renderer], max_series: int) -> None:
         """Publish what is known in another way: without Burrows that are gone, and as the renderers now have it."""
@@ -54,10 +74,12 @@ class Publisher:
             changed = {name for name, renderer in renderers.items() if self._renderers.get(name) is not renderer}
             self._renderers, self._max_series = dict(renderers), max_series
             self._polled = kept(self._polled, renderers)
+            self._expiries = kept(self._expiries, renderers)
             self._refused = kept(self._refused, renderers)
             self._sections = kept(self._sections, renderers)
             self.snapshots = kept(self.snapshots, renderers)
-            self._renew(changed & self._polled.keys())
+            self._waiting = (self._waiting | changed) & self._polled.keys()
+            self._renew()
 
     def metrics(self, *, openmetrics: bool, gzip: bool) -> Body:
         """Return the page: large and ready bytes with gzip, else pieces that are decompressed as they are taken."""
@@ -67,16 +89,33 @@ class Publisher:
             return body_of(*gzip_member(page.piece, compress(tail)))
         return Body(lambda size: chain(page.piece.plain(size), (tail,)), page.piece.length + len(tail))
 
-    def _renew(self, burrows: set[str]) -> None:
-        """Render these Burrows and those of which other clusters are refused than before, and make the page of all."""
-        for name in burrows | self._share_out():
+    def _take(self, snapshot: Snapshot) -> None:
+        """Note what is to be published of a Burrow."""
+        self._polled[snapshot.burrow] = snapshot
+        self._expiries[snapshot.burrow] = snapshot.next_expiry()
+        self._waiting.add(snapshot.burrow)
+
+    def _renew(self) -> None:
+        """Render what waits and whatever is refused otherwise than before, and make the page of all."""
+        begun = time.thread_time()
+        burrows = self._waiting | self._share_out()
+        shared_out, published = time.thread_time(), dict(self.snapshots)
+        for name in burrows:
+            self._waiting.discard(name)
             snapshot = self._renderers[name].revise(self._polled[name].without(self._refused[name]))
             self._sections[name] = self._renderers[name].render(snapshot)
-            self.snapshots = self.snapshots | {name: snapshot}
+            published[name] = snapshot
+        self.snapshots = published
+        rendered = time.thread_time()
         sections = [self._sections[name] for name in self._renderers if name in self._sections]
         self._limit(sections)
         self._page = page = assemble(sections, FEW_FAMILIES if self._limited else FAMILIES)
         self._metrics.published(page.samples, self._sizes(page), limited=self._limited)
+        self._pause(shared_out - begun + time.thread_time() - rendered)
+
+    def _pause(self, cost: float) -> None:
+        """Have the next page wait where this one took long to put together, ``cost`` being the seconds of CPU."""
+        self._next_page = time.monotonic() + (cost * PAUSE if cost > CHEAP_SECONDS else 0)
 
     def _share_out(self) -> set[str]:
         """Give each cluster to the first Burrow that lists it; return the Burrows for which that changes something."""

@@ -17,10 +17,13 @@ from prometheus_client import (
 )
 from prometheus_client import exposition as text_format
 from prometheus_client.metrics import MetricWrapperBase
+from prometheus_client.metrics_core import CounterMetricFamily, Metric
 from prometheus_client.openmetrics import exposition as openmetrics_format
+from prometheus_client.registry import Collector
 
-from burrow_exporter import __version__
+from burrow_exporter import __version__, log
 from burrow_exporter.burrow.failures import Endpoint, Reason
+from burrow_exporter.snapshot import Cluster
 
 PREFIX = "burrow_exporter"
 
@@ -31,6 +34,7 @@ class SelfMetrics:
     def __init__(self) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call] # no types there
         self.registry = CollectorRegistry()
+        self.registry.register(DroppedLines())
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self.registry)
         self._gauge("build_info", "1, with the versions as labels.", "version", "python_version").labels(
@@ -56,9 +60,22 @@ class SelfMetrics:
         )
         self.unreadable = self._gauge(
             "unreadable_groups",
-            "Consumer groups that the Burrow lists and that brought no answer of use in the last poll.",
+            "Consumer groups that are listed and let through by the filters, without a usable answer in the last poll.",
             "burrow",
             "cluster",
+        )
+        self.held = self._gauge(
+            "held_groups",
+            "Consumer groups whose last answer was held back: Burrow may not have read all of their commits.",
+            "burrow",
+            "cluster",
+        )
+        self.filtered = self._gauge(
+            "filtered_groups",
+            "Consumer groups that a filter leaves out: by name, or all of their partitions by topic or commit_age.",
+            "burrow",
+            "cluster",
+            "filter",
         )
         self.refused = self._gauge(
             "refused_clusters",
@@ -71,7 +88,7 @@ class SelfMetrics:
         self.reload = self._gauge("config_last_reload_successful", "1 if the configuration was last read well.")
         self.by_burrow: tuple[MetricWrapperBase, ...] = (
             *(self.up, self.success, self.duration, self.polls, self.poll_failures),
-            *(self.requests, self.request_failures, self.unreadable, self.refused),
+            *(self.requests, self.request_failures, self.unreadable, self.held, self.filtered, self.refused),
         )
         self.limited.set(0)
         self.reload.set(1)
@@ -84,7 +101,9 @@ class SelfMetrics:
 
     def of_burrow(self, burrow: str) -> BurrowMetrics:
         """Return the metrics of one Burrow, by its name in the configuration; all begin at 0."""
-        return BurrowMetrics(self, burrow)
+        metrics = BurrowMetrics(self, burrow)
+        metrics.begin()
+        return metrics
 
     def published(self, samples: int, sizes: Mapping[tuple[str, str], int], *, limited: bool = False) -> None:
         """Note a new page: its samples, its bytes by format and encoding, and whether families are left out."""
@@ -100,10 +119,20 @@ class SelfMetrics:
         return text_format.generate_latest(self.registry)
 
 
+class DroppedLines(Collector):
+    """The count that the log keeps itself."""
+
+    def collect(self) -> Iterable[Metric]:
+        """Yield the counter."""
+        name, text = f"{PREFIX}_log_messages_dropped", "Log lines that could not be written."
+        yield CounterMetricFamily(name, text, value=log.dropped())
+
+
 class BurrowMetrics:
     """The metrics of one Burrow. Its ``sent`` and ``failed`` are what ``BurrowClient`` reports to.
 
-    Once forgotten it notes nothing any more: a request under way may end later than its Burrow is configured.
+    There is no series of it before ``begin``. Once forgotten it notes nothing any more: a request under way may end
+    later than its Burrow is configured.
     """
 
     def __init__(self, metrics: SelfMetrics, burrow: str) -> None:
@@ -112,10 +141,16 @@ class BurrowMetrics:
         self._clusters: set[str] = set()
         self._forgotten = False
         self._lock = threading.Lock()
-        metrics.up.labels(burrow).set(0)
-        for metric in (metrics.polls, metrics.poll_failures, metrics.refused):
-            metric.labels(burrow)
-        self._sent = {endpoint: metrics.requests.labels(burrow, endpoint) for endpoint in Endpoint}
+        self._sent: dict[Endpoint, Counter] = {}
+
+    def begin(self) -> None:
+        """Have a series of each metric, so that the first failure shows as an increase."""
+        if not self._sent:
+            metrics, burrow = self._metrics, self._burrow
+            metrics.up.labels(burrow).set(0)
+            for metric in (metrics.polls, metrics.poll_failures, metrics.refused):
+                metric.labels(burrow)
+            self._sent = {endpoint: metrics.requests.labels(burrow, endpoint) for endpoint in Endpoint}
 
     def sent(self, endpoint: Endpoint) -> None:
         """Note a request."""
@@ -141,17 +176,28 @@ class BurrowMetrics:
             else:
                 metrics.poll_failures.labels(self._burrow).inc()
 
-    def unreadable(self, counts: Iterable[tuple[str, int]]) -> None:
-        """Note how many groups of each cluster could not be read; clusters not named are gone."""
+    def overdue(self) -> None:
+        """Note that polls no longer end."""
+        with self._lock:
+            if not self._forgotten:
+                self._metrics.up.labels(self._burrow).set(0)
+
+    def clusters(self, clusters: Iterable[Cluster]) -> None:
+        """Note which groups of each cluster are not published; clusters not among these are gone."""
+        metrics = self._metrics
         with self._lock:
             if self._forgotten:
                 return
             known, self._clusters = self._clusters, set()
-            for cluster, count in counts:
-                self._metrics.unreadable.labels(self._burrow, cluster).set(count)
-                self._clusters.add(cluster)
-            for cluster in known - self._clusters:
-                self._metrics.unreadable.remove(self._burrow, cluster)
+            for cluster in clusters:
+                metrics.unreadable.labels(self._burrow, cluster.name).set(cluster.unreadable_groups)
+                metrics.held.labels(self._burrow, cluster.name).set(cluster.held_groups)
+                for name, count in cluster.filtered_groups.items():
+                    metrics.filtered.labels(self._burrow, cluster.name, name).set(count)
+                self._clusters.add(cluster.name)
+            for name in known - self._clusters:
+                for metric in (metrics.unreadable, metrics.held, metrics.filtered):
+                    metric.remove_by_labels({"burrow": self._burrow, "cluster": name})
 
     def forget(self) -> None:
         """Drop every series of the Burrow."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -19,27 +20,34 @@ class Verdict(Enum):
 class CatchUp:
     """Follows one cluster: Burrow is READY long before it has read the backlog of ``__consumer_offsets``.
 
-    ``max_lag`` is in messages, ``patience`` in seconds.
+    ``max_lag`` is in messages of one partition, ``patience`` in seconds. ``held`` are the partitions that Burrow has
+    not read while it has others: the groups whose commits they have are to be held back. A partition that stays behind
+    alone stays held.
     """
 
     max_lag: int
     patience: float
+    held: frozenset[int] = frozenset()
     _seen_own: bool = False
     _behind_since: float | None = None
     _impatient: bool = False
 
-    def judge(self, own_lag: int | None, *, own_listed: bool, own_answered: bool, monotonic: float) -> Verdict:
+    def judge(
+        self, lags: Sequence[int | None] | None, *, own_listed: bool, own_answered: bool, monotonic: float
+    ) -> Verdict:
         """Judge one poll's answers.
 
         ``own_listed`` tells whether Burrow lists a group of its own, ``own_answered`` whether it answered for it, and
-        ``own_lag`` how far that is behind, ``None`` as long as it has no commit. Without such a group there is nothing
-        to wait for, unless there once was one: then Burrow has just begun anew.
+        ``lags`` how far that is behind on each partition, ``None`` as long as it has no commit there. Without such a
+        group there is nothing to wait for, unless there once was one: then Burrow has just begun anew.
         """
         failed = own_listed and not own_answered
         if failed and self._seen_own and self._behind_since is None:
             return Verdict.ADMITTED  # one failed request tells nothing of Burrow's own progress
-        caught_up = own_lag is not None and own_lag <= self.max_lag
+        behind = frozenset(number for number, lag in enumerate(lags or ()) if lag is None or lag > self.max_lag)
+        caught_up = lags is not None and len(behind) < len(lags)
         self._seen_own = self._seen_own or caught_up
+        self.held = behind if caught_up else frozenset()
         if caught_up or not (own_listed or self._seen_own):
             self._behind_since, self._impatient = None, False
             return Verdict.ADMITTED

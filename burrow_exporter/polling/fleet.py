@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
+import time
 from dataclasses import dataclass
+from functools import partial
+from itertools import count
 
 import structlog
+from msgspec.structs import replace
 
 from burrow_exporter.metrics.exposition import Renderer
 from burrow_exporter.metrics.families import UNSHARED_FAMILIES
@@ -15,12 +20,19 @@ from burrow_exporter.polling.poller import Poller
 from burrow_exporter.polling.state import Poll
 from burrow_exporter.settings.config import BurrowConfig, Config, MetricsConfig, PollConfig, ShardConfig
 from burrow_exporter.settings.policy import PolicyConfig
+from burrow_exporter.snapshot import Snapshot
+
+WATCH_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One Burrow at work. It goes on as long as ``polled`` is what is configured; ``rendered`` goes for the page."""
+    """One Burrow at work. It goes on as long as ``polled`` is what is configured; ``rendered`` goes for the page.
 
+    ``generation`` is a number of its own: what an earlier member of the same name still reports is not published.
+    """
+
+    generation: int
     polled: tuple[BurrowConfig, PollConfig, ShardConfig]
     rendered: tuple[dict[str, str], MetricsConfig, ShardConfig, PolicyConfig]
     metrics: BurrowMetrics
@@ -29,12 +41,17 @@ class Member:
 
 
 class Fleet:
-    """Polls the configured Burrows, each at its own rhythm with its own threads, until ``stop`` is set."""
+    """Polls the configured Burrows, each at its own rhythm with its own threads, until ``stop`` is set.
+
+    A thread of its own takes expired readings off the page, whatever the polls do.
+    """
 
     def __init__(self, config: Config, metrics: SelfMetrics, publisher: Publisher, stop: threading.Event) -> None:
         self._metrics = metrics
         self._publisher = publisher
         self._stop = stop
+        self._lock = threading.Lock()
+        self._generations = count()
         self._members: dict[str, Member] = {}
         self._started = False
         self._was_ready = False
@@ -42,31 +59,60 @@ class Fleet:
 
     def start(self) -> None:
         """Begin to poll."""
-        self._started = True
-        for member in self._members.values():
+        with self._lock:
+            self._started = True
+            members = list(self._members.values())
+        for member in members:
             member.poller.start()
+        threading.Thread(target=self._watch, name="watch", daemon=True).start()
 
     def arrange(self, config: Config) -> None:
         """Poll these Burrows: go on with those configured as before, begin anew with others, drop the rest.
 
-        One that is configured otherwise keeps its metrics and what is published of it until its first poll.
+        Of one that is configured otherwise the page keeps what it has until the first poll; its counters go on. Changes
+        nothing where it raises ``ConfigError`` or ``OSError``.
         """
-        before = self._members
-        members = {burrow.name: self._member(burrow, config, before.get(burrow.name)) for burrow in config.burrows}
-        renderers = {name: member.renderer for name, member in members.items()}
-        self._publisher.arrange(renderers, config.metrics.max_series)
-        replaced = {
-            name: old for name, old in before.items() if name not in members or members[name].poller is not old.poller
-        }
-        for old in replaced.values():
-            old.poller.end()
-        if self._started:
+        with self._lock:
+            before = self._members
+            members = {burrow.name: self._member(burrow, config, before.get(burrow.name)) for burrow in config.burrows}
+            self._was_ready, self._members = self.is_ready(), members
+            renderers = {name: member.renderer for name, member in members.items()}
+            self._publisher.arrange(renderers, config.metrics.max_series)
+            for name, old in before.items():
+                if name not in members:
+                    old.poller.end()
+                    old.metrics.forget()
             for name, member in members.items():
-                if name not in before or name in replaced:
-                    member.poller.start(replaced[name].poller if name in replaced else None)
-        self._was_ready, self._members = self.is_ready(), members
-        for name in before.keys() - members.keys():
-            before[name].metrics.forget()
+                self._begin(member, before.get(name))
+
+    def _begin(self, member: Member, before: Member | None) -> None:
+        """Let a member poll, in place of ``before``, unless it is the same."""
+        if before and before.generation == member.generation:
+            return
+        member.metrics.begin()
+        if before:
+            before.poller.end()
+        if self._started:
+            keeps_state = before is not None and what_is_read(*before.polled) == what_is_read(*member.polled)
+            member.poller.start(before.poller if before else None, keeps_state=keeps_state)
+
+    def _publish(self, generation: int, snapshot: Snapshot) -> None:
+        """Publish what a member saw, unless it has been removed or replaced."""
+        with self._lock:
+            member = self._members.get(snapshot.burrow)
+            if member and member.generation == generation:
+                self._publisher.publish(snapshot)
+
+    def _watch(self) -> None:
+        """Take expired readings off the page, and tell of polls that are overdue."""
+        while not self._stop.wait(WATCH_SECONDS):
+            try:
+                self._publisher.refresh(time.monotonic())
+            except Exception:  # noqa: BLE001  a fault in one turn must not end them all
+                structlog.get_logger().exception("page not refreshed")
+            for member in list(self._members.values()):
+                if not member.poller.is_alive():
+                    member.metrics.overdue()
 
     def end(self) -> None:
         """Let the polls under way be the last."""
@@ -75,14 +121,16 @@ class Fleet:
 
     def poll_once(self) -> list[Poll]:
         """Poll every Burrow one time, one after the other."""
-        return [member.poller.poll() for member in self._members.values()]
+        polls = [member.poller.poll() for member in self._members.values()]
+        self._publisher.refresh(time.monotonic())
+        return polls
 
     def names(self) -> list[str]:
         """Return the names of the Burrows."""
         return list(self._members)
 
     def is_alive(self) -> bool:
-        """Tell whether every poll loop lives."""
+        """Tell whether every poll loop lives, and no poll is overdue."""
         return all(member.poller.is_alive() for member in self._members.values())
 
     def is_ready(self) -> bool:
@@ -91,17 +139,23 @@ class Fleet:
 
     def _member(self, burrow: BurrowConfig, config: Config, before: Member | None) -> Member:
         """Return a Burrow at work, with as much of what there was before as is still right."""
-        polled = burrow, config.poll, config.shard
+        polled = replace(burrow, labels={}), config.poll, config.shard
         rendered = burrow.labels, config.metrics, config.shard, config.policy
-        metrics = before.metrics if before else self._metrics.of_burrow(burrow.name)
-        if before and before.polled == polled:
-            poller = before.poller
-        else:
-            poller = Poller(burrow, config.poll, metrics, self._publisher.publish, self._stop, shard=config.shard)
-            if burrow.tls.insecure_skip_verify:
-                structlog.get_logger().warning("the certificate of Burrow is not checked", burrow=burrow.name)
         renderer = before.renderer if before and before.rendered == rendered else open_renderer(*rendered)
-        return Member(polled, rendered, metrics, poller, renderer)
+        if before and before.polled == polled:
+            return dataclasses.replace(before, rendered=rendered, renderer=renderer)
+        generation = next(self._generations)
+        metrics = before.metrics if before else BurrowMetrics(self._metrics, burrow.name)
+        publish = partial(self._publish, generation)
+        poller = Poller(burrow, config.poll, metrics, publish, self._stop, shard=config.shard)
+        if burrow.tls.insecure_skip_verify:
+            structlog.get_logger().warning("the certificate of Burrow is not checked", burrow=burrow.name)
+        return Member(generation, polled, rendered, metrics, poller, renderer)
+
+
+def what_is_read(burrow: BurrowConfig, _: PollConfig, shard: ShardConfig) -> tuple[BurrowConfig, ShardConfig]:
+    """Return what a Burrow's readings depend on: not how often it is asked, and how fast."""
+    return replace(burrow, timeout=1.0, concurrency=1), shard
 
 
 def open_renderer(labels: dict[str, str], metrics: MetricsConfig, shard: ShardConfig, policy: PolicyConfig) -> Renderer:

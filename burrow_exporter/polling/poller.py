@@ -1,18 +1,19 @@
-"""The polls of one Burrow: their rhythm, and what is said of them."""
+"""The polls of one Burrow: their rhythm, and which replica answers."""
 
 from __future__ import annotations
 
 import math
 import threading
 import time
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Callable
 
 import structlog
 
 from burrow_exporter.burrow.client import BurrowClient
-from burrow_exporter.burrow.failures import BurrowError, Endpoint, Reason
 from burrow_exporter.metrics.self_metrics import BurrowMetrics
+from burrow_exporter.polling.bounds import Bounds
+from burrow_exporter.polling.outage_log import Attempt, OutageLog
 from burrow_exporter.polling.state import BurrowState, Poll
 from burrow_exporter.polling.walk import WHOLE, Walk, WalkResult
 from burrow_exporter.settings.config import BurrowConfig, PollConfig, ShardConfig
@@ -20,6 +21,10 @@ from burrow_exporter.snapshot import Snapshot
 
 LATE = 0.25
 """By which part of an interval a poll may begin late."""
+OVERDUE = 3
+"""After how many intervals, and the time that a poll may take, one that has not ended is overdue."""
+GRACE_SECONDS = 1.0
+"""How much longer than its deadline a poll is waited for."""
 
 
 class Poller:
@@ -47,52 +52,64 @@ class Poller:
         self._clock = clock
         self._ended = threading.Event()
         self._shard = shard
-        self._clients = deque(
-            BurrowClient(address, burrow.timeout, metrics, burrow.credentials(), burrow.tls, burrow.proxy_url)
-            for address in burrow.addresses
-        )
+        self._clients = deque(BurrowClient(target, burrow.timeout, metrics) for target in burrow.targets())
         self._last = WalkResult(expires_at=0.0)
         self._state = BurrowState(burrow, shard)
         self.was_good = False
-        self._log = structlog.get_logger().bind(burrow=burrow.name)
+        self._log = OutageLog(burrow.name, burrow.addresses, time.monotonic)
         self._thread = threading.Thread(target=self._run, name=f"poll-{burrow.name}", daemon=True)
         self._before: Poller | None = None
+        self._keeps_state = False
+        self._ended_at = 0.0
 
-    def start(self, before: Poller | None = None) -> None:
-        """Begin to poll; in place of ``before``, whose last poll is waited for and whose readings are kept."""
-        self._before = before
+    def start(self, before: Poller | None = None, *, keeps_state: bool = False) -> None:
+        """Begin to poll; in place of ``before``, whose last poll is waited for.
+
+        With ``keeps_state`` the readings and histories of that are kept: it must have read the same.
+        """
+        self._before, self._keeps_state = before, keeps_state
+        self._ended_at = time.monotonic()
         self._thread.start()
 
     def end(self) -> None:
         """Let the poll under way be the last."""
         self._ended.set()
 
-    def last_state(self) -> BurrowState:
-        """Return what is known after the last poll, for which this waits."""
-        self._thread.join()
-        return self._state
+    def last_state(self) -> BurrowState | None:
+        """Return what is known after the last poll, for which this waits; ``None`` where it does not end in time."""
+        if self._thread.ident is None:
+            return self._state
+        self._thread.join(self._schedule.deadline + GRACE_SECONDS)
+        return None if self._thread.is_alive() else self._state
 
     def is_alive(self) -> bool:
-        """Tell whether the polls go on."""
-        return self._thread.is_alive()
+        """Tell whether the polls go on: one has ended within the last three intervals and a deadline."""
+        patience = OVERDUE * self._schedule.interval + self._schedule.deadline
+        return self._thread.is_alive() and time.monotonic() - self._ended_at <= patience
 
     def poll(self) -> Poll:
         """Poll once, publish what came of it, and return it."""
         begun = time.monotonic()
-        client = self._clients[0]
-        poll = self._state.absorb(self._walk(begun), self._clock(), time.monotonic())
+        walk, attempts = self._walk(begun)
+        poll = self._state.absorb(walk, self._clock(), time.monotonic())
         if not poll.good:
             self._clients.rotate(-1)
-        if client is not self._clients[0]:
-            self._log.warning("another replica has its turn", address=self._clients[0].address, before=client.address)
-        self._report(poll)
+        for error in poll.failures:
+            self._metrics.failed(error.endpoint, error.reason)
+        self._metrics.clusters(poll.snapshot.clusters)
         self._publish(poll.snapshot)
         self.was_good = self.was_good or poll.good
-        self._metrics.polled(good=poll.good, at=self._clock(), duration=time.monotonic() - begun)
+        seconds = time.monotonic() - begun
+        self._metrics.polled(good=poll.good, at=self._clock(), duration=seconds)
+        if not self._is_over():  # the end cuts a poll short, which is no failure
+            self._log.polled(poll, walk, attempts, seconds)
         return poll
 
-    def _walk(self, begun: float) -> WalkResult:
-        """Walk a replica, and as long as that brings little the next, each in its share of the time that is left."""
+    def _walk(self, begun: float) -> tuple[WalkResult, list[Attempt]]:
+        """Walk a replica, and as long as that brings little the next, each in its share of the time that is left.
+
+        Returns the walk that brought most, with the failures of all, and which replicas were asked.
+        """
         end = begun + self._schedule.deadline
         results: list[tuple[WalkResult, BurrowClient]] = []
         for left in range(len(self._clients), 0, -1):
@@ -102,11 +119,11 @@ class Poller:
                 deadline=end,
                 expires_at=begun + self._schedule.stale_after,
                 concurrency=self._burrow.concurrency,
-                tick=self._drop_expired,
                 clock=self._clock,
                 shard=self._shard,
                 late=self._last.late,
                 reads=self._last.reads,
+                bounds=Bounds(self._burrow.max_groups, self._burrow.max_partitions, self._last.known),
                 stop=self._stop,
             )
             now = time.monotonic()
@@ -117,21 +134,29 @@ class Poller:
         best, client = max(results, key=lambda each: (each[0].is_usable(), each[0].answered()))
         if best.answered():
             self._clients.rotate(-self._clients.index(client))
-        self._last = best
+        # Without the clusters: their lists may be long.
+        self._last = WalkResult(0.0, late=best.late, reads=best.reads, known=best.known)
+        attempts = [Attempt(each.target.address, result.failures, result is best) for result, each in results]
+        best.source = client.target.address
         best.failures = [error for result, _ in results for error in result.failures]
-        return best
+        return best, attempts
+
+    def _take_over(self) -> None:
+        """Wait for the last poll of the one before, so that a Burrow is not polled twice at once."""
+        before, self._before = self._before, None
+        if before and (state := before.last_state()) and self._keeps_state:
+            self._state = state
 
     def _run(self) -> None:
-        if self._before:
-            self._state.inherit(self._before.last_state())
-            self._before = None
+        self._take_over()
         begun, turn = time.monotonic(), 0
         while not self._is_over():
             try:
                 self.poll()
             except Exception:  # noqa: BLE001  a fault in one poll must not end them all
-                self._log.exception("poll broke off")
+                structlog.get_logger().exception("poll broke off", burrow=self._burrow.name)
                 self._metrics.polled(good=False, at=self._clock(), duration=0)
+            self._ended_at = time.monotonic()
             turn = next_turn(turn, (time.monotonic() - begun) / self._schedule.interval)
             self._sleep_until(begun + turn * self._schedule.interval)
 
@@ -139,30 +164,9 @@ class Poller:
         return self._stop.is_set() or self._ended.is_set()
 
     def _sleep_until(self, moment: float) -> None:
-        """Wait until ``moment``, awake whenever a reading expires."""
+        """Wait until ``moment``."""
         while (now := time.monotonic()) < moment and not self._is_over():
-            self._drop_expired()
-            self._ended.wait(max(0.0, min(moment, self._state.snapshot.next_expiry()) - now))
-
-    def _drop_expired(self) -> None:
-        if self._state.drop_expired(time.monotonic()):
-            self._publish(self._state.snapshot)
-
-    def _report(self, poll: Poll) -> None:
-        """Count and log each failure, those of one kind in one line."""
-        kinds: dict[tuple[Endpoint, Reason], list[BurrowError]] = defaultdict(list)
-        for error in poll.failures:
-            self._metrics.failed(error.endpoint, error.reason)
-            kinds[error.endpoint, error.reason].append(error)
-        for (endpoint, reason), errors in kinds.items():
-            detail = errors[0].detail
-            self._log.warning("no usable answer", endpoint=endpoint, reason=reason, count=len(errors), first=detail)
-        for cluster, lag in poll.behind.items():
-            self._log.warning("Burrow has not caught up, cluster not read", cluster=cluster, burrow_lag=lag)
-        for cluster, lag in poll.out_of_patience.items():
-            self._log.warning("Burrow still behind, cluster published all the same", cluster=cluster, burrow_lag=lag)
-        self._metrics.unreadable((cluster.name, cluster.unreadable_groups) for cluster in poll.snapshot.clusters)
-        self._log.debug("poll", good=poll.good, clusters=len(poll.snapshot.clusters), failures=len(poll.failures))
+            self._ended.wait(moment - now)
 
 
 def next_turn(turn: int, passed: float) -> int:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from enum import StrEnum
 
 from burrow_exporter.burrow.answers import GroupStatus, Partition
 from burrow_exporter.burrow.failures import BurrowError, Endpoint, Reason
-from burrow_exporter.settings.config import INTERNAL_TOPIC, Filters
-from burrow_exporter.snapshot import GROUP_STATUS_CODES, PARTITION_STATUS_CODES, Group, Topic
+from burrow_exporter.settings.config import Filters
+from burrow_exporter.snapshot import GROUP_STATUS_CODES, PARTITION_STATUS_CODES, Group
 
-OWN_GROUP_PREFIX = "burrow-"
 MAX_NAME_BYTES = 4096
+MAX_AHEAD = 60.0
+"""By how many seconds Burrow's clock may be ahead of ours."""
 BROKEN = frozenset({"STOP", "STALL", "REWIND"})
 
 
@@ -66,6 +68,24 @@ def keep(partitions: Sequence[Partition], filters: Filters, now: float) -> Seque
     return [partition for partition in kept if not partition.end or partition.end.timestamp >= oldest]
 
 
+class LeftOut(StrEnum):
+    """Which filter left nothing of a group."""
+
+    TOPIC = "topic"
+    COMMIT_AGE = "commit_age"
+
+
+def left_out_by(answer: GroupStatus, filters: Filters) -> LeftOut:
+    """Tell which filter left nothing of a group: the one for topics alone, or that for the age of commits too."""
+    admitted = any(map(filters.topic.admits, {partition.topic for partition in answer.partitions}))
+    return LeftOut.COMMIT_AGE if admitted else LeftOut.TOPIC
+
+
+def has_lag(answer: GroupStatus) -> bool:
+    """Tell whether a group has not read all there is, in any of its topics."""
+    return any(partition.current_lag for partition in answer.partitions)
+
+
 def worst_status(partitions: Iterable[Partition]) -> str:
     """Return the status of a group that has just these partitions, by Burrow's rule."""
     statuses = {partition.status for partition in partitions}
@@ -80,30 +100,19 @@ def unknown_statuses(group: Group) -> set[str]:
     return ({group.status} - GROUP_STATUS_CODES.keys()) | (partitions - PARTITION_STATUS_CODES.keys())
 
 
-def may_be_own(group: str) -> bool:
-    """Tell whether a group has a name that Burrow gives its own."""
-    return group.startswith(OWN_GROUP_PREFIX)
+def last_commit(answer: GroupStatus, now: float) -> float | None:
+    """Return when Burrow last observed a commit of a group, in Unix seconds; ``None`` when it never did.
 
-
-def is_own(answer: GroupStatus) -> bool:
-    """Tell whether a group is one with which Burrow itself reads ``__consumer_offsets``."""
-    topics = {partition.topic for partition in answer.partitions}
-    return may_be_own(answer.group) and topics <= {INTERNAL_TOPIC}
-
-
-def own_lag(answers: Iterable[GroupStatus]) -> int | None:
-    """Return how many messages Burrow is behind, by its own groups; ``None`` as long as it has not committed itself.
-
-    A cluster read by several consumer modules has several; the slowest counts.
+    ``now`` is Unix time, too. What is ahead of it tells nothing, and would hide every commit until then.
     """
-    known = [answer for answer in answers if is_own(answer) and any(partition.end for partition in answer.partitions)]
-    return max((answer.totallag for answer in known), default=None)
-
-
-def last_commit(answer: GroupStatus) -> float | None:
-    """Return when Burrow last observed a commit of a group, in Unix seconds; ``None`` when it never did."""
-    ends = [partition.end.observed_at for partition in answer.partitions if partition.end]
+    latest = (now + MAX_AHEAD) * 1000
+    ends = [part.end.observed_at for part in answer.partitions if part.end and part.end.observed_at <= latest]
     return max(ends) / 1000 if ends else None
+
+
+def unless_ahead(moment: float | None, now: float) -> float | None:
+    """Return ``moment``, ``None`` where it is ahead of ``now``, as it is after a clock was set back."""
+    return moment if moment is not None and moment <= now + MAX_AHEAD else None
 
 
 def newest(*moments: float | None) -> float | None:
@@ -111,15 +120,10 @@ def newest(*moments: float | None) -> float | None:
     return max((moment for moment in moments if moment is not None), default=None)
 
 
-def trusted_topics(topics: Iterable[Topic], groups: Iterable[Group]) -> tuple[Topic, ...]:
-    """Return the topics whose list of offsets may be read by index.
-
-    Burrow leaves out partitions whose offset it does not know, so that a list shorter than some group's highest
-    partition has a hole somewhere.
-    """
-    least: dict[str, int] = {}
-    for group in groups:
-        for partition in (*group.partitions, *group.uncommitted):
-            if partition.partition >= least.get(partition.topic, 0):
-                least[partition.topic] = partition.partition + 1
-    return tuple(topic for topic in topics if len(topic.offsets) >= least.get(topic.name, 0))
+def partition_counts(answer: GroupStatus) -> dict[str, int]:
+    """Return how many partitions the topics of a group have: Burrow lists them all, with and without a commit."""
+    counts: dict[str, int] = {}
+    for partition in answer.partitions:
+        if partition.partition >= counts.get(partition.topic, 0):
+            counts[partition.topic] = partition.partition + 1
+    return counts

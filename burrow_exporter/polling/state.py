@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TypedDict
 
 from burrow_exporter.burrow.failures import BurrowError
 from burrow_exporter.lag.time_lag import TimeLag
 from burrow_exporter.polling.catch_up import CatchUp, Verdict
-from burrow_exporter.polling.readings import is_own, may_be_own, newest, own_lag, trusted_topics
+from burrow_exporter.polling.log_ends import LogEnds
+from burrow_exporter.polling.own_group import Progress, is_own, may_be_own, own_answers, own_lag, progress
+from burrow_exporter.polling.readings import LeftOut, has_lag, left_out_by, newest, unless_ahead
+from burrow_exporter.polling.settling import Settling
 from burrow_exporter.polling.walk import ClusterWalk, WalkResult
 from burrow_exporter.settings.config import BurrowConfig, ShardConfig
 from burrow_exporter.snapshot import Cluster, Group, Outcome, Snapshot
@@ -43,24 +47,23 @@ class BurrowState:
         self._burrow = burrow
         self._shard = shard or ShardConfig()
         self._clusters: dict[str, ClusterState] = {}
-
-    def inherit(self, before: BurrowState) -> None:
-        """Go on from where the state of the same Burrow, by another configuration, has ended."""
-        self.snapshot = before.snapshot
-        self._clusters = {name: self._state_of(name) for name in before._clusters}
-        for name, cluster in self._clusters.items():
-            cluster.inherit(before._clusters[name])
+        self._told = Told(burrow.expire_cache)
+        self._source = ""
 
     def absorb(self, walk: WalkResult, now: float, monotonic: float) -> Poll:
         """Take in a walk that ended at ``now`` (Unix seconds), which is ``monotonic`` on the monotonic clock."""
         poll = Poll(good=walk.clusters == {}, snapshot=self.snapshot, failures=walk.failures)
-        before = {cluster.name: cluster for cluster in self.snapshot.clusters}
+        before = {cluster.name: cluster for cluster in self.snapshot.fresh(monotonic).clusters}
         clusters: list[Cluster | None] = [unread(cluster) for cluster in before.values()]
         if walk.clusters is not None:
             self._clusters = {name: self._state_of(name) for name in sorted(walk.clusters)}
+            if walk.source != self._source:
+                self._source = walk.source
+                for state in self._clusters.values():
+                    state.begin_anew()
             moment = Moment(now, monotonic, walk.expires_at)
             clusters = [
-                state.absorb(walk.clusters[name], before.get(name), poll, moment)
+                state.absorb(walk.clusters[name], before.get(name), poll, moment, self._told)
                 for name, state in self._clusters.items()
             ]
         known = tuple(filter(None, clusters))
@@ -80,13 +83,24 @@ class BurrowState:
             behind=behind | poll.behind,
         )
 
-    def drop_expired(self, monotonic: float) -> bool:
-        """Drop what has expired by ``monotonic``, and tell whether that was anything."""
-        before, self.snapshot = self.snapshot, self.snapshot.fresh(monotonic)
-        return self.snapshot is not before
-
     def _state_of(self, name: str) -> ClusterState:
         return self._clusters.get(name) or ClusterState(self._burrow, self._shard)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What Burrow tells of its own configuration, or what is taken for it.
+
+    ``expire_cache`` is in seconds, 0 for never. ``own_groups`` are the names of its own groups by cluster, ``None``
+    where they are not known.
+    """
+
+    expire_cache: float
+    own_groups: Mapping[str, frozenset[str]] | None = None
+
+    def names_in(self, cluster: str) -> frozenset[str] | None:
+        """Return the names of Burrow's own groups in a cluster, ``None`` where they are not known."""
+        return None if self.own_groups is None else self.own_groups.get(cluster, frozenset())
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +112,13 @@ class Moment:
     expires_at: float
 
 
+class Filtered(TypedDict):
+    """The fields of a cluster that say what the filters left out."""
+
+    filtered_groups: Mapping[str, int]
+    hidden_groups: tuple[str, ...]
+
+
 class ClusterState:
     """What is kept of one cluster from poll to poll, beside its last readings."""
 
@@ -105,71 +126,103 @@ class ClusterState:
         self._filters = burrow.filters
         self._shard = shard
         self._catch_up = CatchUp(burrow.catch_up_lag, burrow.catch_up_timeout)
-        self._time_lag = TimeLag()
+        self._settling = Settling(burrow.catch_up_timeout)
+        self._log_ends = LogEnds()
+        self._time_lag = TimeLag(burrow.allowed_lag)
 
-    def inherit(self, before: ClusterState) -> None:
-        """Go on from what another configuration has gathered."""
-        limits = self._catch_up
-        self._catch_up = replace(before._catch_up, max_lag=limits.max_lag, patience=limits.patience)
-        self._time_lag = before._time_lag
+    def begin_anew(self) -> None:
+        """Take in that the next answers are from another replica, whose evaluations are its own."""
+        self._settling = Settling(self._settling.patience)
 
-    def absorb(self, walk: ClusterWalk, before: Cluster | None, poll: Poll, moment: Moment) -> Cluster | None:
+    def absorb(
+        self, walk: ClusterWalk, before: Cluster | None, poll: Poll, moment: Moment, told: Told
+    ) -> Cluster | None:
         """Return the cluster after a walk, given what was published ``before``; note in ``poll`` how it went."""
         if walk.listed_groups is None or walk.listed_topics is None:
             return before and unread(before)
-        lag = own_lag(answer for answer in walk.own.values() if answer)
+        answers = own_answers(walk.own, told.names_in(walk.name))
+        lag, read = own_lag(answers), progress(answers)
+        wanted = self._wanted(walk)
         cluster = Cluster(
             name=walk.name,
             groups=before.groups if before else (),
             topics=before.topics if before else (),
             listed_groups=len(walk.listed_groups),
             listed_topics=len(walk.listed_topics),
-            last_commit=newest(walk.last_commit, before.last_commit if before else None),
+            last_commit=newest(walk.last_commit, unless_ahead(before.last_commit, moment.now) if before else None),
             burrow_lag=before.burrow_lag if before and not walk.own else lag,
-            unreadable_groups=len(self._mine(walk)),
+            unreadable_groups=sum(name not in walk.groups for name in wanted),
             expires_at=moment.expires_at,
+            wanted_groups=len(wanted),
+            **self._filtered(walk, wanted),
         )
-        verdict = self._judge(walk, lag, moment.monotonic)
+        verdict = self._judge(walk, read, moment.monotonic, told)
         if verdict is Verdict.BEHIND:
+            self._settling.fell_behind()
             poll.behind[walk.name] = lag
-            return before and cluster
+            return before and replace(cluster, held_groups=sum(map(bool, map(walk.groups.get, wanted))))
         if verdict is Verdict.OUT_OF_PATIENCE:
             poll.out_of_patience[walk.name] = lag
         poll.good = True
-        return self._read(cluster, walk, moment.now)
+        return self._read(cluster, walk, wanted, self._held(walk, read, moment, told.expire_cache), moment)
 
-    def _mine(self, walk: ClusterWalk) -> list[str]:
-        """Return the listed groups of this share."""
-        return [name for name in walk.listed_groups or () if self._shard.holds(walk.name, name)]
+    def _wanted(self, walk: ClusterWalk) -> list[str]:
+        """Return the listed groups of this share that the filters let through, in order."""
+        names = filter(self._filters.group.admits, walk.listed_groups or ())
+        return sorted(name for name in names if self._shard.holds(walk.name, name))
 
-    def _judge(self, walk: ClusterWalk, lag: int | None, monotonic: float) -> Verdict:
-        """Judge whether Burrow has caught up with the cluster, of which its own group is ``lag`` messages behind."""
-        candidates = list(filter(may_be_own, walk.listed_groups or ()))
-        others = [name for name, answer in walk.own.items() if answer and not is_own(answer)]
+    def _filtered(self, walk: ClusterWalk, wanted: Collection[str]) -> Filtered:
+        """Return what the filters left out of this share's groups, and which of these have lag."""
+        mine = sum(self._shard.holds(walk.name, name) for name in walk.listed_groups or ())
+        left_out = {name: left_out_by(walk.filtered[name], self._filters) for name in wanted if name in walk.filtered}
+        counts = Counter(left_out.values())
+        hidden = [name for name, by in left_out.items() if by is LeftOut.COMMIT_AGE and has_lag(walk.filtered[name])]
+        return {
+            "filtered_groups": {"name": mine - len(wanted), **{str(by): counts[by] for by in LeftOut}},
+            "hidden_groups": tuple(hidden),
+        }
+
+    def _judge(self, walk: ClusterWalk, read: Progress | None, monotonic: float, told: Told) -> Verdict:
+        """Judge whether Burrow has caught up with the cluster, of whose commits it has ``read`` so much."""
+        names = told.names_in(walk.name)
+        listed = [name for name in walk.listed_groups or () if (may_be_own(name) if names is None else name in names)]
+        others = [name for name, answer in walk.own.items() if not (answer and is_own(answer))]
         return self._catch_up.judge(
-            lag,
-            own_listed=len(candidates) > len(others),
-            own_answered=len(candidates) == len(walk.own),
+            read.lags if read else None,
+            own_listed=bool(set(listed) - set(others if names is None else ())),
+            own_answered=read is not None or walk.own.keys() >= set(listed),
             monotonic=monotonic,
         )
 
-    def _read(self, cluster: Cluster, walk: ClusterWalk, now: float) -> Cluster:
+    def _held(self, walk: ClusterWalk, read: Progress | None, moment: Moment, expire: float) -> set[str]:
+        """Return the groups whose answers may be from before Burrow had read their commits."""
+        behind = self._catch_up.held
+        self._settling.follow(read, behind, moment.monotonic)
+        groups = list(filter(None, walk.groups.values()))
+        held = {group.name for group in groups if behind and read and read.partition_of(group.name) in behind}
+        begun = min((group.read_at for group in groups), default=moment.now)
+        ago = moment.monotonic - moment.now
+        if not self._settling.is_over(begun + ago, expire):
+            held |= {each.name for each in groups if not self._settling.is_settled(each, each.read_at + ago, expire)}
+        return held
+
+    def _read(self, cluster: Cluster, walk: ClusterWalk, wanted: list[str], held: set[str], moment: Moment) -> Cluster:
         """Return the cluster with the groups and topics of the walk, and its old ones where the walk has none."""
-        listed = sorted(filter(self._filters.group.admits, self._mine(walk)))
         known_groups: dict[str, Group | None] = {group.name: group for group in cluster.groups}
-        known_groups |= walk.groups
-        groups = [group for group in map(known_groups.get, listed) if group]
+        known_groups |= {name: group for name, group in walk.groups.items() if name not in held}
+        groups = [group for group in map(known_groups.get, wanted) if group]
         known_topics = {topic.name: topic for topic in cluster.topics} | walk.topics
-        topics = trusted_topics(filter(None, map(known_topics.get, sorted(walk.listed_topics or ()))), groups)
-        lags = self._time_lag.update(groups, topics, now)
+        listed_topics = filter(None, map(known_topics.get, sorted(walk.listed_topics or ())))
+        topics = self._log_ends.trusted(listed_topics, walk.partition_counts)
+        lags = self._time_lag.update(groups, topics, moment.now, moment.monotonic)
         return replace(
             cluster,
             groups=tuple(replace(group, lag_seconds=each) for group, each in zip(groups, lags, strict=True)),
             topics=topics,
-            unreadable_groups=len(set(listed) - walk.groups.keys()),
+            held_groups=len(held.intersection(wanted)),
         )
 
 
 def unread(cluster: Cluster) -> Cluster:
     """Return a cluster of which nothing could be read in the last poll."""
-    return replace(cluster, unreadable_groups=len(cluster.groups))
+    return replace(cluster, unreadable_groups=cluster.wanted_groups, held_groups=0)

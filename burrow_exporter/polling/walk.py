@@ -2,37 +2,36 @@
 
 from __future__ import annotations
 
-import asyncio
-import random
 import threading
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import count
 from types import MappingProxyType
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from burrow_exporter.burrow.answers import GroupStatus
 from burrow_exporter.burrow.client import BurrowClient
-from burrow_exporter.burrow.failures import TRANSIENT, UNANSWERED, BurrowError, Endpoint, Reason
-from burrow_exporter.burrow.session import open_loop
+from burrow_exporter.burrow.failures import UNANSWERED, BurrowError, Endpoint, Reason
+from burrow_exporter.burrow.retries import ATTEMPTS
+from burrow_exporter.polling.bounds import Bounds, label_characters
+from burrow_exporter.polling.own_group import may_be_own
 from burrow_exporter.polling.readings import (
     MAX_NAME_BYTES,
     is_too_long,
     last_commit,
-    may_be_own,
     newest,
+    partition_counts,
     read_group,
     unknown_statuses,
 )
-from burrow_exporter.settings.config import Filters, ShardConfig
+from burrow_exporter.polling.schedule import Request, Resource, Schedule
+from burrow_exporter.settings.config import MAX_GROUPS, MAX_PARTITIONS, Filters, ShardConfig
 from burrow_exporter.snapshot import Group, Topic
 
 T = TypeVar("T")
 TICK_SECONDS = 1.0
 WHOLE = ShardConfig()
-ATTEMPTS = 3
 GIVE_UP_AFTER = 8
 """Requests in a row without an answer, after which another replica has its turn."""
 
@@ -43,6 +42,8 @@ class ClusterWalk:
 
     ``groups`` holds ``None`` for a group that Burrow does not know (any more) or of which the filters leave nothing.
     ``own`` are the answers for groups that may be Burrow's own. ``last_commit`` is in Unix seconds.
+    ``partition_counts`` are those of topics, as the groups tell them. ``filtered`` are the answers of which the filters
+    leave nothing.
     """
 
     name: str
@@ -52,6 +53,14 @@ class ClusterWalk:
     topics: dict[str, Topic] = field(default_factory=dict)
     own: dict[str, GroupStatus | None] = field(default_factory=dict)
     last_commit: float | None = None
+    partition_counts: dict[str, int] = field(default_factory=dict)
+    filtered: dict[str, GroupStatus] = field(default_factory=dict)
+
+    def note_partitions(self, counts: Mapping[str, int]) -> None:
+        """Note how many partitions topics have, as one group tells it."""
+        for topic, partitions in counts.items():
+            if partitions > self.partition_counts.get(topic, 0):
+                self.partition_counts[topic] = partitions
 
 
 @dataclass(slots=True)
@@ -60,14 +69,18 @@ class WalkResult:
 
     Its readings expire at ``expires_at`` (monotonic seconds). ``given_up`` when it was left for another replica.
     ``late`` says of what there was no answer in time. ``reads`` are those of groups, by the names of cluster and group.
+    ``source`` is the address of the replica that was walked.
+    ``known`` are the groups and topics that were answered.
     """
 
     expires_at: float
     clusters: dict[str, ClusterWalk] | None = None
     failures: list[BurrowError] = field(default_factory=list)
     given_up: bool = False
-    late: set[str] = field(default_factory=set)
+    late: set[Resource] = field(default_factory=set)
     reads: dict[tuple[str, str], GroupRead] = field(default_factory=dict)
+    source: str = ""
+    known: set[Resource] = field(default_factory=set)
 
     def answered(self) -> int:
         """Return how many groups and topics were answered."""
@@ -102,8 +115,9 @@ class Walk:
         tick: Callable[[], object] = lambda: None,
         clock: Callable[[], float] = time.time,
         shard: ShardConfig = WHOLE,
-        late: Collection[str] = (),
+        late: Collection[Resource] = (),
         reads: Mapping[tuple[str, str], GroupRead] = MappingProxyType({}),
+        bounds: Bounds | None = None,
         stop: threading.Event | None = None,
     ) -> None:
         self._client = client
@@ -116,11 +130,13 @@ class Walk:
         self._shard = shard
         self._late = late
         self._reads = reads
+        self._bounds = bounds or Bounds(MAX_GROUPS, MAX_PARTITIONS, ())
         self._stop = stop or threading.Event()
         self._has_spare = False
         self._unanswered = 0
-        self._pending: set[_Request[Any]] = set()
+        self._next_tick = 0.0
         self._result = WalkResult(expires_at)
+        self._schedule = Schedule(deadline, concurrency, client.timeout, self._on_outcome, stop or threading.Event())
 
     def run(self, give_up_at: float | None = None) -> WalkResult:
         """Ask for everything and return what was answered by the deadline.
@@ -128,111 +144,76 @@ class Walk:
         Where another replica stands by, its turn comes when at ``give_up_at`` (monotonic seconds) the clusters are not
         listed yet, or when too many requests in a row have no answer.
         """
-        # An event loop and connections of its own: an address is looked up anew by each walk.
-        with asyncio.Runner(loop_factory=open_loop) as runner:
-            runner.run(self._run(give_up_at))
-        return self._result
-
-    async def _run(self, give_up_at: float | None) -> None:
         self._has_spare = give_up_at is not None
-        self._queue: asyncio.PriorityQueue[_Request[Any]] = asyncio.PriorityQueue()
-        self._ended = asyncio.Event()
-        self._ask(_Request(Endpoint.READY, "readiness", self._client.check_ready, self._on_ready))
+        self._schedule.end_at = give_up_at or self._deadline
+        self._ask(Resource(Endpoint.READY), self._client.check_ready, self._on_ready)
         try:
-            async with asyncio.timeout_at(give_up_at or self._deadline) as self._limit, asyncio.TaskGroup() as tasks:
-                jobs = (self._tick_on(), *(self._work() for _ in range(self._concurrency)))
-                running = [tasks.create_task(job) for job in jobs]
-                await self._ended.wait()
-                for task in running:
-                    task.cancel()
-        except TimeoutError:
-            self._result.given_up = self._limit.when() != self._deadline
+            unanswered = self._schedule.run(self._tick_now_and_then)
+            for request in unanswered:
+                what = request.resource
+                self._fail(what.endpoint, Reason.DEADLINE, f"{what} was not answered before the poll's end")
+            self._result.late.update(request.resource for request in unanswered if request.tries)
+            self._result.given_up = bool(unanswered) and self._schedule.end_at != self._deadline
+            return self._result
         finally:
             self._client.close()
-        for request in self._pending:
-            self._fail(request.endpoint, Reason.DEADLINE, f"{request.what} was not answered before the poll's end")
-        self._result.late.update(request.what for request in self._pending if request.attempts)
+            self._let_go()
 
-    async def _tick_on(self) -> None:
-        while True:
+    def _let_go(self) -> None:
+        """Keep nothing: exceptions of libraries hold frames in cycles, and these a walk with all of its answers."""
+        self._result, self._reads = WalkResult(self._expires_at), {}
+        del self._schedule
+
+    def _tick_now_and_then(self) -> None:
+        if time.monotonic() >= self._next_tick:
             self._tick()
-            await asyncio.sleep(TICK_SECONDS)
+            self._next_tick = time.monotonic() + TICK_SECONDS
 
-    async def _work(self) -> None:
-        while True:
-            await self._send(await self._queue.get())
+    def _ask(self, resource: Resource, call: Callable[[], T], then: Callable[[T], None]) -> None:
+        turn = ATTEMPTS - 1 if resource in self._late else 0
+        self._schedule.ask(Request(resource, call, then, turn))
 
-    def _ask(self, request: _Request[T]) -> None:
-        request.turn = ATTEMPTS - 1 if request.what in self._late else 0
-        self._pending.add(request)
-        self._queue.put_nowait(request)
-
-    async def _send(self, request: _Request[T]) -> None:
-        """Make a request, and use its answer."""
-        request.attempts += 1
-        try:
-            request.then(await self._attempt(request))
-            self._unanswered = 0
-        except BurrowError as error:
-            self._note_unanswered(request, error)
-            if self._is_put_off(request, error):
-                return
-            self._result.failures.append(error)
-        self._pending.remove(request)
-        if not self._pending:
-            self._ended.set()
-
-    async def _attempt(self, request: _Request[T]) -> T:
-        if self._stop.is_set():
-            raise BurrowError(request.endpoint, Reason.DEADLINE, f"{request.what} was not asked for any more")
-        return await request.call()
-
-    def _note_unanswered(self, request: _Request[Any], error: BurrowError) -> None:
-        """Give the replica up where one stands by for it, and too many requests asked for the first time fail."""
-        if error.reason is Reason.TIMEOUT:
-            self._result.late.add(request.what)
-        if error.reason not in UNANSWERED:
+    def _on_outcome(self, request: Request[Any], error: BurrowError | None) -> None:
+        """Count an attempt; give the replica up where one stands by, and too many requests fail the first time."""
+        if error is None or error.reason not in UNANSWERED:
             self._unanswered = 0
         elif not request.turn:
             self._unanswered += 1
+        if error is None:
+            return
+        if error.reason is Reason.TIMEOUT:
+            self._result.late.add(request.resource)
         if self._has_spare and self._unanswered >= GIVE_UP_AFTER:
-            self._end_at(0)
-
-    def _is_put_off(self, request: _Request[Any], error: BurrowError) -> bool:
-        """Have a request made again after a moment, behind all others, where that may help; tell whether it will."""
-        request.turn += 1
-        moment = time.monotonic() + pause(request.attempts)
-        if error.reason not in TRANSIENT or request.turn >= ATTEMPTS or moment >= (self._limit.when() or 0):
-            return False
-        self._client.observer.failed(error.endpoint, error.reason)
-        asyncio.get_running_loop().call_at(moment, self._queue.put_nowait, request)
-        return True
-
-    def _end_at(self, moment: float) -> None:
-        if not self._limit.expired():
-            self._limit.reschedule(moment)
+            self._schedule.end_at = 0.0
+        if request.pause is None:
+            self._result.failures.append(error)
+        else:
+            self._client.observer.failed(error.endpoint, error.reason)
 
     def _fail(self, endpoint: Endpoint, reason: Reason, detail: str) -> None:
         self._result.failures.append(BurrowError(endpoint, reason, detail))
 
     def _on_ready(self, _: None) -> None:
-        self._ask(_Request(Endpoint.CLUSTERS, "the list of clusters", self._client.clusters, self._on_clusters))
+        self._ask(Resource(Endpoint.CLUSTERS), self._client.clusters, self._on_clusters)
 
     def _on_clusters(self, names: list[str]) -> None:
-        names = [name for name in self._usable(Endpoint.CLUSTERS, names) if self._filters.cluster.admits(name)]
+        names = [
+            name for name in self._usable(Endpoint.CLUSTERS, once_each(names)) if self._filters.cluster.admits(name)
+        ]
         self._result.clusters = {name: ClusterWalk(name) for name in names}
-        self._end_at(self._deadline)
+        self._schedule.end_at = self._deadline
         for name, cluster in self._result.clusters.items():
             groups, topics = partial(self._client.groups, name), partial(self._client.topics, name)
             on_groups, on_topics = partial(self._on_groups, cluster), partial(self._on_topics, cluster)
-            self._ask(_Request(Endpoint.CONSUMERS, f"the groups of {name!r}", groups, on_groups))
-            self._ask(_Request(Endpoint.TOPICS, f"the topics of {name!r}", topics, on_topics))
+            self._ask(Resource(Endpoint.CONSUMERS, name), groups, on_groups)
+            self._ask(Resource(Endpoint.TOPICS, name), topics, on_topics)
 
     def _on_groups(self, cluster: ClusterWalk, names: list[str]) -> None:
-        cluster.listed_groups = list(dict.fromkeys(names))
-        for group in self._groups_to_ask(cluster.name, self._usable(Endpoint.CONSUMERS, names)):
-            call, then = partial(self._read, cluster.name, group), partial(self._on_group, cluster, group)
-            self._ask(_Request(Endpoint.LAG, f"group {group!r} of {cluster.name!r}", call, then))
+        cluster.listed_groups = names = once_each(names)
+        groups = self._groups_to_ask(cluster.name, self._usable(Endpoint.CONSUMERS, names))
+        for resource in self._admit(Resource(Endpoint.CONSUMERS, cluster.name), Endpoint.LAG, groups):
+            call = partial(self._read, cluster.name, resource.name)
+            self._ask(resource, call, partial(self._on_group, cluster, resource.name))
 
     def _groups_to_ask(self, cluster: str, names: list[str]) -> list[str]:
         """Return the groups to ask of this share; the first share needs all where the newest commit does."""
@@ -241,65 +222,71 @@ class Walk:
             return wanted
         return [name for name in wanted if may_be_own(name) or self._shard.holds(cluster, name)]
 
-    async def _read(self, cluster: str, name: str) -> GroupRead:
+    def _admit(self, listing: Resource, endpoint: Endpoint, names: list[str]) -> list[Resource]:
+        """Return what is asked for of a list, within the bounds, and note what is left out."""
+        admitted = self._bounds.admit(endpoint, listing.cluster, names)
+        if left_out := len(names) - len(admitted):
+            detail = f"{listing}: {left_out} of {len(names)} are not read, as max_groups has it"
+            self._fail(listing.endpoint, Reason.TOO_MANY, detail)
+        return admitted
+
+    def _read(self, cluster: str, name: str) -> GroupRead:
         """Ask for a group and read the answer, if it is not the one that was read the last time."""
-        answer = await self._client.group(cluster, name)
+        answer = self._client.group(cluster, name)
         if answer is None:
             return GroupRead(None, None, None)
+        try:
+            characters = label_characters(cluster, name, answer.partitions)
+            self._bounds.keep(Resource(Endpoint.LAG, cluster, name), len(answer.partitions), characters)
+        except BurrowError:
+            self._client.forget(cluster, name)
+            raise
         read_at, expires_at = self._clock(), self._expires_at
         before = self._reads.get((cluster, name))
         if before and before.answer is answer and self._filters.max_commit_age is None:
             group = before.group and replace(before.group, read_at=read_at, expires_at=expires_at)
-            read = GroupRead(answer, group, before.last_commit)
+            read = GroupRead(answer, group, before.last_commit, before.partition_counts)
         else:
-            read = GroupRead(answer, read_group(answer, self._filters, read_at, expires_at), last_commit(answer))
+            group = read_group(answer, self._filters, read_at, expires_at)
+            read = GroupRead(answer, group, last_commit(answer, read_at), partition_counts(answer))
         self._result.reads[cluster, name] = read
         return read
 
     def _on_topics(self, cluster: ClusterWalk, names: list[str]) -> None:
-        cluster.listed_topics = list(dict.fromkeys(names))
-        for topic in filter(self._filters.topic.admits, self._usable(Endpoint.TOPICS, names)):
-            call, then = partial(self._client.offsets, cluster.name, topic), partial(self._on_topic, cluster, topic)
-            self._ask(_Request(Endpoint.TOPIC, f"topic {topic!r} of {cluster.name!r}", call, then))
+        cluster.listed_topics = names = once_each(names)
+        topics = list(filter(self._filters.topic.admits, self._usable(Endpoint.TOPICS, names)))
+        for resource in self._admit(Resource(Endpoint.TOPICS, cluster.name), Endpoint.TOPIC, topics):
+            call = partial(self._offsets, resource)
+            self._ask(resource, call, partial(self._on_topic, cluster, resource.name))
+
+    def _offsets(self, resource: Resource) -> list[int]:
+        offsets = self._client.offsets(resource.cluster, resource.name)
+        names = len(resource.cluster) + len(resource.name)
+        self._bounds.keep(resource, len(offsets), len(offsets) * names)
+        return offsets
 
     def _on_group(self, cluster: ClusterWalk, name: str, read: GroupRead) -> None:
         if may_be_own(name):
             cluster.own[name] = read.answer
         cluster.last_commit = newest(cluster.last_commit, read.last_commit)
+        cluster.note_partitions(read.partition_counts)
         cluster.groups[name] = read.group
+        if read.answer and not read.group:
+            cluster.filtered[name] = read.answer
+        self._result.known.add(Resource(Endpoint.LAG, cluster.name, name))
         if read.group and (words := unknown_statuses(read.group)):
             odd = self._client.shown(", ".join(sorted(words)))
             self._fail(Endpoint.LAG, Reason.UNKNOWN_STATUS, f"group {name!r} has {odd}")
 
     def _on_topic(self, cluster: ClusterWalk, name: str, offsets: list[int]) -> None:
+        self._result.known.add(Resource(Endpoint.TOPIC, cluster.name, name))
         cluster.topics[name] = Topic(name, offsets, read_at=self._clock(), expires_at=self._expires_at)
 
     def _usable(self, endpoint: Endpoint, names: list[str]) -> list[str]:
-        """Return the names, each once, without those that are too long for a label."""
-        names = list(dict.fromkeys(names))
+        """Return the names without those that are too long for a label."""
         for name in filter(is_too_long, names):
             self._fail(endpoint, Reason.NAME_TOO_LONG, f"{name[:40]!r}... has more than {MAX_NAME_BYTES} bytes")
         return [name for name in names if not is_too_long(name)]
-
-
-@dataclass(slots=True, eq=False)
-class _Request(Generic[T]):
-    """One request: ``what`` it asks for in words, ``call`` to make it, ``then`` for its answer.
-
-    Those of an earlier ``turn`` go first, of one turn those that were asked for first.
-    """
-
-    endpoint: Endpoint
-    what: str
-    call: Callable[[], Awaitable[T]]
-    then: Callable[[T], None]
-    turn: int = 0
-    attempts: int = 0
-    number: int = field(default_factory=count().__next__)
-
-    def __lt__(self, other: _Request[Any]) -> bool:
-        """Tell whether it goes before another."""
-        return (self.turn, self.number) < (other.turn, other.number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,6 +296,12 @@ class GroupRead:
     answer: GroupStatus | None
     group: Group | None
     last_commit: float | None
+    partition_counts: Mapping[str, int] = field(default_factory=dict)
+
+
+def once_each(names: list[str]) -> list[str]:
+    """Return the names in their order without doubles."""
+    return list(dict.fromkeys(names))
 
 
 def groups_to_ask(names: list[str], filters: Filters) -> list[str]:
@@ -320,8 +313,3 @@ def groups_to_ask(names: list[str], filters: Filters) -> list[str]:
     if not any(map(may_be_own, names)):
         return names
     return [name for name in names if may_be_own(name) or filters.group.admits(name)]
-
-
-def pause(attempts: int) -> float:
-    """Return the seconds to wait after so many attempts."""
-    return 0.1 * (1 << attempts) + random.uniform(0, 0.2)  # nosec B311 # to spread them, no secret

@@ -15,6 +15,7 @@ from msgspec import Meta, field
 from msgspec.structs import force_setattr
 
 from burrow_exporter import log
+from burrow_exporter.burrow.session import Target, TlsFiles
 from burrow_exporter.metrics.families import FAMILIES
 from burrow_exporter.settings.policy import PolicyConfig
 from burrow_exporter.settings.section import Section
@@ -32,6 +33,8 @@ from burrow_exporter.settings.validation import (
 from burrow_exporter.settings.value_types import NamedFile, Seconds, Secret, compile_expression
 
 INTERNAL_TOPIC = "__consumer_offsets"
+MAX_GROUPS = 20_000
+MAX_PARTITIONS = 200_000
 FROM_INTERVAL = -1.0
 """Stands for a time that follows the poll's interval; no duration is negative."""
 
@@ -101,6 +104,11 @@ class TlsConfig(Section, frozen=True):
         if self.cert_file and self.key_file:
             attempt("key_file", check_certificate, self.cert_file, self.key_file)
 
+    def files(self) -> TlsFiles:
+        """Return this as the client takes it."""
+        ca, cert, key = (file.path if file else None for file in (self.ca_file, self.cert_file, self.key_file))
+        return TlsFiles(ca, cert, key, verify=not self.insecure_skip_verify)
+
 
 class BurrowConfig(Section, frozen=True):
     """One Burrow. Times are in seconds, ``catch_up_lag`` in messages."""
@@ -128,7 +136,20 @@ class BurrowConfig(Section, frozen=True):
     ] = field(default_factory=dict)
     filters: Annotated[Filters, Meta(description="What to publish of it.")] = field(default_factory=Filters)
     timeout: Annotated[Seconds, Meta(description="Bound of one request as a whole, its body included.")] = 10.0
-    concurrency: Annotated[int, Meta(ge=1, le=256, description="Requests under way at once.")] = 4
+    concurrency: Annotated[
+        int, Meta(ge=1, le=256, description="Most requests under way at once; one, where answers come at once.")
+    ] = 4
+    max_groups: Annotated[
+        int,
+        Meta(
+            ge=1,
+            description="Groups and topics that are read at most, those known before first; each takes up to 3 KiB.",
+        ),
+    ] = MAX_GROUPS
+    max_partitions: Annotated[
+        int,
+        Meta(ge=1, description="Partitions of groups and topics that are read at most; each takes about 1 KiB."),
+    ] = MAX_PARTITIONS
     catch_up_lag: Annotated[
         int,
         Meta(
@@ -139,6 +160,14 @@ class BurrowConfig(Section, frozen=True):
         Seconds,
         Meta(description="A cluster that is still behind after so long is published all the same, with a warning."),
     ] = 300.0
+    allowed_lag: Annotated[
+        int,
+        Meta(ge=0, description="Messages of lag up to which lag in seconds is 0, such as Burrow's `allowed-lag`."),
+    ] = 0
+    expire_cache: Annotated[
+        Seconds,
+        Meta(description="Burrow's `expire-cache`, where Burrow does not tell: how old its answers may be."),
+    ] = 10.0
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
@@ -155,6 +184,10 @@ class BurrowConfig(Section, frozen=True):
         require("password_file", has_password or not self.username, "must be given with a username, or else password")
         if self.password_file:
             attempt("password_file", read_password, self.password_file)
+
+    def targets(self) -> tuple[Target, ...]:
+        """Return where its replicas are, in their order, and how they are spoken to."""
+        return tuple(Target(each, self.credentials(), self.tls.files(), self.proxy_url) for each in self.addresses)
 
     def credentials(self) -> tuple[str, str] | None:
         """Return user name and password, ``None`` where there are none."""

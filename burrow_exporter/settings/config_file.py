@@ -15,7 +15,8 @@ import yaml
 from msgspec import inspect
 
 from burrow_exporter.settings.config import Config
-from burrow_exporter.settings.validation import ConfigError, check_texts
+from burrow_exporter.settings.files import read_file
+from burrow_exporter.settings.validation import MOST_VALUES, ConfigError, check_texts
 from burrow_exporter.settings.value_types import read_value
 
 Document = dict[str, Any]
@@ -37,7 +38,25 @@ WORDS = {
 
 
 class Loader(yaml.SafeLoader):
-    """PyYAML's safe loader, which lets no key stand twice: the last would count in silence."""
+    """PyYAML's safe loader, which lets no key stand twice (the last would count in silence), and bounds its work."""
+
+    nodes = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:  # noqa: ANN401  PyYAML's signature
+        """Return the next node."""
+        self.nodes += 1
+        self.check_size(self.nodes, self.peek_event().start_mark)  # type: ignore[no-untyped-call] # no types there
+        return super().compose_node(parent, index)
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Put into a mapping what it merges; those that merge each other double and double again."""
+        super().flatten_mapping(node)
+        self.check_size(len(node.value), node.start_mark)
+
+    def check_size(self, values: int, mark: yaml.Mark) -> None:
+        """Raise where there are too many values."""
+        if values > MOST_VALUES:
+            raise yaml.constructor.ConstructorError(None, None, f"found more than {MOST_VALUES} values", mark)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002  PyYAML's signature
         """Return a mapping."""
@@ -53,11 +72,13 @@ class Loader(yaml.SafeLoader):
 def load_document(path: Path) -> Document:
     """Return what a YAML file holds; raises ``ConfigError``."""
     try:
-        document = Loader(path.read_bytes().decode()).get_single_data()
+        text = read_file(path).decode()
     except UnicodeDecodeError:
         raise ConfigError(str(path), "is not text in UTF-8") from None
-    except OSError as error:
-        raise ConfigError(str(path), f"cannot be read: {error.strerror}") from None
+    except (OSError, ValueError) as error:
+        raise ConfigError(str(path), f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    try:
+        document = Loader(text).get_single_data()
     # Where a tag such as !!bool does not fit its value, PyYAML fails in ways of its own, and quotes the value.
     except (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError) as error:
         raise ConfigError(str(path), f"is not YAML: {describe_yaml(error)}") from None

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from burrow_exporter import log
-from burrow_exporter.settings.config import INTERNAL_TOPIC
+from burrow_exporter.settings.config import INTERNAL_TOPIC, MAX_GROUPS, MAX_PARTITIONS
 from burrow_exporter.settings.config_file import describe
 from burrow_exporter.settings.value_types import Seconds, compile_expression, parse_duration
 
@@ -111,8 +111,12 @@ FLAGS = (
     burrow_flag("proxy-url", metavar="URL", show_default="none"),
     burrow_flag("timeout", type=Duration(), default="10s", show_default=True),
     burrow_flag("concurrency", type=click.IntRange(1, 256), default=4, show_default=True),
+    burrow_flag("max-groups", type=click.IntRange(1), default=MAX_GROUPS, show_default=True),
+    burrow_flag("max-partitions", type=click.IntRange(1), default=MAX_PARTITIONS, show_default=True),
     burrow_flag("catch-up-lag", type=click.IntRange(0), default=1000, show_default=True),
     burrow_flag("catch-up-timeout", type=Duration(), default="5m", show_default=True),
+    burrow_flag("allowed-lag", type=click.IntRange(0), default=0, show_default=True),
+    burrow_flag("expire-cache", type=Duration(), default="10s", show_default=True),
     Flag("--poll.interval", type=Duration(), default="15s", show_default=True),
     Flag("--poll.deadline", type=Duration(), show_default="the interval"),
     Flag("--poll.stale-after", type=Duration(), show_default="3 intervals"),

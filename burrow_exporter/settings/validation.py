@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from urllib.parse import urlsplit
 
 from burrow_exporter.burrow.failures import describe
@@ -13,6 +13,8 @@ from burrow_exporter.settings.value_types import NamedFile
 
 ADDRESS = re.compile(r"https?://(?P<host>\[[0-9a-fA-F:.]+(%\w+)?\]|[\w.-]+)(:(?P<port>[0-9]{1,5}))?(/[^\s\x00-\x1f]*)?")
 LARGEST_PORT = 65535
+MOST_VALUES = 100_000
+"""How many values a configuration may hold: enough for some thousand Burrows, read within seconds."""
 SURROGATE = re.compile("[\ud800-\udfff]")
 LABEL_NAME = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*")
 OF_POLICY = frozenset(family.name for family in POLICY_FAMILIES)
@@ -72,17 +74,23 @@ def is_host(name: str) -> bool:
         return False
 
 
-def check_texts(place: object, path: str = "") -> None:
-    """Raise ``ConfigError`` for a text in a document that UTF-8 cannot write, such as a flag with a byte astray."""
+def check_texts(place: object, path: str = "", budget: Iterator[int] | None = None) -> None:
+    """Raise ``ConfigError`` for a text in a document that UTF-8 cannot write, such as a flag with a byte astray.
+
+    Raises it too for a document of more than ``MOST_VALUES`` values, which are counted by the budget: with aliases a
+    short one may hold millions.
+    """
+    budget = iter(range(MOST_VALUES)) if budget is None else budget
+    require("the document", next(budget, None) is not None, f"holds more than {MOST_VALUES} values, aliases included")
     if isinstance(place, str):
         require(path or "the document", not SURROGATE.search(place), "holds what is no character in UTF-8")
     elif isinstance(place, Mapping):
         for key, value in place.items():
-            check_texts(key, path)
-            check_texts(value, f"{path}.{key}".lstrip("."))
+            check_texts(key, path, budget)
+            check_texts(value, f"{path}.{key}".lstrip("."), budget)
     elif isinstance(place, list | tuple):
         for index, value in enumerate(place):
-            check_texts(value, f"{path}[{index}]")
+            check_texts(value, f"{path}[{index}]", budget)
 
 
 def check_labels(labels: Mapping[str, str]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from burrow_exporter.settings.files import read_file
 from burrow_exporter.settings.quiet import Quiet, parse_quiet
 
 DURATION_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "y": 31536000}
@@ -50,7 +51,7 @@ class NamedFile:
             message = "must be the name of a file, not what it holds"
             raise ValueError(message)
         try:
-            self.content = path.read_bytes()
+            self.content = read_file(path)
         except (OSError, ValueError) as error:
             message = f"cannot read {path}: {getattr(error, 'strerror', None) or error}"
             raise ValueError(message) from None

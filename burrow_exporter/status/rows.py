@@ -6,7 +6,7 @@ A status is Burrow's word, with a kind: how bad it is. A figure that is not know
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
@@ -174,10 +174,24 @@ def cluster_row(snapshot: Snapshot, name: str, cluster: Cluster | None) -> Clust
         kind, state, note = "err", "not shown", lacks if behind else "there is no reading that is new enough"
     elif behind:
         kind, state, note = "warn", "behind", lacks
-    elif not cluster.unreadable_groups and cluster.expires_at >= outcome.expires_at:
+    elif cluster.expires_at >= outcome.expires_at and not missing(cluster):
         kind, state, note = "ok", "up to date", ""
+    elif cluster.expires_at < outcome.expires_at:
+        kind, state, note = "err", "stale", "the last poll could not read it"
     else:
-        whole = cluster.expires_at < outcome.expires_at
-        kind, state = ("err", "stale") if whole else ("warn", "in part")
-        note = "the last poll could not read it" if whole else f"{cluster.unreadable_groups:,} groups could not be read"
+        kind, state, note = "warn", "in part", missing(cluster)
     return ClusterRow(name, cluster, kind, state, note, statuses)
+
+
+def missing(cluster: Cluster) -> str:
+    """Return why groups of a cluster are not published that should be, or only with an older reading."""
+    unreadable, held, hidden = cluster.unreadable_groups, cluster.held_groups, cluster.hidden_groups
+    notes = [f"{unreadable:,} groups could not be read"] if unreadable else []
+    notes += [f"{held:,} groups are held back: Burrow may not have read their commits yet"] if held else []
+    notes += [f"max_commit_age hides groups with lag: {shortened(hidden)}"] if hidden else []
+    return "; ".join(notes)
+
+
+def shortened(names: Sequence[str], most: int = 5) -> str:
+    """Return names in one line, the first of them where there are many."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")

@@ -1,4 +1,4 @@
-"""Serves HTTP: the server and its limits, content negotiation, the health check.
+"""Serves HTTP: the server and its limits, what is answered on which path, content negotiation, the health check.
 
-Imports `status` for its paths, and `settings` for the types of values; nothing of `polling`.
+Imports `status` for its paths and `burrow.failures` for its words; nothing of `polling` or `metrics`.
 """

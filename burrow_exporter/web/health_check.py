@@ -6,7 +6,7 @@ import http.client
 import ssl
 
 from burrow_exporter.burrow.failures import describe
-from burrow_exporter.web.limits import LARGEST_PORT, LISTEN_ADDRESS
+from burrow_exporter.web.listener import LARGEST_PORT, LISTEN_ADDRESS
 
 TIMEOUT = 5
 HERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}

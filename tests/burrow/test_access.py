@@ -151,11 +151,11 @@ def test_client_certificate(folder: Path, authority: trustme.CA, expected: float
         assert expected == is_up(poll(server.address, folder, tls={"ca_file": "ca.pem", **client}))
 
 
-def test_an_unchecked_certificate_is_said(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+def test_an_unchecked_certificate_is_said(capfd: pytest.CaptureFixture[str], folder: Path) -> None:
     """Whoever waives the check of the certificate reads so in the log."""
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(), cache_logger_on_first_use=False)
     Exporter(convert({"burrows": [{"tls": {"insecure_skip_verify": True}}]}, folder), threading.Event())
-    assert "the certificate of Burrow is not checked" in capsys.readouterr().out
+    assert "the certificate of Burrow is not checked" in capfd.readouterr().out
 
 
 def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
@@ -165,6 +165,9 @@ def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch
             monkeypatch.setenv(name, proxy.address)
         assert 1 == is_up(poll(server.address, folder))
         assert [] == proxy.connections
+
+
+ENDLESS = "got more than 65536 bytes when reading status line"
 
 
 class Proxy:
@@ -239,29 +242,35 @@ def test_a_proxy_and_tls(folder: Path, authority: trustme.CA, expected: Any, nam
 @pytest.mark.parametrize(
     ("expected", "answer"),
     [
-        ("the proxy answers 407", b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"),
-        ("the proxy answers 403", b"HTTP/1.0 403\r\n\r\n"),
-        ("the proxy answers otherwise than in HTTP", b"220 mail.example ESMTP\r\n\r\n"),
-        ("the proxy answers otherwise than in HTTP", b"HTTP/1.1 200 " + b"x" * 1_000_000),
+        (
+            "Tunnel connection failed: 407 Proxy Authentication Required",
+            b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n",
+        ),
+        ("Tunnel connection failed: 403", b"HTTP/1.0 403\r\n\r\n"),
+        ("answers otherwise than in HTTP: 220 mail.example ESMTP", b"220 mail.example ESMTP\r\n\r\n"),
+        (
+            "answers otherwise than in HTTP: got more than 65536 bytes when reading status line",
+            b"HTTP/1.1 200 " + b"x" * 1_000_000,
+        ),
     ],
     ids=["407", "403", "not HTTP", "endless"],
 )
 def test_a_proxy_that_refuses(
-    capsys: pytest.CaptureFixture[str], authority: trustme.CA, expected: str, answer: bytes
+    capfd: pytest.CaptureFixture[str], authority: trustme.CA, expected: str, answer: bytes
 ) -> None:
     """A proxy that opens no tunnel is a failure of the connection that says so."""
     with FaultServer(by_path(dict(small())), context_of(authority)) as server, Proxy(server, answer) as proxy_url:
         assert 1 == main(
             ["check", f"--burrow.address={server.address}", f"--burrow.proxy-url={proxy_url}", "--poll.interval=3s"]
         )
-    assert f"ready: connection: /burrow/admin/ready: {expected}\n" in capsys.readouterr().out
+    assert f"ready: connection: /burrow/admin/ready: {expected}\n" in capfd.readouterr().out
     assert [] == server.heads
 
 
 @pytest.mark.parametrize(("reason", "status"), [("not_json", 200), ("http_4xx", 401), ("http_5xx", 500)])
 @pytest.mark.parametrize(("word", "told"), [("once", "reason={}"), ("check", ": {}: ")])
 def test_no_word_tells_a_secret(
-    capsys: pytest.CaptureFixture[str],
+    capfd: pytest.CaptureFixture[str],
     folder: Path,
     authority: trustme.CA,
     word: str,
@@ -275,7 +284,7 @@ def test_no_word_tells_a_secret(
         arguments = ["--burrow.username=exporter", f"--burrow.password-file={folder / 'password'}", "--log.level=debug"]
         for trusted in ("ca.pem", "other.pem"):
             main([word, f"--burrow.address={server.address}", f"--burrow.tls.ca-file={folder / trusted}", *arguments])
-    output = "".join(capsys.readouterr())
+    output = "".join(capfd.readouterr())
     assert [] == [each for each in (reason, "tls") if told.format(each) not in output]
     assert_silent(output)
 

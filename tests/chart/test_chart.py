@@ -16,7 +16,7 @@ import yaml
 from burrow_exporter import __version__
 from burrow_exporter.settings.config import WebConfig
 from burrow_exporter.settings.config_file import convert, load_document
-from burrow_exporter.web.limits import LISTEN_ADDRESS
+from burrow_exporter.web.listener import LISTEN_ADDRESS
 from tests import ROOT
 from tests.support.chart import (
     CHART,

@@ -152,8 +152,17 @@ def check_text(block: Block, _: Path) -> None:
     assert block.text.strip()
 
 
+def check_diagram(block: Block, _: Path) -> None:
+    """Check that a flow chart shows every room of the package but the demo, and no room that is not there."""
+    assert block.text.startswith("flowchart LR\n"), block
+    rooms = {path.parent.name for path in ROOT.glob("burrow_exporter/*/__init__.py")} - {"demo"}
+    (inside,) = re.findall(r"subgraph exporter .*?\n(.*?)\n    end\n", block.text, re.DOTALL)
+    assert rooms == {word for word in re.findall(r"\w+", re.sub(r"-[-.] .*? \.?-+>", " ", inside)) if word.islower()}
+
+
 CHECKS: dict[str, Callable[[Block, Path], object]] = {
     "ini": check_settings,
+    "mermaid": check_diagram,
     "json": lambda block, _: json.loads(block.text),
     "promql": check_query,
     "python": lambda block, _: compile(block.text, block.place, "exec"),

@@ -95,9 +95,9 @@ def test_pythons_are_tested() -> None:
 
 
 def test_all_of_the_stack_is_tried() -> None:
-    """CI runs every target that needs docker."""
+    """CI runs every target that needs docker; `e2e-truth` needs a Kafka and a Burrow, which no registry of CI has."""
     targets = re.findall(r"^(e2e[\w-]*):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
-    assert sorted(targets) == workflow("ci")["jobs"]["stack"]["strategy"]["matrix"]["target"]
+    assert sorted({*targets} - {"e2e-truth"}) == workflow("ci")["jobs"]["stack"]["strategy"]["matrix"]["target"]
 
 
 @pytest.mark.parametrize("name", WORKFLOWS)

@@ -12,13 +12,14 @@ import pytest
 import requests
 from structlog.testing import capture_logs
 
-from burrow_exporter.burrow import client
+from burrow_exporter.burrow import client, retries
 from burrow_exporter.exporter import Exporter
 from burrow_exporter.metrics.families import FAMILIES
-from burrow_exporter.polling import walk
+from burrow_exporter.polling.outage_log import EVENTS
 from burrow_exporter.settings.config import BurrowConfig, Config, MetricsConfig, PollConfig, TlsConfig
 from burrow_exporter.settings.value_types import NamedFile
-from burrow_exporter.web.server import Content, Server
+from burrow_exporter.web.application import Content
+from burrow_exporter.web.server import Server
 from tests import ROOT
 from tests.conftest import START
 from tests.support.fault_table import FAULTS, Fault, Samples, World
@@ -50,8 +51,8 @@ one has two groups. A fault that hits one group, topic or list leaves the others
 older than `--poll.stale-after`. Whatever happens, a scrape is answered with 200 and a valid page.
 
 *Up* is `burrow_exporter_burrow_up` after a poll that met the fault. *Counted* are `endpoint` and `reason` in
-`burrow_exporter_request_failures_total`. *Logged* is a part of the warning `no usable answer`, which also names both.
-*Recovery* is when all is complete again, once the fault is over.
+`burrow_exporter_request_failures_total`. *Logged* is a part of `error` in the warning, such as `groups fail`, which
+also names both. *Recovery* is when all is complete again, once the fault is over.
 
 {table}
 """
@@ -60,7 +61,7 @@ older than `--poll.stale-after`. Whatever happens, a scrape is answered with 200
 @pytest.fixture(autouse=True)
 def limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let nothing be tried again, and an answer be too large soon."""
-    monkeypatch.setattr(walk, "ATTEMPTS", 1)
+    monkeypatch.setattr(retries, "ATTEMPTS", 1)
     monkeypatch.setattr(client, "MAX_ANSWER_BYTES", 1_000_000)
 
 
@@ -101,8 +102,15 @@ class Watched:
 
     def warned(self) -> dict[tuple[str, str], str]:
         """Return what was logged of the last poll's failures, by endpoint and reason."""
-        assert {"no usable answer"} >= {line["event"] for line in self.logged if line["log_level"] != "debug"}
-        return {(line["endpoint"], line["reason"]): line["first"] for line in self.logged if "reason" in line}
+        warnings = [line for line in self.logged if line["log_level"] == "warning"]
+        assert {begins for begins, _, _ in EVENTS.values()} >= {line["event"] for line in warnings}
+        told: dict[tuple[str, str], str] = {}
+        for line in warnings:
+            told[line["endpoint"], line["reason"]] = line["error"]
+            told.update(
+                {(kind.split()[0], kind.split()[1]): line["error"] for kind in line.get("also", "").split(", ") if kind}
+            )
+        return told
 
 
 @pytest.fixture
@@ -196,7 +204,7 @@ def test_the_process_outlasts_faults() -> None:
             run.lines.clear()
             with faults[name].during(world):
                 ((endpoint, reason),) = faults[name].counted
-                run.wait_for(f"no usable answer.*endpoint={endpoint} reason={reason}")
+                run.wait_for(f"level=warning event=.* fails?. .*endpoint={endpoint} reason={reason}")
                 assert f'endpoint="{endpoint}",reason="{reason}"' in served()
                 assert COMPLETE - {UP} <= samples_in(served()).items()
         wait_until(lambda: COMPLETE <= samples_in(served()).items())

@@ -244,7 +244,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[Answers]:
     """Return the answers that the client gets, without sockets."""
     answers: Answers = {}
 
-    async def exchange(_: BurrowClient, path: str) -> tuple[int, bytes]:
+    def exchange(_: BurrowClient, path: str) -> tuple[int, bytes]:
         return answers.get(path, (404, b""))
 
     monkeypatch.setattr(BurrowClient, "_exchange", exchange)

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import time
+from contextlib import ExitStack
 from html import escape
 from pathlib import Path
 
@@ -50,7 +51,7 @@ def test_end_while_busy(step: Step, number: signal.Signals) -> None:
         wait_until_asked(server, "/v3/kafka/c/consumer/g3/lag")
         code, seconds = run.end(number)
         assert (0, True) == (code, seconds < 2), seconds
-        # A poll under way is not waited for, and may still say that it found no answer.
+        # A poll under way is not waited for.
         assert any("event=stopped" in line for line in run.lines)
         assert not any("Traceback" in line for line in run.lines)
 
@@ -62,7 +63,7 @@ def test_end_when_idle(number: signal.Signals) -> None:
         FaultServer(by_path(dict(small()))) as server,
         exporter("--burrow.address", server.address) as (run, address),
     ):
-        wait_until_asked(server, "/v3/kafka/c/topic/orders")
+        run.wait_for("Burrow read")
         host, _, port = address.removeprefix("http://").partition(":")
         with socket.create_connection((host, int(port))) as idle, requests.Session() as kept:
             assert 200 == kept.get(f"{address}/metrics", timeout=5).status_code
@@ -71,7 +72,7 @@ def test_end_when_idle(number: signal.Signals) -> None:
         assert (0, True) == (code, seconds < 2), seconds
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection((host, int(port)))
-        assert ["serving", "stopped"] == [line.split("event=")[1].split()[0] for line in run.lines]
+        assert ["serving", '"Burrow', "stopped"] == [line.split("event=")[1].split()[0] for line in run.lines]
 
 
 def test_end_without_a_burrow() -> None:
@@ -79,7 +80,7 @@ def test_end_without_a_burrow() -> None:
     with FaultServer(in_turn(reply())) as gone:
         pass
     with exporter("--burrow.address", gone.address, "--poll.interval=1s") as (run, address):
-        run.wait_for("no usable answer")
+        run.wait_for(f'"Burrow fails".* address={gone.address} .*hint="nothing listens there')
         page = requests.get(f"{address}/metrics", timeout=5).text
         assert 'burrow_exporter_burrow_up{burrow="default"} 0.0' in page
         assert 'endpoint="ready",reason="connection"' in page
@@ -99,6 +100,34 @@ def test_a_scrape_does_not_wait_for_burrow() -> None:
         begun = time.monotonic()
         assert 200 == requests.get(f"{address}/metrics", timeout=5).status_code
         assert time.monotonic() - begun < 0.5
+
+
+def test_few_open_files() -> None:
+    """With few files to open, idle clients take neither those of polls nor those of scrapes; the log stays short."""
+    limited = ("sh", "-c", 'ulimit -n 64 && exec "$@"', "sh", *COMMAND)
+    with (
+        FaultServer(by_path(dict(small()))) as server,
+        running(
+            *("--burrow.address", server.address, "--poll.interval=1s", "--web.listen-address=127.0.0.1:0"),
+            command=limited,
+        ) as run,
+        ExitStack() as sockets,
+    ):
+        address = run.wait_for(r'address"?[=:] ?"?(http[^\s"]+)')
+        host, _, port = address.removeprefix("http://").partition(":")
+        for _ in range(120):
+            sockets.enter_context(socket.create_connection((host, int(port)), 5))
+        polls = server.asked.count("/burrow/admin/ready")
+        deadline = time.monotonic() + 10
+        while server.asked.count("/burrow/admin/ready") < polls + 3:
+            assert time.monotonic() < deadline, server.asked
+            time.sleep(0.05)
+        page = requests.get(f"{address}/metrics", timeout=5).text
+        assert 'burrow_exporter_burrow_up{burrow="default"} 1.0' in page
+        assert 0 == run.end()[0]
+    events = [line.partition("event=")[2].partition(" ts=")[0] for line in run.lines]
+    assert 4 == len(events), run.lines
+    assert "limit on open files is low" in events[0]
 
 
 def test_signal_at_any_moment() -> None:
@@ -193,6 +222,7 @@ def test_logs_are_one_line_an_event() -> None:
             ) as run,
         ):
             run.wait_for("ODD")
+            run.wait_for("Burrow read")
             run.end()
-            assert 3 == len(run.lines)
+            assert 4 == len(run.lines)
             assert all(line.startswith(start) and "\x1b" not in line for line in run.lines)

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import socket
 import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 import structlog
 
+from burrow_exporter import exporter as exporter_module
 from burrow_exporter.exporter import Exporter
+from burrow_exporter.polling import poller
+from burrow_exporter.polling.poller import Poller
+from burrow_exporter.polling.walk import Walk, WalkResult
 from burrow_exporter.settings.config import (
     BurrowConfig,
     Config,
@@ -24,12 +31,14 @@ from burrow_exporter.settings.config import (
     MetricsConfig,
     PollConfig,
     ShardConfig,
+    TopicFilter,
     WebConfig,
 )
 from burrow_exporter.settings.validation import ConfigError
 from tests.support.faults import FaultServer, Step, by_path, in_turn, reply, then_hang
 from tests.support.pages import own_of, page_of, select, wait_until
 from tests.support.processes import exporter as process
+from tests.support.processes import peak_mib
 from tests.support.recorded import STARTING, Recorded, lag_answer, partition, small
 
 LAG = "burrow_kafka_consumer_partition_lag"
@@ -41,6 +50,17 @@ Answers = dict[str, Recorded | Step]
 def of(lag: int) -> Answers:
     """Return the answers of a Burrow with two groups with this lag."""
     return {**small({name: lag_answer("c", name, partition(current_lag=lag)) for name in ("g", "h")})}
+
+
+NINE_TIMES = {name: ", ".join([f"*{before}"] * 9) for before, name in pairwise("abcdefghi")}
+LISTS = "".join(f"{name}: &{name} [{before}]\n" for name, before in NINE_TIMES.items())
+MERGES = "".join(f"{name}: &{name} {{<<: [{before}]}}\n" for name, before in NINE_TIMES.items())
+ENDLESS = {
+    "large": "# " + "x" * 2_000_000,
+    "bomb": f"a: &a [x, x, x, x, x, x, x, x, x]\n{LISTS}burrows: *i\n",
+    "merges": f"a: &a {{{', '.join(f'k{number}: x' for number in range(9))}}}\n{MERGES}burrows: *i\n",
+}
+"""Files that are large, or become so when they are read."""
 
 
 class Reloaded:
@@ -145,6 +165,115 @@ def test_a_changed_burrow_that_fails_keeps_its_readings(start: Callable[..., Rel
         wait_until(lambda: running.own("burrow_up") == 0)
         assert {"g", "h"} == set(running.lags())
         assert running.exporter.is_ready()
+
+
+def test_a_changed_filter_leaves_nothing_old(start: Callable[..., Reloaded]) -> None:
+    """What the new configuration has not read is not published after its first poll: it may be what it leaves out."""
+    answers = of(1)
+    with FaultServer(by_path(answers)) as server:
+        running = start(named("a", server), poll=(poll := PollConfig(interval=1, stale_after=30)))
+        wait_until(running.lags)
+        answers["/v3/kafka/c/consumer/g/lag"] = then_hang()
+        filters = Filters(topic=TopicFilter.of(exclude=["orders"]))
+        assert "" == running.reload(named("a", server, timeout=0.5, filters=filters), poll=poll)
+        wait_until(lambda: not running.lags(), seconds=5)
+        assert holds(lambda: not running.lags(), 1)
+        assert running.exporter.is_ready()
+
+
+def test_a_change_of_labels_keeps_the_poller(start: Callable[..., Reloaded]) -> None:
+    """They concern the page alone."""
+    with FaultServer(by_path(of(1))) as server:
+        running = start(named("a", server))
+        wait_until(running.lags)
+        before = running.exporter._fleet._members["a"]
+        running.reload(named("a", server, labels={"x": "y"}))
+        assert before.poller is running.exporter._fleet._members["a"].poller
+        assert {"y"} == set(running.lags("x"))
+
+
+def test_a_removed_burrow_does_not_publish_as_its_namesake(start: Callable[..., Reloaded]) -> None:
+    """Its last poll ends after another Burrow has its name, and changes nothing on the page."""
+    answers = of(1)
+    asked = threading.Event()
+
+    def slow(connection: socket.socket) -> bool:
+        asked.set()
+        time.sleep(1)
+        return reply(lag_answer("c", "g", partition(current_lag=1)).body.encode())(connection)
+
+    with FaultServer(by_path(answers)) as old, FaultServer(by_path(of(2))) as new, FaultServer(by_path(of(9))) as other:
+        running = start(named("o", other), named("a", old, labels={"x": "y"}))
+        wait_until(lambda: running.own("burrow_up") and running.own("burrow_up", "o"))
+        answers["/v3/kafka/c/consumer/g/lag"] = slow
+        assert asked.wait(5)
+        running.reload(named("o", other))
+        running.reload(named("o", other), named("a", new, labels={"x": "y"}))
+        seen: set[float] = set()
+
+        def is_new() -> bool:
+            labelled = frozenset({("x", "y")})
+            samples = page_of(running.exporter).items()
+            seen.update(value for (name, labels), value in samples if name == LAG and labels >= labelled)
+            return seen <= {2.0}
+
+        assert holds(is_new, 2)
+        assert {2.0} == seen
+
+
+def test_a_reload_while_the_fleet_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever has been started by then, every poller lives afterwards."""
+    died: list[threading.ExceptHookArgs] = []
+    monkeypatch.setattr(threading, "excepthook", died.append)
+    with FaultServer(by_path(of(1))) as one, FaultServer(by_path(of(2))) as two:
+        first = Config(burrows=(named("a", one), named("b", two)), poll=FAST)
+        second = Config(burrows=(named("a", one), named("b", two, timeout=3)), poll=FAST)
+        exporter = Exporter(first, stop := threading.Event(), lambda: second)
+        start, reloads = Poller.start, [exporter.reload]
+
+        def begin(self: Poller, *arguments: Any, **options: Any) -> None:
+            start(self, *arguments, **options)
+            if reloads:
+                thread = threading.Thread(target=reloads.pop())
+                thread.start()
+                thread.join(5)
+                assert not thread.is_alive()
+
+        monkeypatch.setattr(Poller, "start", begin)
+        exporter._fleet.start()
+        wait_until(lambda: own_of(exporter, "burrow_up", burrow="b"))
+        assert ([], True) == (died, exporter.is_healthy())
+        stop.set()
+
+
+def test_a_refused_reload_leaves_no_series(start: Callable[..., Reloaded], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a Burrow that never was."""
+    with FaultServer(by_path(of(1))) as server:
+        running = start(named("a", server))
+        wait_until(running.lags)
+
+        def fail(*_: Any) -> None:
+            message = "gone between check and use"
+            raise OSError(message)
+
+        monkeypatch.setattr(poller, "BurrowClient", fail)
+        assert "gone between check and use" == running.reload(named("a", server), named("b", server))
+        assert running.own("burrow_up", "b") is None
+        assert ["a"] == running.exporter._fleet.names()
+
+
+def test_readings_expire_whatever_a_poll_does(start: Callable[..., Reloaded], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A poll that does not end leaves an empty page by the clock; health and metric tell, until it has ended."""
+    monkeypatch.setattr(poller, "OVERDUE", 1)
+    with FaultServer(by_path(of(1))) as server:
+        running = start(named("a", server), poll=PollConfig(interval=1, stale_after=1))
+        wait_until(running.lags)
+        let_go = threading.Event()
+        monkeypatch.setattr(Walk, "run", lambda *_: let_go.wait() and WalkResult(0.0))
+        wait_until(lambda: not running.lags() and not running.exporter.is_healthy(), seconds=6)
+        wait_until(lambda: running.own("burrow_up") == 0)
+        let_go.set()
+        wait_until(running.exporter.is_healthy)
 
 
 def test_labels_and_families_change_at_once(start: Callable[..., Reloaded]) -> None:
@@ -265,6 +394,28 @@ def test_threads_of_replaced_pollers_end(start: Callable[..., Reloaded]) -> None
         wait_until(lambda: threads() == ["poll-often"])
 
 
+def test_a_reload_under_way(start: Callable[..., Reloaded], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second one is told so at once, or waits; one that takes too long is given up, and the next one is free."""
+    monkeypatch.setattr(exporter_module, "RELOAD_SECONDS", 0.5)
+    running = start(BurrowConfig())
+    let_go = threading.Event()
+    monkeypatch.setattr(running.exporter, "_load", lambda: let_go.wait(20) and running.config)
+    told: list[str] = []
+    first = threading.Thread(target=lambda: told.append(running.exporter.reload()))
+    first.start()
+    wait_until(running.exporter._reloading.locked)
+    begun = time.monotonic()
+    assert "a reload is under way" == running.exporter.reload()
+    assert time.monotonic() - begun < 0.2
+    assert 1 == own_of(running.exporter, "config_last_reload_successful")
+    assert "reading it took more than 0.5 s" == running.exporter.reload(waits=True)
+    first.join(5)
+    assert ["reading it took more than 0.5 s"] == told
+    assert 0 == own_of(running.exporter, "config_last_reload_successful")
+    let_go.set()
+    assert "" == running.exporter.reload()
+
+
 # The real process
 
 
@@ -315,6 +466,34 @@ def test_reload_by_signal_and_by_request(tmp_path: Path) -> None:
             assert LAG in page(address)
             assert 405 == ask(address, "GET")[0]
             assert (0, True) == (run.end()[0], True)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "large", "bomb", "merges"])
+def test_a_file_that_never_ends(tmp_path: Path, kind: str) -> None:
+    """Whatever stands there is refused soon, polls go on meanwhile, and the next good file is loaded."""
+    file = tmp_path / "burrow.yaml"
+    with FaultServer(by_path(of(1))) as server:
+        write(file, server)
+        with process(f"--config.file={file}", "--web.enable-lifecycle") as (run, address):
+            wait_until(lambda: LAG in page(address))
+            file.unlink()
+            if kind == "pipe":
+                os.mkfifo(file)
+            elif kind == "device":
+                file.symlink_to("/dev/zero")
+            else:
+                file.write_text(ENDLESS[kind])
+            asked = len(server.asked)
+            status, text = ask(address)
+            assert (500, True) == (status, f"The configuration before stays: {file}: " in text), text
+            wait_until(lambda: len(server.asked) > asked)
+            file.unlink()
+            write(file, server)
+            assert (200, "Reloaded.\n") == ask(address)
+            assert LAG in page(address)
+            assert peak_mib(run.process.pid) < 384
+            code, seconds = run.end()
+            assert (0, True) == (code, seconds < 2)
 
 
 def test_reload_by_request_is_off_by_default() -> None:

@@ -196,27 +196,27 @@ def write(folder: Path, burrows: Iterable[dict[str, object]]) -> Path:
 
 
 @pytest.mark.parametrize("bad", BAD_BURROWS.values(), ids=BAD_BURROWS)
-def test_bad_files(bad: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_files(bad: str, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """A file that is wrong is refused in one line, without any secret in it."""
     path = folder / "burrow.yaml"
     path.write_text(f"burrows: [{bad}]\n")
     assert 2 == main(["check", f"--config.file={path}"])
-    assert_silent("".join(capsys.readouterr()))
+    assert_silent("".join(capfd.readouterr()))
 
 
 @pytest.mark.parametrize("flags", BAD_FLAGS.values(), ids=BAD_FLAGS)
-def test_bad_flags(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_flags(flags: list[str], capfd: pytest.CaptureFixture[str]) -> None:
     """A flag that is wrong is refused, without any secret in what is said."""
     assert 2 == main(["check", *flags])
-    assert_silent("".join(capsys.readouterr()))
+    assert_silent("".join(capfd.readouterr()))
 
 
 @pytest.mark.parametrize("bad", BAD_WEB.values(), ids=BAD_WEB)
-def test_bad_web_files(bad: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_web_files(bad: str, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """A web config file that is wrong is refused, without any secret in what is said."""
     (folder / "web.yml").write_text(f"{bad}\n")
     assert 2 == main(["check", "--web.config.file=web.yml"])
-    assert_silent("".join(capsys.readouterr()))
+    assert_silent("".join(capfd.readouterr()))
 
 
 def test_the_process_at_its_start(folder: Path) -> None:
@@ -268,14 +268,14 @@ def test_a_process_whose_burrows_refuse(folder: Path, form: str) -> None:
 
 @pytest.mark.parametrize(("reason", "answers"), ECHOES.values(), ids=ECHOES)
 def test_a_burrow_that_repeats_credentials(
-    folder: Path, capsys: pytest.CaptureFixture[str], reason: str, answers: dict[str, Recorded | Step]
+    folder: Path, capfd: pytest.CaptureFixture[str], reason: str, answers: dict[str, Recorded | Step]
 ) -> None:
     """What a Burrow says back of the credentials, wherever, is neither printed nor published; the failure is told."""
     with FaultServer(by_path({**small(), **answers})) as server:
         path = write(folder, [burrow("a", server.address)])
         main(["check", f"--config.file={path}"])
         main(["once", f"--config.file={path}", "--log.level=debug", "--metrics.partition-info"])
-        output = "".join(capsys.readouterr())
+        output = "".join(capfd.readouterr())
     assert f": {reason}: " in output
     assert f"reason={reason} " in output
     assert_silent(output)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from burrow_exporter.lag.curve import BACKLOG, BOUND, HOUR, KNOTS, REMEMBERED, SCATTER, SIGHTING, TRUST, Curve
+from burrow_exporter.lag.curve import AT_LEAST, BACKLOG, BOUND, KNOTS, REMEMBERED, SCATTER, SIGHTING, TRUST, Curve
 
 Knot = tuple[float, int, int]
 ANY = 0.0
@@ -339,35 +339,39 @@ BACK = ((1000, 100, REMEMBERED), (1100, 200, SIGHTING))
     ("expected", "made", "offset", "now"),
     [
         (None, (), 50, 1100),
-        (150, EARLY, 50, 1100),
         (101, EARLY, 99, 1100),
-        (550, STANDING, 50, 1500),
+        (510, STANDING, 90, 1500),
+        (AT_LEAST + 10, EARLY, 90, 1000 + AT_LEAST),
+        (AT_LEAST * (1 + TRUST), EARLY, -1_000_000, 1000 + AT_LEAST),
+        (2 * AT_LEAST, EARLY, -1_000_000, 1000 + 2 * AT_LEAST),
+        (2 * AT_LEAST, EARLY, 90, 1000 + 2 * AT_LEAST),
         (100 + 100 * TRUST, EARLY, 100 - 100 * TRUST, 1100),
         (None, EARLY, 100 - 100 * TRUST - 1, 1100),
-        (HOUR + HOUR * TRUST, EARLY, -1_000_000, 1000 + HOUR),
         (125, BACK, 75, 1100),
         (None, BACK, 74, 1100),
-        (None, EARLY[:1], 50, 1000 + HOUR - 1),
-        (HOUR, EARLY[:1], 50, 1000 + HOUR),
+        (None, EARLY[:1], 50, 1000 + AT_LEAST - 1),
+        (AT_LEAST, EARLY[:1], 50, 1000 + AT_LEAST),
         (None, EARLY, 99, 900),
     ],
     ids=[
         "empty",
-        "by the rate",
         "by the rate, near",
         "by the rate before a rest",
+        "by the rate, of a long curve",
+        "further, of a long curve",
+        "further, of a longer one",
+        "near, of a longer one",
         "as far as it is trusted",
         "further",
-        "further, after an hour",
         "as far as a backlog is trusted",
         "further than a backlog is trusted",
         "without a rate",
-        "without a rate, after an hour",
+        "without a rate, of a long curve",
         "of the future",
     ],
 )
 def test_ages_before_the_curve(expected: float | None, made: Sequence[Knot], offset: int, now: float) -> None:
-    """It is extended with its mean rate by a multiple of its length; beyond that it says "at least" after an hour."""
+    """It is extended with its mean rate by a quarter at most; beyond that a long one says "at least its length"."""
     found = curve(*made).age(offset, now)
     assert expected == (None if found is None else pytest.approx(found))
 

@@ -57,7 +57,7 @@ class World:
         now, end, groups = START + second, self.log_end(second), []
         if self.group_commit:
             groups.append(group(now, partition(self.group_commit, max(0, end - self.group_commit.offset))))
-        ages = self.time_lag.update(groups, [topic(now, end)] if with_topic else [], now)
+        ages = self.time_lag.update(groups, [topic(now, end)] if with_topic else [], now, now)
         return ages[0][0] if groups else None
 
     def polls(self, first: float, last: float, interval: float = 15.0) -> list[float | None]:
@@ -98,10 +98,12 @@ def recorded_poll(poll: dict[str, Any], skew: float) -> tuple[list[Group], list[
     """Return what a recorded poll saw of groups other than Burrow's own, and of topics."""
     groups, topics, now = [], [], poll["time"]
     for path, answer in poll["responses"].items():
+        if answer["status"] != 200:
+            continue
         if "/topic/" in path:
             offsets = msgspec.json.decode(answer["body"], type=TopicAnswer).offsets
             topics.append(topic(now, *offsets, name=path.rsplit("/", 1)[1]))
-        elif path.endswith("/lag") and answer["status"] == 200 and "/burrow-" not in path:
+        elif path.endswith("/lag") and "/burrow-" not in path:
             status = msgspec.json.decode(answer["body"], type=LagAnswer).status
             committed = [shifted(one, skew) for one in status.partitions if one.end is not None]
             groups.append(group(now, *committed, name=status.group))
@@ -114,7 +116,7 @@ def replay(name: str, skew: float = 0.0) -> Iterator[Seen]:
     for number, poll in enumerate(load(name)["polls"]):
         truth = {(one["group"], one.get("topic", "bursty"), one["partition"]): one for one in poll["truth"]}
         groups, topics = recorded_poll(poll, skew)
-        for each, ages in zip(groups, time_lag.update(groups, topics, poll["time"]), strict=True):
+        for each, ages in zip(groups, time_lag.update(groups, topics, poll["time"], poll["time"]), strict=True):
             for one, age in zip(each.partitions, ages, strict=True):
                 if not one.current_lag:
                     assert age == 0.0
@@ -176,7 +178,7 @@ def test_lag_read_from_the_backlog_is_no_point_of_the_past() -> None:
     time_lag, now = TimeLag(), START + 20
     old = commit(100, START - 3600, 900, observed=START)
     new = commit(500, START + 15, 500)
-    ages = time_lag.update([group(now, partition(old, 900)), group(now, partition(new, 500), name="h")], [], now)
+    ages = time_lag.update([group(now, partition(old, 900)), group(now, partition(new, 500), name="h")], [], now, now)
     assert [[None], [None]] == ages
 
 
@@ -185,7 +187,9 @@ def test_group_that_moved_before_the_restart_is_as_old_as_its_last_commit() -> N
     start, end = (
         commit(offset, START - ago, 1000 - offset, observed=START) for offset, ago in ((50, 4000), (90, 3600))
     )
-    ages = TimeLag().update([group(START + 9, partition(end, 910, start=start))], [topic(START + 9, 1000)], START + 9)
+    ages = TimeLag().update(
+        [group(START + 9, partition(end, 910, start=start))], [topic(START + 9, 1000)], START + 9, START + 9
+    )
     assert [[pytest.approx(3609, abs=5)]] == ages
 
 
@@ -197,6 +201,15 @@ def test_constant_production(interval: float, behind: int) -> None:
     for step in range(int(3600 / interval)):
         age = world.age(step * interval, world.log_end(step * interval) - behind)
     assert pytest.approx(behind / 10, abs=1.0) == age
+
+
+@pytest.mark.parametrize(("expected", "allowed"), [(7214, 0), (0, 1), (0, 5)])
+def test_a_lag_that_is_allowed_is_no_lag(expected: float, allowed: int) -> None:
+    """An exactly-once consumer at the head of a quiet topic: lag 1 for ever, of a marker that nobody reads."""
+    time_lag, now = TimeLag(allowed), START + 7214
+    one = partition(commit(1000, START, 1), 1, start=commit(990, START - 100, 1))
+    ages = time_lag.update([group(now, one)], [topic(now, 1001)], now, now)[0]
+    assert [expected if allowed else pytest.approx(expected, abs=120)] == ages
 
 
 def test_stepped_production() -> None:
@@ -231,29 +244,48 @@ def test_bursts() -> None:
     assert pytest.approx(1001 - 405, abs=15) == world.age(1001, 4500)
 
 
-def test_consumer_older_than_the_history_is_extended_with_the_rate() -> None:
-    """A consumer two hours behind a history of ten minutes is two hours old, not ten minutes."""
+def test_a_consumer_a_little_older_than_the_history_is_extended_with_the_rate() -> None:
+    """A consumer twelve minutes behind a history of ten minutes is twelve minutes old."""
     world = World(lambda second: int(10 * second) + 100_000)
     world.polls(0, 600)
-    assert pytest.approx(7200, rel=0.01) == world.age(601, 100_000 + 6010 - 72_000)
+    assert pytest.approx(720, abs=3) == world.age(601, 100_000 + 6010 - 7200)
 
 
 def test_age_before_the_history_grows_like_the_clock() -> None:
     """Beyond the history too, silence makes an age grow by the time that passes, not faster."""
     world = World(lambda second: int(10 * min(second, 300)) + 100_000)
     world.polls(0, 285)
-    world.commit(290, 99_000)
-    ages = [age for age in world.polls(300, 900) if age is not None]
-    assert pytest.approx(400, abs=15) == ages[0]
-    assert [pytest.approx(15.0)] * 40 == [later - earlier for earlier, later in pairwise(ages)]
+    world.commit(290, 99_500)
+    ages = [age for age in world.polls(300, 690) if age is not None]
+    assert pytest.approx(350, abs=15) == ages[0]
+    assert [pytest.approx(15.0)] * 26 == [later - earlier for earlier, later in pairwise(ages)]
 
 
-def test_nothing_is_said_without_a_rate_until_the_history_is_an_hour_long() -> None:
-    """A group that stands still on a silent topic has no age at first, and "at least the history" after an hour."""
+@pytest.mark.parametrize("back", [300_000, 1_800_000, 19_000_000])
+def test_a_group_set_back_before_the_history_is_as_old_as_that_at_least(back: int) -> None:
+    """A topic that was busy by day and is quiet by night: the night's rate makes no age of the day's messages."""
+    world = World(lambda second: int(10 * second) + 20_000_000)
+    world.polls(0, 7200)
+    assert pytest.approx(7200, abs=2) == world.age(7200, 20_000_000 - back)
+
+
+def test_a_replaying_group_has_no_age_beyond_what_was_seen() -> None:
+    """A new group that reads a topic from its beginning: the window of one at the head gives its length, no more."""
+    head = partition(commit(10_000_090, START - 5, 0), 0, start=commit(10_000_000, START - 5400, 0))
+    end = commit(1000, START - 2, 9_999_090)
+    replay = partition(end, 9_999_090, start=commit(0, START - 100, 10_000_090))
+    groups = [group(START, head, name="head"), group(START, replay, name="replay")]
+    ages = TimeLag().update(groups, [topic(START, 10_000_090)], START, START)
+    assert [[0.0], [pytest.approx(5400, abs=10)]] == ages
+
+
+def test_what_is_older_than_the_history_is_told_once_that_is_long() -> None:
+    """A group that stands still on a silent topic has no age at first, and "at least the history" from ten minutes."""
     world = World(lambda _second: 1000)
     world.commit(0, 400)
     ages = world.polls(30, 7230)
-    assert [None] * 200 == ages[:200]
+    assert [None] * 38 == ages[:38]
+    assert pytest.approx(600, abs=2) == ages[38]
     assert pytest.approx(7230, abs=2) == ages[-1]
 
 
@@ -271,11 +303,33 @@ def test_commit_beyond_the_log_end_dates_nothing() -> None:
     world = World(lambda second: int(10 * second))
     world.polls(0, 300)
     reset = partition(commit(1_000_000, START + 310, 0), 0)
-    world.time_lag.update([group(START + 315, reset, name="reset")], [topic(START + 315, 3150)], START + 315)
+    world.time_lag.update(
+        [group(START + 315, reset, name="reset")], [topic(START + 315, 3150)], START + 315, START + 315
+    )
     world.commit(320, 1000)
     assert pytest.approx(500, abs=3) == world.polls(330, 600)[-1]
     assert pytest.approx(215, abs=3) == world.age(615, 4000)
     assert pytest.approx(310, abs=10) == world.age(630, 3200)
+
+
+@pytest.mark.parametrize("every", [15, 60])
+@pytest.mark.parametrize("where", ["elsewhere", "here"])
+def test_commits_beyond_the_log_end_change_nothing(where: str, every: int) -> None:
+    """A group that commits an impossible offset again and again leaves the ages of all others as they are."""
+    ages: dict[str, list[float | None]] = {"without": [], where: []}
+    for story, found in ages.items():
+        time_lag = TimeLag()
+        for second in range(0, 1200, 15):
+            now, log_end = START + second, 10 * (second - second % 10) + 1000
+            behind = partition(commit(10 * second + 400, now - 1, log_end - 10 * second - 400), 600)
+            groups, topics = [group(now, behind)], [topic(now, log_end), topic(now, 5, name="u")]
+            if story != "without":
+                made = now - second % every
+                name = "u" if story == "elsewhere" else "t"
+                mirror = partition(commit(10**9, made, 0), 0, topic=name, start=commit(10**9, made - 9 * every, 0))
+                groups.append(group(now, mirror, name="mirror"))
+            found.append(time_lag.update(groups, topics, now, now)[0][0])
+    assert ages["without"] == ages[where]
 
 
 def test_rewound_consumer_is_older_at_once() -> None:
@@ -293,14 +347,14 @@ def test_partition_added_later_has_a_history_of_its_own() -> None:
         now = START + 15 * step
         offsets = (150 * step,) if step < 10 else (150 * step, 30 * (step - 10))
         new = partition(commit(60, now, 30 * (step - 10) - 60), max(0, 30 * (step - 10) - 60), number=1)
-        ages = time_lag.update([group(now, new)] if step > 12 else [], [topic(now, *offsets)], now)
+        ages = time_lag.update([group(now, new)] if step > 12 else [], [topic(now, *offsets)], now, now)
     assert [[pytest.approx(300 - 180, abs=3)]] == ages
 
 
 def test_first_poll_has_history_from_the_commits() -> None:
     """The window's oldest and newest commit give a rate: the first poll after a start already dates."""
     start, end = commit(1000, START - 50, 500), commit(1400, START - 2, 580)
-    ages = TimeLag().update([group(START, partition(end, 600, start=start))], [topic(START, 2000)], START)
+    ages = TimeLag().update([group(START, partition(end, 600, start=start))], [topic(START, 2000)], START, START)
     assert [[pytest.approx(60, abs=5)]] == ages
 
 
@@ -318,10 +372,10 @@ def test_lags_date_topics_whose_offsets_are_not_known() -> None:
 def test_commit_with_unknown_lag_dates_its_own_offset_only() -> None:
     """A ``lag`` that is null tells no log end; alone it dates nothing before it."""
     time_lag = TimeLag()
-    ages = time_lag.update([group(START, partition(commit(70, START - 9, None), 0))], [], START)
+    ages = time_lag.update([group(START, partition(commit(70, START - 9, None), 0))], [], START, START)
     assert [[0.0]] == ages
     other = group(START + 15, partition(commit(50, START + 9, None), 5), name="h")
-    assert [[None]] == time_lag.update([other], [topic(START + 15, 70)], START + 15)
+    assert [[None]] == time_lag.update([other], [topic(START + 15, 70)], START + 15, START + 15)
 
 
 def test_kept_readings_are_taken_in_once_and_still_age() -> None:
@@ -330,19 +384,103 @@ def test_kept_readings_are_taken_in_once_and_still_age() -> None:
     world.polls(0, 285)
     kept = group(START + 300, partition(commit(1000, START + 100, 0), 2000))
     log_end = topic(START + 300, 3000)
-    world.time_lag.update([kept], [log_end], START + 300)
+    world.time_lag.update([kept], [log_end], START + 300, START + 300)
     before = list(world.time_lag._curves["t"][0].times)
-    ages = [world.time_lag.update([kept], [log_end], START + 300 + later)[0][0] for later in (15, 30)]
+    ages = [
+        world.time_lag.update([kept], [log_end], START + 300 + later, START + 300 + later)[0][0] for later in (15, 30)
+    ]
     assert ages == [pytest.approx(215, abs=3), pytest.approx(230, abs=3)]
     assert before == list(world.time_lag._curves["t"][0].times)
 
 
-def test_clock_set_back_starts_anew() -> None:
-    """When the exporter's own clock is set back by an hour, ages are right again after a few polls."""
-    world = World(lambda second: int(10 * second))
-    world.polls(4000, 4300)
-    world.polls(500, 700)
-    assert pytest.approx(101, abs=3) == world.age(701, 6000)
+@dataclass
+class Clocks:
+    """A group steadily 600 s behind on a topic that grows by 10 messages a second, and three clocks, in seconds.
+
+    ``ours`` and ``burrows`` are ahead of the time that passes by what they return at that time; ``uncounted`` is how
+    much of the time the monotonic clock has not counted by then.
+    """
+
+    ours: Callable[[float], float] = lambda _: 0.0
+    burrows: Callable[[float], float] = lambda _: 0.0
+    uncounted: Callable[[float], float] = lambda _: 0.0
+    rests_from: float = float("inf")
+    time_lag: TimeLag = field(default_factory=TimeLag)
+
+    def poll(self, second: float) -> float | None:
+        """Return the age that a poll at this second gives."""
+        now, end = START + second + self.ours(second), int(10 * second) + 100_000
+        window = []
+        for made in (min(second - 100, self.rests_from), min(second, self.rests_from)):
+            at = START + made + self.burrows(made)
+            window.append(commit(int(10 * made) + 100_000 - 6000, at, 6000, observed=at))
+        lagging = partition(window[1], end - window[1].offset, start=window[0])
+        monotonic = second - self.uncounted(second)
+        return self.time_lag.update([group(now, lagging)], [topic(now, end)], now, monotonic)[0][0]
+
+    def polls(self, first: float, last: float) -> list[float | None]:
+        """Poll every 15 s from one second to another."""
+        return [self.poll(second) for second in range(int(first), int(last) + 1, 15)]
+
+
+def step(at: float, seconds: float) -> Callable[[float], float]:
+    """Return a clock that is set by some seconds at a time."""
+    return lambda second: seconds if second >= at else 0.0
+
+
+@pytest.mark.parametrize("seconds", [3600, 300, 45, -45, -300, -3600])
+def test_our_clock_set_wrong_changes_no_age(seconds: float) -> None:
+    """Burrow's clock goes on as before: ages go by the monotonic clock, to when it is set right and after it."""
+    clocks = Clocks(ours=lambda second: seconds if 1200 <= second < 2400 else 0.0)
+    ages = clocks.polls(0, 3600)[60:]
+    assert [pytest.approx(600, abs=3)] * len(ages) == ages
+
+
+@pytest.mark.parametrize("seconds", [3600, 300, -300, -3600])
+def test_our_clock_set_right_changes_no_age(seconds: float) -> None:
+    """A machine that began with a wrong clock: what was seen before moves to the right time."""
+    clocks = Clocks(ours=lambda second: -seconds if second < 1200 else 0.0)
+    ages = clocks.polls(0, 3600)[60:]
+    assert [age for age in ages if age != pytest.approx(600, abs=20)] == []
+
+
+@pytest.mark.parametrize("seconds", [3600, 300, -3600])
+def test_both_clocks_set_leave_no_age_until_it_is_known_anew(seconds: float) -> None:
+    """Exporter and Burrow on one machine: what was seen before is forgotten, commits before the step included."""
+    clocks = Clocks(ours=step(1200, seconds), burrows=step(1200, seconds))
+    assert pytest.approx(600, abs=3) == clocks.polls(0, 1185)[-1]
+    ages = clocks.polls(1200, 3600)
+    assert ages[0] is None
+    known = [age for age in ages if age is not None]
+    assert [pytest.approx(600, abs=3)] * len(known) == known
+    assert len(known) > 100
+
+
+def test_time_that_nobody_counted_leaves_no_age_until_it_is_known_anew() -> None:
+    """A machine that was halted for an hour: its clock is set after it, and the monotonic one has not moved."""
+    clocks = Clocks(uncounted=step(4800, 3600))
+    clocks.polls(0, 1185)
+    ages = clocks.polls(4800, 7200)
+    assert ages[0] is None
+    assert [] == [age for age in ages if age is not None and age != pytest.approx(600, abs=3)]
+
+
+def test_our_clock_set_while_nobody_commits_changes_no_age() -> None:
+    """Nothing tells whether it is right now: an age grows with the time that passes."""
+    clocks = Clocks(ours=step(2400, 3600), rests_from=1200)
+    ages = [age for age in clocks.polls(0, 3600)[90:] if age is not None]
+    assert [pytest.approx(15.0, abs=1)] * (len(ages) - 1) == [later - earlier for earlier, later in pairwise(ages)]
+
+
+def test_a_commit_of_the_future_blinds_no_other_partition() -> None:
+    """One partition whose commit Burrow observed in a hundred years: the others of its group go on to date."""
+    time_lag = TimeLag()
+    strange = partition(commit(5, START + 10**9, 0), 0, number=1)
+    for second in range(0, 600, 15):
+        now = START + second
+        bound = partition(commit(10 * second + 50, now - 2, 0), 0)
+        time_lag.update([group(now, bound, strange)], [topic(START, 10**6, 10**6)], now, now)
+    assert pytest.approx(START + 583) == time_lag._curves["t"][0].times[-1]
 
 
 def test_histories_of_what_is_gone_go() -> None:
@@ -350,10 +488,10 @@ def test_histories_of_what_is_gone_go() -> None:
     time_lag = TimeLag()
     one = partition(commit(5, START, 5), 5)
     other = partition(commit(5, START, 5), 5, topic="u", number=3)
-    time_lag.update([group(START, one, other)], [topic(START, 10, 20)], START)
-    time_lag.update([group(START + 15, other)], [topic(START + 15, 10)], START + 15)
+    time_lag.update([group(START, one, other)], [topic(START, 10, 20)], START, START)
+    time_lag.update([group(START + 15, other)], [topic(START + 15, 10)], START + 15, START + 15)
     assert {"t": {0}, "u": {3}} == {name: set(curves) for name, curves in time_lag._curves.items()}
-    time_lag.update([], [], START + 30)
+    time_lag.update([], [], START + 30, START + 30)
     assert ({}, {}, {}) == (time_lag._curves, time_lag._groups_read, time_lag._topics_read)
 
 
@@ -364,7 +502,9 @@ def test_history_spans_hours_in_constant_memory(interval: int) -> None:
     offsets = [0] * 40
     for step in range(rounds):
         offsets = [old + (step * 7919 + number * 104_729) % 1000 for number, old in enumerate(offsets)]
-        time_lag.update([], [topic(START + step * interval, *offsets)], START + step * interval)
+        time_lag.update(
+            [], [topic(START + step * interval, *offsets)], START + step * interval, START + step * interval
+        )
     curves = list(time_lag._curves["t"].values())
     assert KNOTS >= max(len(curve.times) for curve in curves)
     assert all(curve.times[-1] - curve.times[0] > 4 * 3600 - 2 * interval - 10 for curve in curves)
@@ -383,7 +523,7 @@ def test_many_partitions_over_many_polls_stay_bounded() -> None:
     time_lag = TimeLag()
     for step in range(240):
         offsets = [step * (100 + (step * number) % 37) for number in range(2000)]
-        time_lag.update([], [topic(START + 15 * step, *offsets)], START + 15 * step)
+        time_lag.update([], [topic(START + 15 * step, *offsets)], START + 15 * step, START + 15 * step)
     assert KNOTS >= max(len(curve.times) for curve in time_lag._curves["t"].values())
 
 
@@ -421,7 +561,7 @@ def generated(polls: list[tuple[float, int | None, list[Reader]]]) -> Iterator[t
         for number, one in enumerate(readers):
             made = commit(one.offset, now - one.ago - one.late, one.lag, observed=now - one.ago)
             groups.append(group(now, partition(made, one.current_lag), name=str(number)))
-        time_lag.update(groups, [] if log_end is None else [topic(now, log_end)], now)
+        time_lag.update(groups, [] if log_end is None else [topic(now, log_end)], now, now)
         yield time_lag, now, groups
 
 
@@ -430,7 +570,7 @@ def generated(polls: list[tuple[float, int | None, list[Reader]]]) -> Iterator[t
 def test_whatever_is_read_ages_are_sound(polls: list[tuple[float, int | None, list[Reader]]]) -> None:
     """Lag 0 is 0 s; no age is negative or not finite; none falls for a lower offset of the same partition."""
     for time_lag, now, groups in generated(polls):
-        ages = [one[0] for one in time_lag.update(groups, [], now)]
+        ages = [one[0] for one in time_lag.update(groups, [], now, now)]
         lagging = []
         for each, age in zip(groups, ages, strict=True):
             one = each.partitions[0]
@@ -448,7 +588,7 @@ def test_whatever_is_read_ages_are_sound(polls: list[tuple[float, int | None, li
 def test_ages_grow_with_the_clock(polls: list[tuple[float, int | None, list[Reader]]], later: float) -> None:
     """When neither side moves, no age falls as time goes by, and what was known stays known."""
     *_, (time_lag, now, groups) = generated(polls)
-    first, second = ([one[0] for one in time_lag.update(groups, [], at)] for at in (now, now + later))
+    first, second = ([one[0] for one in time_lag.update(groups, [], at, at)] for at in (now, now + later))
     for age, older in zip(first, second, strict=True):
         assert age is None or (older is not None and older >= age)
 

@@ -7,7 +7,8 @@ import pytest
 
 from burrow_exporter.burrow.answers import Commit
 from burrow_exporter.lag.curve import BACKLOG, BOUND, GRACE, REMEMBERED, SIGHTING
-from burrow_exporter.lag.time_lag import PATIENCE, TimeLag
+from burrow_exporter.lag.lateness import PATIENCE
+from burrow_exporter.lag.time_lag import TimeLag
 from burrow_exporter.snapshot import Group, Topic
 from tests.lag.test_time_lag import START, commit, group, partition, topic
 
@@ -18,7 +19,7 @@ def taken(*polls: tuple[list[Group], list[Topic]], topic: str = "t", number: int
     """Return the knots of a partition after some polls, 15 s apart, in seconds since the start."""
     time_lag = TimeLag()
     for step, (groups, topics) in enumerate(polls):
-        time_lag.update(groups, topics, START + 15 * step)
+        time_lag.update(groups, topics, START + 15 * step, START + 15 * step)
     return knots(time_lag, topic, number)
 
 
@@ -31,11 +32,19 @@ def knots(time_lag: TimeLag, topic: str = "t", number: int = 0) -> Knots:
     return [(round(time - START, 3), int(offset), kind) for time, offset, kind in each]
 
 
+def grown() -> TimeLag:
+    """Return histories of three partitions whose log ends grew from 0 to 100 within a minute."""
+    time_lag = TimeLag()
+    time_lag.update([], [topic(START - 60, 0, 0, 0)], START - 60, START - 60)
+    return time_lag
+
+
 def lateness(groups: list[Group], topics: list[Topic]) -> float:
     """Return what one poll proves of how late Burrow's log ends are, as it counts for a twentieth of the mean."""
-    time_lag = TimeLag()
-    time_lag.update(groups, topics, START)
-    return 1.0 + (time_lag._late - 1.0) / PATIENCE
+    time_lag = grown()
+    before = time_lag._lateness.mean
+    time_lag.update(groups, topics, START, START)
+    return before + (time_lag._lateness.mean - before) / PATIENCE
 
 
 OLD = START - BACKLOG - 9
@@ -130,9 +139,9 @@ def test_a_partition_without_an_oldest_commit_tells_nothing() -> None:
     assert [(-9, 70, BOUND)] == taken(known, number=1)
     time_lag = TimeLag()
     lagging = msgspec.structs.replace(half, current_lag=5)
-    for now in (START, START - GRACE - 1):
-        assert [[None]] == time_lag.update([group(START, lagging)], [topic(START, 100)], now)
-    assert {} == time_lag._curves
+    for now in (START, START + 15):
+        assert [[None]] == time_lag.update([group(START, lagging)], [topic(START, 100)], now, now)
+    assert [(-1, 100, SIGHTING)] == knots(time_lag)
 
 
 def test_what_was_taken_in_of_a_group_is_noted() -> None:
@@ -142,7 +151,7 @@ def test_what_was_taken_in_of_a_group_is_noted() -> None:
         partition(commit(70, START - end, 0), 0, start=commit(50, START - start, 0), number=number)
         for number, (start, end) in enumerate([(60, 10), (50, 9), (70, 11)])
     ]
-    time_lag.update([group(START, *ones)], [topic(START, 70, 70, 70)], START)
+    time_lag.update([group(START, *ones)], [topic(START, 70, 70, 70)], START, START)
     assert {"g": (START, int(START - 9) * 1000, int(START - 50) * 1000)} == time_lag._groups_read
 
 
@@ -189,13 +198,68 @@ def test_without_its_topics_offset_a_commit_proves_nothing(known: list[Topic]) -
 
 def test_lateness_is_a_mean_over_the_polls_and_taken_off_every_sighting() -> None:
     """It begins with a second; each poll counts a twentieth, and counts from the next poll on."""
-    time_lag = TimeLag()
+    time_lag = grown()
+    assert [(-61.0, 0, SIGHTING)] == knots(time_lag)
+    assert pytest.approx(0.95) == time_lag._lateness.mean
     one = partition(commit(101, START - 5, 0), 0)
-    time_lag.update([group(START, one)], [topic(START, 100), topic(START, 8, name="u")], START)
-    assert [(-1.0, 8, SIGHTING)] == knots(time_lag, "u")
-    assert pytest.approx(1.2) == time_lag._late
-    time_lag.update([], [topic(START + 15, 9, name="v")], START + 15)
-    assert [(13.8, 9, SIGHTING)] == knots(time_lag, "v")
+    time_lag.update([group(START, one)], [topic(START, 100), topic(START, 8, name="u")], START, START)
+    assert [(-0.95, 8, SIGHTING)] == knots(time_lag, "u")
+    assert pytest.approx(1.1525) == time_lag._lateness.mean
+    time_lag.update([], [topic(START + 15, 9, name="v")], START + 15, START + 15)
+    assert [(13.848, 9, SIGHTING)] == knots(time_lag, "v")
+
+
+def ahead_in_turn(*polls: tuple[int, int]) -> list[bool]:
+    """Return in which polls, 15 s apart, a commit of this offset beside this log end was believed at once."""
+    time_lag, believed = grown(), []
+    for step, (offset, log_end) in enumerate(polls):
+        now = START + 15 * step
+        end = commit(offset, now - 5, 0)
+        time_lag.update([group(now, partition(end, 0))], [topic(now, log_end)], now, now)
+        believed.append(not time_lag._lateness._ahead["t"][-1].held)
+    return believed
+
+
+@pytest.mark.parametrize(
+    ("expected", "polls"),
+    [
+        ([True, True], [(110, 100), (130, 120)]),
+        ([False, False], [(10**9, 100), (10**9, 120)]),
+        ([True], [(590, 100)]),
+        ([False], [(595, 100)]),
+        ([True, True, False, False, False], [(500, 100), (520, 120), (540, 140), (560, 160), (580, 180)]),
+        ([False], [(101, 0)]),
+    ],
+    ids=["at the head", "impossible", "in a burst", "beyond any burst", "never reached", "of a log that stands"],
+)
+def test_a_commit_ahead_is_believed_where_the_log_may_have_grown_so_far(
+    expected: list[bool], polls: list[tuple[int, int]]
+) -> None:
+    """It grows ten times as fast at most; a group whose commits were not reached within the grace is doubted."""
+    assert expected == ahead_in_turn(*polls)
+
+
+def test_a_commit_that_was_not_believed_counts_once_the_log_end_reaches_it() -> None:
+    """A burst that nothing foretold dates what it brought as soon as Burrow knows it; no other is dated by it."""
+    time_lag = grown()
+    burst = partition(commit(5000, START - 5, 0), 0)
+    time_lag.update([group(START, burst)], [topic(START, 100)], START, START)
+    assert (-5, 5000, BOUND) not in knots(time_lag)
+    time_lag.update([], [topic(START + 15, 5001)], START + 15, START + 15)
+    assert (-5, 5000, BOUND) in knots(time_lag)
+    assert {} == time_lag._lateness._ahead
+
+
+def test_doubts_pass() -> None:
+    """A group whose commits were beyond the log end is believed again after five minutes without such a one."""
+    time_lag = grown()
+    for step, (offset, log_end) in enumerate([(500, 100), (None, 120), (None, 130), (None, 140)]):
+        now = START + 15 * step
+        groups = [group(now, partition(commit(offset, now - 5, 0), 0))] if offset else []
+        time_lag.update(groups, [topic(now, log_end)], now, now)
+    assert {("g", "t", 0)} == time_lag._lateness._doubted.keys()
+    time_lag.update([], [topic(now + BACKLOG, 150)], now + BACKLOG, now + BACKLOG)
+    assert {} == time_lag._lateness._doubted
 
 
 @pytest.mark.parametrize(
@@ -231,33 +295,47 @@ def test_a_log_end_that_lags_told_before_may_be_as_old_as_the_grace() -> None:
     assert [[(-30, 100, SIGHTING), (-29, 200, BOUND)], [(-1, 100, SIGHTING)]] == found
 
 
-def test_a_commit_ahead_of_the_first_reading_of_its_topic() -> None:
-    """As long as Burrow may not have asked since it was made it counts; an older one is forgotten."""
-    found = [
-        taken(([group(START, partition(commit(200, START - ago, 0), 0))], [topic(START, 100)])) for ago in (29, 31)
-    ]
-    assert [[(-30, 100, SIGHTING), (-29, 200, BOUND)], [(-1, 100, SIGHTING)]] == found
+@pytest.mark.parametrize("ago", [5, 29, 31])
+def test_a_commit_ahead_of_the_first_reading_of_its_topic(ago: int) -> None:
+    """Nothing tells how fast the log grows: it waits for a log end that reaches it."""
+    ahead = ([group(START, partition(commit(200, START - ago, 0), 0))], [topic(START, 100)])
+    assert [(-1, 100, SIGHTING)] == taken(ahead)
+    found = taken(ahead, ([], [topic(START + 15, 210)]))
+    assert (ago < GRACE) == ((-ago, 200, BOUND) in found)
 
 
 def test_topics_are_taken_in_once_a_reading() -> None:
     """Each of its partitions has a history; a reading that was kept from an earlier poll adds nothing to it."""
     time_lag = TimeLag()
-    time_lag.update([], [topic(START, 5, 6)], START)
-    time_lag.update([], [topic(START, 7, 8)], START + 15)
+    time_lag.update([], [topic(START, 5, 6)], START, START)
+    time_lag.update([], [topic(START, 7, 8)], START + 15, START + 15)
     assert [[(-1, 5, SIGHTING)], [(-1, 6, SIGHTING)]] == [knots(time_lag, number=number) for number in (0, 1)]
-    time_lag.update([], [topic(START + 15, 5, 8)], START + 30)
+    time_lag.update([], [topic(START + 15, 5, 8)], START + 30, START + 30)
     assert [(-1, 5, SIGHTING), (14.098, 5, SIGHTING)] == knots(time_lag)
     assert [(-1, 6, SIGHTING), (14.098, 8, SIGHTING)] == knots(time_lag, number=1)
 
 
-@pytest.mark.parametrize(("kept", "back"), [(True, GRACE), (False, GRACE + 1)])
-def test_a_clock_set_back_beyond_the_grace_forgets_everything(back: float, *, kept: bool) -> None:
-    """What is known then lies in the future; a smaller step back is no more than polls that overlap."""
+@pytest.mark.parametrize(
+    ("expected", "moved", "uncounted"),
+    [
+        ([-15.0], GRACE, 0.0),
+        ([-15.0], -GRACE, 0.0),
+        ([], GRACE + 1, 0.0),
+        ([], -GRACE - 1, 0.0),
+        ([], 15 + GRACE + 1, 15.0),
+    ],
+)
+def test_a_step_of_the_clock_beyond_the_grace_is_looked_at(
+    expected: list[float], moved: float, uncounted: float
+) -> None:
+    """Where Burrow's clock agrees before and after it everything is forgotten; a smaller step is none."""
     time_lag = TimeLag()
-    one = group(START, partition(commit(70, START - 9, 0), 0))
-    time_lag.update([one], [topic(START, 70)], START)
-    time_lag.update([], [topic(START, 70)], START - back)
-    assert kept == bool(knots(time_lag))
+    one = group(START - 15, partition(commit(70, START - 15, 0), 0))
+    time_lag.update([one], [topic(START - 15, 70)], START - 15, 0.0)
+    now = START + moved
+    newer = group(now, partition(commit(70, now, None), 0))
+    time_lag.update([newer], [topic(START - 15, 70)], now, 15.0 - uncounted)
+    assert expected == [time for time, _, _ in knots(time_lag)]
 
 
 def test_ages_stand_beside_partitions() -> None:
@@ -265,7 +343,7 @@ def test_ages_stand_beside_partitions() -> None:
     time_lag = TimeLag()
     for step in (0, 10):
         known = [topic(START + step, 100 + step, 200 + 2 * step), topic(START + step, 7 * step, name="u")]
-        time_lag.update([], known, START + step)
+        time_lag.update([], known, START + step, START + step)
     end = commit(103, START, None)
     ones = [
         partition(end, 9),
@@ -276,7 +354,7 @@ def test_ages_stand_beside_partitions() -> None:
         partition(end, 0),
         partition(end, 9),
     ]
-    (ages,) = time_lag.update([group(START + 20, *ones)], known, START + 20)
+    (ages,) = time_lag.update([group(START + 20, *ones)], known, START + 20, START + 20)
     # The curves go from -1 s to 9.05 s: the mean lateness was 1 s and is 0.95 s.
     assert [17.345, 17.65, 20.858, None, None, 0.0, 17.345] == ages
 
@@ -285,8 +363,16 @@ def test_a_partition_of_which_nothing_was_taken_in_has_no_age() -> None:
     """One that turns up with a commit older than what was read before, beyond the offsets that its topic tells."""
     time_lag = TimeLag()
     one = partition(commit(70, START - 9, None), 0)
-    time_lag.update([group(START, one)], [topic(START, 100)], START)
+    time_lag.update([group(START, one)], [topic(START, 100)], START, START)
     late, other = (partition(commit(70, START - 20, None), 5, topic=name, number=1) for name in "tu")
     known = [topic(START + 15, 100), topic(START + 15, name="u")]
-    assert [[0.0, None, None]] == time_lag.update([group(START + 15, one, late, other)], known, START + 15)
+    assert [[0.0, None, None]] == time_lag.update([group(START + 15, one, late, other)], known, START + 15, START + 15)
     assert [] == knots(time_lag, number=1)
+
+
+def test_a_topic_without_offsets_leaves_nothing_behind() -> None:
+    """Burrow lists a topic whose offsets it does not know yet; when it is gone nothing is kept of it."""
+    time_lag = TimeLag()
+    time_lag.update([], [topic(START, name="empty"), topic(START, 5)], START, START)
+    time_lag.update([], [topic(START + 15, 5)], START + 15, START + 15)
+    assert ({"t"}, {"t"}) == (set(time_lag._curves), set(time_lag._topics_read))

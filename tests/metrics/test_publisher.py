@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gzip
 import re
+from dataclasses import replace
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from structlog.testing import capture_logs
 
 from burrow_exporter.burrow.failures import Endpoint, Reason
+from burrow_exporter.metrics import publisher as module
 from burrow_exporter.metrics.exposition import Renderer, Section
 from burrow_exporter.metrics.publisher import Publisher
 from burrow_exporter.metrics.self_metrics import SelfMetrics
@@ -180,11 +182,68 @@ def test_the_page_tells_its_own_size() -> None:
     assert told["text", "gzip"] < told["text", "plain"] / 2
 
 
-def test_clusters_that_are_gone_leave_no_count_of_unreadable_groups() -> None:
+def test_clusters_that_are_gone_leave_no_counts_of_groups() -> None:
     """Their series end with the poll that no longer sees them."""
+
+    def cluster(name: str, unreadable: int) -> Cluster:
+        filtered = {"name": 5, "topic": 1}
+        return Cluster(name, (), (), 0, 0, None, None, unreadable, 0.0, held_groups=3, filtered_groups=filtered)
+
     metrics = SelfMetrics()
     burrow = metrics.of_burrow("a")
-    burrow.unreadable([("west", 1), ("east", 0)])
-    burrow.unreadable([("east", 2)])
+    burrow.clusters([cluster("west", 1), cluster("east", 0)])
+    burrow.clusters([cluster("east", 2)])
     samples = samples_in(page(Publisher(metrics, {"a": Renderer()})))
     assert {"east": 2.0} == select(samples, "burrow_exporter_unreadable_groups", "cluster")
+    assert {"east": 3.0} == select(samples, "burrow_exporter_held_groups", "cluster")
+    assert {("east", "name"): 5.0, ("east", "topic"): 1.0} == {
+        (dict(labels)["cluster"], dict(labels)["filter"]): value
+        for (name, labels), value in samples.items()
+        if name == "burrow_exporter_filtered_groups"
+    }
+
+
+def test_readings_leave_the_page_when_they_expire() -> None:
+    """By the clock alone, no poll is needed; the page is not made again before."""
+    publisher = Publisher(SelfMetrics(), {"a": (renderer := Counting()), "b": Renderer()})
+    west, east = (
+        replace(cluster, expires_at=at) for at, cluster in zip((10, 20), snapshot("a", "w", "e").clusters, strict=True)
+    )
+    publisher.publish(Snapshot("a", (west, east), 0))
+    publisher.publish(replace(snapshot("b", "south"), clusters=()))
+    left = []
+    for moment in (9.9, 10.0, 19.9, 20.0, 30.0):
+        publisher.refresh(moment)
+        left.append((len(publisher.snapshots["a"].clusters), renderer.count))
+    assert [(2, 1), (1, 2), (1, 2), (0, 3), (0, 3)] == left
+    assert "burrow_kafka_cluster_topics" not in page(publisher)
+
+
+def test_many_burrows_share_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a page takes long to put together, what comes soon after waits for the next one, and is not lost."""
+    monkeypatch.setattr(module, "CHEAP_SECONDS", -1.0)
+    monkeypatch.setattr(module, "PAUSE", 1e9)
+    publisher = Publisher(SelfMetrics(), {name: Renderer() for name in "abc"})
+    for name in "abc":
+        publisher.publish(snapshot(name, name))
+    assert ["a"] == list(publisher.snapshots)
+    publisher.refresh(-1.0)
+    samples = samples_in(page(publisher))
+    assert set("abc") == set(select(samples, "burrow_kafka_cluster_topics", "cluster")) == publisher.snapshots.keys()
+
+
+def test_a_burrow_that_cannot_be_rendered_costs_only_itself() -> None:
+    """What was published of it stays, and the others go on."""
+
+    class Broken(Counting):
+        def render(self, snapshot: Snapshot) -> dict[str, Section]:
+            if self.count:
+                raise MemoryError
+            return super().render(snapshot)
+
+    publisher = Publisher(SelfMetrics(), {"a": Broken(), "b": Renderer()})
+    publisher.publish(snapshot("a", "west"))
+    with pytest.raises(MemoryError):
+        publisher.publish(snapshot("a", "west", "east"))
+    publisher.publish(snapshot("b", "north"))
+    assert {"west", "north"} == set(select(samples_in(page(publisher)), "burrow_kafka_cluster_topics", "cluster"))

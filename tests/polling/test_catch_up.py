@@ -14,8 +14,9 @@ UNKNOWN = "unknown"
 
 def judge(follower: CatchUp, own: int | str, at: float = 0) -> Verdict:
     """Judge a poll in which Burrow's own group has this lag, no commit yet (UNKNOWN), no answer, or is not listed."""
+    lags = {UNKNOWN: [None]}.get(own) if isinstance(own, str) else [own]
     return follower.judge(
-        own if isinstance(own, int) else None,
+        lags,
         own_listed=own != MISSING,
         own_answered=own not in {MISSING, FAILED},
         monotonic=at,
@@ -63,3 +64,36 @@ def test_patience_ends_with_one_warning_until_burrow_has_caught_up() -> None:
     assert [BEHIND, BEHIND, IMPATIENT, ADMITTED] == [judge(follower, 5000, at) for at in (0, 299, 300, 315)]
     assert ADMITTED == judge(follower, 0, at=330)
     assert [BEHIND, BEHIND, IMPATIENT] == [judge(follower, 5000, at) for at in (345, 644, 645)]
+
+
+@pytest.mark.parametrize(
+    ("expected", "held", "lags"),
+    [
+        (ADMITTED, [], [0, 1000, 3]),
+        (ADMITTED, [1], [0, 1001, 3]),
+        (ADMITTED, [1], [0, None, 3]),
+        (ADMITTED, [0, 1, 3], [5000, None, 7, 1001]),
+        (BEHIND, [], [1001, 5000, None]),
+        (BEHIND, [], [None, None]),
+    ],
+    ids=["read", "one stuck", "one not begun", "one read", "none read", "none begun"],
+)
+def test_partitions_that_burrow_has_not_read_are_held_alone(
+    expected: Verdict, held: list[int], lags: list[int | None]
+) -> None:
+    """A bound of lag is that of one partition; with none read to its end the whole cluster is behind."""
+    follower = CatchUp(max_lag=1000, patience=300)
+    assert expected == follower.judge(lags, own_listed=True, own_answered=True, monotonic=0)
+    assert frozenset(held) == follower.held
+
+
+def test_a_partition_that_stays_behind_stays_held() -> None:
+    """However long it lasts: all that is known of its groups is of the past. A failed request changes nothing."""
+    follower = CatchUp(max_lag=1000, patience=300)
+    for second in (0, 299, 300, 9000):
+        assert ADMITTED == follower.judge([0, 5000], own_listed=True, own_answered=True, monotonic=second)
+        assert {1} == follower.held
+    assert ADMITTED == judge(follower, FAILED, 9015)
+    assert {1} == follower.held
+    assert ADMITTED == follower.judge([0, 5], own_listed=True, own_answered=True, monotonic=9030)
+    assert set() == follower.held

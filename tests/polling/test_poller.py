@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
+from tenacity import wait_none
 
-from burrow_exporter.polling import walk
+from burrow_exporter.burrow import retries
 from burrow_exporter.polling.poller import next_turn
 from burrow_exporter.settings.config import BurrowConfig, Filter, Filters, PollConfig, TopicFilter
 from burrow_exporter.snapshot import Snapshot
@@ -36,7 +37,7 @@ STATUS = "burrow_kafka_consumer_status"
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Try again at once: how long to wait between attempts is tested elsewhere."""
-    monkeypatch.setattr(walk, "pause", lambda _: 0.0)
+    monkeypatch.setattr(retries, "WAIT", wait_none())
 
 
 @pytest.fixture
@@ -76,14 +77,14 @@ def test_a_group_that_burrow_lists_but_does_not_know_is_left_out(burrow: Recorde
 
 
 def test_a_vanished_topic_partition_and_cluster_are_gone_with_the_next_poll(burrow: RecordedBurrow) -> None:
-    """Topics, partitions of a topic, partitions of a group and clusters go as they go in Burrow."""
+    """Topics, partitions of a group and clusters go as they go in Burrow; of a shorter topic it is not known which."""
     polled = Polled(burrow.address)
     assert {"orders", "clicks"} == set(select(polled.poll(), OFFSET, "topic"))
     burrow.answers["/v3/kafka/c/topic"] = answer(topics=["clicks"])
     burrow.answers["/v3/kafka/c/topic/clicks"] = answer(offsets=[5])
     burrow.answers["/v3/kafka/c/consumer/g/lag"] = lag_answer("c", "g")
     samples = polled.poll()
-    assert {"0": 5.0} == select(samples, OFFSET, "partition")
+    assert {} == select(samples, OFFSET, "partition")
     assert {"h"} == set(select(samples, LAG, "consumer_group"))
     burrow.answers["/v3/kafka"] = answer(clusters=[])
     assert {} == polled.poll()
@@ -146,14 +147,6 @@ def test_readings_expire_by_the_clock_also_while_polls_go_on(burrow: RecordedBur
     assert {"h"} == set(select(polled.poll(), STATUS, "consumer_group"))
 
 
-def test_readings_expire_by_the_clock_while_no_poll_ends(burrow: RecordedBurrow) -> None:
-    """The page empties itself between two polls when its readings are too old, without a request to Burrow."""
-    polled = Polled(burrow.address, poll=PollConfig(interval=1, deadline=1, stale_after=1))
-    polled.poller.poll()
-    polled.poller._sleep_until(time.monotonic() + 1.5)
-    assert [1, 0] == [len(snapshot.clusters) for snapshot in polled.published]
-
-
 def test_503_starting_publishes_nothing(burrow: RecordedBurrow) -> None:
     """Before Burrow is ready nothing else is asked."""
     burrow.answers["/burrow/admin/ready"] = STARTING
@@ -174,10 +167,11 @@ def test_a_burrow_too_old_to_tell_its_readiness_counts_as_ready(burrow: Recorded
 def test_nothing_is_published_of_a_cluster_that_burrow_has_not_read_yet(burrow: RecordedBurrow) -> None:
     """READY with an own lag of 1,000,000: no groups; lag 0: all of them."""
     with_own(burrow, 1_000_000)
-    polled = Polled(burrow.address)
+    polled = Polled(BurrowConfig(addresses=(burrow.address,), expire_cache=0.001))
     assert {} == polled.poll()
     assert 0 == polled.own("burrow_up")
     with_own(burrow, 0)
+    polled.poll()
     samples = polled.poll()
     assert {"g", "h"} == set(select(samples, STATUS, "consumer_group"))
     assert {"c": 0.0} == select(samples, "burrow_kafka_cluster_burrow_lag", "cluster")
@@ -194,7 +188,8 @@ def test_a_burrow_that_falls_behind_again_counts_as_failing_but_says_how_far(bur
     samples = polled.poll()
     assert {"g": 10.0, "h": 10.0} == select(samples, LAG, "consumer_group")
     assert {"c": 5000.0} == select(samples, "burrow_kafka_cluster_burrow_lag", "cluster")
-    assert (0, 3) == (polled.own("burrow_up"), polled.own("unreadable_groups", cluster="c"))
+    assert (0, 0) == (polled.own("burrow_up"), polled.own("unreadable_groups", cluster="c"))
+    assert 2 == polled.own("held_groups", cluster="c")
 
 
 def test_a_snapshot_says_how_its_poll_went(burrow: RecordedBurrow, clock: Clock) -> None:
@@ -250,9 +245,15 @@ def test_the_recorded_restart_publishes_no_group_before_burrow_has_caught_up() -
 
 
 def test_a_topic_list_with_a_missing_partition_gives_no_offsets(burrow: RecordedBurrow) -> None:
-    """Where a group reads partition 1 and the topic has one offset, which one it is cannot be known."""
+    """Where a group reads partition 1 and the topic has one offset, which one it is cannot be known.
+
+    Nor is it of a topic that nothing has told of; once its list was known whole it is published.
+    """
+    polled = Polled(burrow.address)
+    polled.poll()
     burrow.answers["/v3/kafka/c/consumer/g/lag"] = lag_answer("c", "g", partition("orders", 1))
-    assert {"clicks"} == set(select(Polled(burrow.address).poll(), OFFSET, "topic"))
+    assert {"clicks"} == set(select(polled.poll(), OFFSET, "topic"))
+    assert set() == set(select(Polled(burrow.address).poll(), OFFSET, "topic"))
 
 
 def test_an_unknown_status_word_costs_that_sample_and_is_counted(burrow: RecordedBurrow) -> None:

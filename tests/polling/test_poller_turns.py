@@ -10,14 +10,16 @@ import pytest
 from structlog.testing import capture_logs
 
 from burrow_exporter.burrow.failures import BurrowError, Endpoint, Reason
+from burrow_exporter.burrow.session import Target, TlsFiles
 from burrow_exporter.metrics.self_metrics import SelfMetrics
 from burrow_exporter.polling import poller
 from burrow_exporter.polling.poller import Poller
+from burrow_exporter.polling.schedule import Resource
 from burrow_exporter.polling.state import BurrowState, Poll
 from burrow_exporter.polling.walk import ClusterWalk, WalkResult
 from burrow_exporter.settings.config import BurrowConfig, Filter, Filters, PollConfig, ShardConfig
 from burrow_exporter.settings.value_types import Secret
-from burrow_exporter.snapshot import Cluster, Snapshot
+from burrow_exporter.snapshot import Snapshot
 from tests.conftest import START, Clock
 
 A, B, C = "http://a:1", "http://b:1", "http://c:1"
@@ -37,6 +39,7 @@ class Stage:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, clock: Clock, config: BurrowConfig = CONFIG) -> None:
         self.now = 100.0
+        self.seconds = 3.0
         self.clock = clock
         self.results: list[WalkResult] = []
         self.walks: list[tuple[str, Filters, dict[str, Any]]] = []
@@ -47,19 +50,19 @@ class Stage:
         self.observer = self.metrics.of_burrow("default")
         monkeypatch.setattr(poller, "time", SimpleNamespace(monotonic=lambda: self.now))
         monkeypatch.setattr(poller, "Walk", self.walk)
-        monkeypatch.setattr(poller, "BurrowClient", lambda *made: SimpleNamespace(address=made[0], made=made))
+        monkeypatch.setattr(poller, "BurrowClient", lambda *made: SimpleNamespace(target=made[0], made=made))
         schedule = PollConfig(interval=30, deadline=24, stale_after=90)
         self.poller = Poller(config, schedule, self.observer, self.published.append, self.stop, clock, SHARD)
 
     def walk(self, client: Any, filters: Filters, **options: Any) -> Stage:
         """Note a walk that is made."""
-        self.walks.append((client.address, filters, options))
+        self.walks.append((client.target.address, filters, options))
         return self
 
     def run(self, give_up_at: float | None) -> WalkResult:
         """Let time go by, and return the next result."""
         self.give_up_at.append(give_up_at)
-        self.now += 3
+        self.now += self.seconds
         return self.results.pop(0)
 
     def poll(self, *results: WalkResult) -> Poll:
@@ -98,9 +101,9 @@ def nothing(*failures: BurrowError) -> WalkResult:
 
 def test_each_replica_has_a_client_of_its_own(stage: Stage) -> None:
     """It is made from what is configured of the Burrow; nothing runs yet. The share of the groups is as told."""
-    rest = (5, stage.observer, ("exporter", "x"), CONFIG.tls, CONFIG.proxy_url)
+    targets = [Target(address, ("exporter", "x"), TlsFiles(), CONFIG.proxy_url) for address in (A, B, C)]
     assert SHARD is stage.poller._state._shard
-    assert [(address, *rest) for address in (A, B, C)] == [vars(each)["made"] for each in stage.poller._clients]
+    assert [(target, 5, stage.observer) for target in targets] == [vars(each)["made"] for each in stage.poller._clients]
     thread = stage.poller._thread
     assert ("poll-default", True, False) == (thread.name, thread.daemon, stage.poller.is_alive())
     assert not stage.poller.was_good
@@ -109,21 +112,24 @@ def test_each_replica_has_a_client_of_its_own(stage: Stage) -> None:
 def test_a_walk_is_told_all_it_needs(stage: Stage) -> None:
     """Its deadline and when its readings expire count from the poll's beginning; late and reads are the last walk's."""
     first = result(2)
-    first.late, first.reads = {"x"}, {("c", "g"): Any}  # type: ignore[dict-item] # it is handed on as it is
+    first.late = {Resource(Endpoint.LAG, "c", "x")}
+    first.known = {Resource(Endpoint.LAG, "c", "g0")}
+    first.reads = {("c", "g"): Any}  # type: ignore[dict-item] # it is handed on as it is
     stage.poll(first)
     options: dict[str, Any] = {
         "deadline": 124.0,
         "expires_at": 190.0,
         "concurrency": 7,
-        "tick": stage.poller._drop_expired,
         "clock": stage.clock,
         "shard": SHARD,
         "late": set(),
         "reads": {},
         "stop": stage.stop,
     }
+    assert set() == stage.walks[-1][2].pop("bounds")._known
     assert [(A, CONFIG.filters, options)] == stage.walks
     stage.poll(result(1))
+    assert first.known == stage.walks[-1][2].pop("bounds")._known
     later = options | {"deadline": 127.0, "expires_at": 193.0, "late": first.late, "reads": first.reads}
     assert (A, CONFIG.filters, later) == stage.walks[-1]
 
@@ -132,14 +138,11 @@ def test_each_replica_has_its_share_of_the_time_that_is_left(stage: Stage) -> No
     """The last has all of it. Taken is the walk with most answers, with the failures of all; its replica stays."""
     failures = [failure(detail=each) for each in "abc"]
     walks = [result(answered, each, given_up=True) for answered, each in zip((1, 5, 3), failures, strict=True)]
-    with capture_logs() as logs:
-        poll = stage.poll(*walks)
+    poll = stage.poll(*walks)
     assert [100 + 24 / 3, 103 + 21 / 2, None] == stage.give_up_at
     assert [A, B, C] == [address for address, _, _ in stage.walks]
     assert (failures, 5) == (poll.failures, poll.snapshot.clusters[0].listed_groups)
-    assert [B, C, A] == [each.address for each in stage.poller._clients]
-    turn = {"event": "another replica has its turn", "address": B, "before": A, "burrow": "default"}
-    assert {**turn, "log_level": "warning"} == logs[0]
+    assert [B, C, A] == [each.target.address for each in stage.poller._clients]
     stage.poll(result(5))
     assert B == stage.walks[-1][0]
 
@@ -148,15 +151,15 @@ def test_a_usable_walk_is_taken_though_another_had_more_answers(stage: Stage) ->
     """One that was given up is not whole; no more replicas are asked than that needs."""
     poll = stage.poll(result(9, given_up=True), result(1))
     assert (1, [A, B]) == (poll.snapshot.clusters[0].listed_groups, [address for address, _, _ in stage.walks])
-    assert [B, C, A] == [each.address for each in stage.poller._clients]
+    assert [B, C, A] == [each.target.address for each in stage.poller._clients]
 
 
 def test_without_any_answer_the_next_replica_has_the_next_turn(stage: Stage) -> None:
     """Whoever was first this time is the last one then."""
     for first, then in ((A, B), (B, C), (C, A)):
-        assert first == stage.poller._clients[0].address
+        assert first == stage.poller._clients[0].target.address
         assert not stage.poll(nothing(), nothing(), nothing()).good
-        assert then == stage.poller._clients[0].address
+        assert then == stage.poller._clients[0].target.address
 
 
 def test_a_lone_replica_is_never_given_up(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
@@ -182,35 +185,13 @@ def test_a_poll_is_counted_and_timed(stage: Stage) -> None:
     assert [START, START + 30] == [snapshot.taken_at for snapshot in stage.published]
 
 
-def test_failures_are_told_by_kind(stage: Stage) -> None:
-    """One line for each endpoint and reason with their number and the first detail, and a count of each."""
-    kinds = [(Endpoint.LAG, Reason.TIMEOUT, "one"), (Endpoint.TOPIC, Reason.TIMEOUT, "two")]
-    failures = [failure(*kind) for kind in (*kinds, (Endpoint.LAG, Reason.TIMEOUT, "three"))]
-    with capture_logs() as logs:
-        stage.poll(result(5, *failures))
-    same = {"event": "no usable answer", "burrow": "default", "log_level": "warning", "reason": "timeout"}
-    assert [
-        {**same, "endpoint": "lag", "count": 2, "first": "one"},
-        {**same, "endpoint": "topic", "count": 1, "first": "two"},
-        {"event": "poll", "burrow": "default", "log_level": "debug", "good": True, "clusters": 1, "failures": 3},
-    ] == logs
+def test_failures_are_counted(stage: Stage) -> None:
+    """Each, by endpoint and reason; so are the groups that could not be read."""
+    failures = [failure(), failure(Endpoint.TOPIC), failure()]
+    stage.poll(result(5, *failures))
     counts = [stage.own("request_failures_total", endpoint=each, reason="timeout") for each in ("lag", "topic")]
     assert [2, 1] == counts
     assert 0 == stage.own("unreadable_groups", cluster="c")
-
-
-def test_clusters_that_burrow_has_not_read_are_told(stage: Stage) -> None:
-    """With how far it is behind; those that are published all the same in other words."""
-    known = Cluster("d", (), (), 1, 0, None, None, 4, 0.0)
-    poll = Poll(good=False, snapshot=Snapshot("default", (known,), 0.0), failures=[])
-    poll.behind, poll.out_of_patience = {"a": 5, "b": None}, {"c": 7}
-    with capture_logs() as logs:
-        stage.poller._report(poll)
-    behind, still = "Burrow has not caught up, cluster not read", "Burrow still behind, cluster published all the same"
-    told = [(behind, "a", 5), (behind, "b", None), (still, "c", 7)]
-    assert told == [(each["event"], each["cluster"], each["burrow_lag"]) for each in logs[:-1]]
-    assert ["warning"] * 3 == [each["log_level"] for each in logs[:-1]]
-    assert 4 == stage.own("unreadable_groups", cluster="d")
 
 
 class Ended:
@@ -231,22 +212,18 @@ class Ended:
         self.stage.now += seconds
 
 
-def test_between_polls_it_wakes_when_a_reading_expires(stage: Stage) -> None:
-    """What is left then is published; else it sleeps until the moment it was told, or does not where all ends."""
+def test_between_polls_it_sleeps(stage: Stage) -> None:
+    """Until the moment it was given, and not at all where all ends."""
     ended = stage.poller._ended = Ended(stage)  # type: ignore[assignment] # a stand-in
-    clusters = tuple(Cluster(name, (), (), 0, 0, None, None, 0, at) for name, at in (("a", 104.0), ("b", 104.5)))
-    stage.poller._state.snapshot = Snapshot("default", clusters, 0.0)
     stage.poller._sleep_until(110.0)
-    assert [4.0, 0.5, 5.5] == ended.waits
-    assert [["b"], []] == [[each.name for each in snapshot.clusters] for snapshot in stage.published]
+    assert [10.0] == ended.waits
     stage.poller._sleep_until(110.0)
-    assert 3 == len(ended.waits)
     ended.ended = True
     stage.poller._sleep_until(200.0)
     ended.ended = False
     stage.stop.set()
     stage.poller._sleep_until(200.0)
-    assert 3 == len(ended.waits)
+    assert 1 == len(ended.waits)
 
 
 def test_polls_begin_at_whole_intervals_and_a_fault_costs_one(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -275,11 +252,31 @@ def test_polls_begin_at_whole_intervals_and_a_fault_costs_one(stage: Stage, monk
     ]
 
 
-def test_readings_are_taken_over_once(stage: Stage) -> None:
-    """A poller that stands in for another goes on from its state, before its first poll, and lets go of it."""
-    before = BurrowState(CONFIG, SHARD)
-    before.snapshot = Snapshot("default", (), 5.0)
+@pytest.mark.parametrize("keeps_state", [True, False])
+def test_a_state_is_taken_over_where_it_is_still_right(stage: Stage, *, keeps_state: bool) -> None:
+    """A poller that stands in for another waits for it, and goes on from its state if it reads the same."""
+    before, own = BurrowState(CONFIG, SHARD), stage.poller._state
     stage.stop.set()
-    stage.poller.start(SimpleNamespace(last_state=lambda: before))  # type: ignore[arg-type] # a stand-in
-    assert before.snapshot is stage.poller.last_state().snapshot
+    stage.poller.start(SimpleNamespace(last_state=lambda: before), keeps_state=keeps_state)  # type: ignore[arg-type] # a stand-in
+    assert (before if keeps_state else own) is stage.poller.last_state()
     assert stage.poller._before is None
+
+
+def test_a_poll_that_outlasts_its_deadline_is_not_waited_for(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever stands in for such a poller begins without its state, which may still change."""
+    waited: list[float] = []
+    thread = SimpleNamespace(ident=1, is_alive=lambda: True, join=waited.append)
+    monkeypatch.setattr(stage.poller, "_thread", thread)
+    assert (None, [25.0]) == (stage.poller.last_state(), waited)
+
+
+def test_a_poll_that_does_not_end_is_overdue(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After three intervals and a deadline; each poll that ends, well or not, begins the time anew."""
+    monkeypatch.setattr(stage.poller, "_thread", SimpleNamespace(start=lambda: None, is_alive=lambda: True))
+    stage.poller.start()
+    alive = []
+    for stage.now in (100.0 + 3 * 30 + 24, 100.0 + 3 * 30 + 24.1):
+        alive.append(stage.poller.is_alive())
+    monkeypatch.setattr(stage.poller, "poll", stage.poller.end)
+    stage.poller._run()
+    assert [True, False, True] == [*alive, stage.poller.is_alive()]

@@ -7,16 +7,18 @@ import pytest
 from burrow_exporter.burrow.answers import Commit, GroupStatus, Partition
 from burrow_exporter.burrow.failures import BurrowError, Reason
 from burrow_exporter.polling.readings import (
-    is_own,
+    LeftOut,
+    has_lag,
     is_too_long,
     last_commit,
-    own_lag,
+    left_out_by,
+    partition_counts,
     read_group,
-    trusted_topics,
     unknown_statuses,
+    unless_ahead,
 )
 from burrow_exporter.settings.config import Filters, TopicFilter
-from burrow_exporter.snapshot import Group, Topic
+from burrow_exporter.snapshot import Group
 
 NOW = 1_700_000_000.0
 ALL = Filters(topic=TopicFilter.of())
@@ -110,41 +112,38 @@ def test_unknown_status_words_are_found() -> None:
 
 
 @pytest.mark.parametrize(
-    ("own", "answer"),
+    ("expected", "lag", "answer"),
     [
-        (True, status(part("__consumer_offsets"), group="burrow-c")),
-        (False, status(part("orders"), group="burrow-c")),
-        (False, status(part("__consumer_offsets"), group="audit")),
+        (LeftOut.COMMIT_AGE, True, status(part(age=7200), part("t", age=7200, lag=0))),
+        (LeftOut.COMMIT_AGE, False, status(part(age=7200, lag=0))),
+        (LeftOut.COMMIT_AGE, True, status(part(age=7200), part("__consumer_offsets"))),
+        (LeftOut.TOPIC, True, status(part("__consumer_offsets"))),
     ],
-    ids=["Burrow's own", "a group of that name with another topic", "another reader of the topic"],
+    ids=["hangs", "rests", "in part by topic", "Burrow's own"],
 )
-def test_burrows_own_group_is_told_by_name_and_topic(own: bool, answer: GroupStatus) -> None:  # noqa: FBT001  the expected value
-    """Neither a name nor a topic alone makes a group Burrow's own."""
-    assert own is is_own(answer)
-
-
-def test_burrows_own_lag_is_that_of_its_slowest_group_with_a_commit() -> None:
-    """Groups that have not committed yet know no lag, whatever their total says."""
-    committed, silent = part("__consumer_offsets"), part("__consumer_offsets", age=None, lag=0)
-    answers = [
-        status(committed, group="burrow-a", total=7),
-        status(committed, silent, group="burrow-b", total=70),
-        status(silent, group="burrow-c", total=700),
-        status(part("orders"), group="other", total=7000),
-    ]
-    assert 70 == own_lag(answers)
-    assert own_lag(answers[2:]) is None
+def test_what_left_nothing_of_a_group(expected: LeftOut, answer: GroupStatus, *, lag: bool) -> None:
+    """The age of its commits, or its topics alone; and whether it has lag."""
+    filters = Filters(max_commit_age=3600)
+    assert read(answer, filters) is None
+    assert (expected, lag) == (left_out_by(answer, filters), has_lag(answer))
 
 
 def test_the_last_commit_is_when_burrow_observed_the_newest() -> None:
     """It is in Unix seconds, and unknown for a group without commits."""
-    assert NOW - 5 == last_commit(status(part(age=60), part(number=1, age=5), part(number=2, age=None)))
-    assert last_commit(status(part(age=None))) is None
+    assert NOW - 5 == last_commit(status(part(age=60), part(number=1, age=5), part(number=2, age=None)), NOW)
+    assert last_commit(status(part(age=None)), NOW) is None
 
 
-def test_a_list_of_offsets_shorter_than_a_groups_partitions_is_not_trusted() -> None:
-    """Where Burrow leaves a partition out, every index behind it would be wrong; none is published."""
-    reader = kept(status(part("short", 2), part("exact", 1), part("unread", 0, age=None)))
-    topics = [Topic(name, [1, 2], 0, 0) for name in ("short", "exact", "unread", "alone")]
-    assert ["exact", "unread", "alone"] == [topic.name for topic in trusted_topics(topics, [reader])]
-    assert [] == list(trusted_topics([Topic("short", [1], 0, 0)], [kept(status(part("short", 1, age=None)))]))
+def test_a_commit_in_the_future_is_never_the_newest() -> None:
+    """Unless it is only so far ahead as clocks may differ."""
+    answer = status(part(age=5), part(number=1, age=-60), part(number=2, age=-61))
+    assert NOW + 60 == last_commit(answer, NOW)
+    assert NOW - 5 == last_commit(answer, NOW - 1)
+    assert last_commit(status(part(age=-3600)), NOW) is None
+    assert [5.0, 60.0, None, None] == [unless_ahead(moment, 0.0) for moment in (5.0, 60.0, 60.1, None)]
+
+
+def test_a_group_tells_how_many_partitions_its_topics_have() -> None:
+    """Burrow lists every partition of a topic that a group reads, whether the group has committed there or not."""
+    answer = status(part("t", 2), part("t", 0, age=None), part("u", 0), part("t", 1))
+    assert {"t": 3, "u": 1} == partition_counts(answer)

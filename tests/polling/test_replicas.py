@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
+from tenacity import wait_none
 
-from burrow_exporter.polling import walk
+from burrow_exporter.burrow import retries
 from burrow_exporter.polling.walk import GIVE_UP_AFTER
 from burrow_exporter.settings.config import BurrowConfig, PollConfig
 from tests.support.faults import FaultServer, Step, by_path, in_turn, reply, then_close, then_hang
@@ -29,7 +30,7 @@ def replica(lag: int, groups: int = 1) -> Answers:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Try again at once: how long to wait between attempts is tested elsewhere."""
-    monkeypatch.setattr(walk, "pause", lambda _: 0.0)
+    monkeypatch.setattr(retries, "WAIT", wait_none())
 
 
 @pytest.fixture

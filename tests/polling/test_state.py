@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from burrow_exporter.burrow.answers import Commit, GroupStatus, Partition
 from burrow_exporter.burrow.failures import BurrowError, Endpoint, Reason
+from burrow_exporter.polling.own_group import commits_partition
 from burrow_exporter.polling.state import BurrowState, Poll
 from burrow_exporter.polling.walk import ClusterWalk, WalkResult
 from burrow_exporter.settings.config import BurrowConfig, Filter, Filters, ShardConfig
@@ -50,7 +52,9 @@ def walked(*groups: Group, **fields: Any) -> ClusterWalk:
 
 def cluster(*groups: Group, **fields: Any) -> Cluster:
     """Return what is published of the cluster after ``walked``."""
-    expected = Cluster("c", groups, (topic(),), len(groups), 1, 7.0, None, 0, EXPIRES)
+    left_out = {"name": 0, "topic": 0, "commit_age": 0}
+    listed = fields.get("listed_groups", len(groups))
+    expected = Cluster("c", groups, (topic(),), listed, 1, 7.0, None, 0, EXPIRES, listed, filtered_groups=left_out)
     return replace(expected, **fields)
 
 
@@ -154,6 +158,8 @@ def test_what_failed_keeps_its_reading_and_what_is_not_listed_goes() -> None:
         listed_topics=2,
         unreadable_groups=2,
         expires_at=60.0,
+        wanted_groups=4,
+        filtered_groups={"name": 1, "topic": 0, "commit_age": 0},
     )
     assert (expected,) == poll.snapshot.clusters
     assert poll.good
@@ -176,19 +182,24 @@ def test_of_several_shards_each_keeps_its_own_groups() -> None:
 
 
 def test_a_burrow_that_is_behind() -> None:
-    """Nothing new is published; what was known stays, unread, with the counts and Burrow's own lag of now."""
+    """Nothing new is published; what was known stays, with the counts and Burrow's own lag of now."""
     followed = Followed()
     seen = walked(group("a"), listed_groups=["a", OWN], own={OWN: own(5000)})
     poll = followed.absorb(seen)
     assert ((), {"c": 5000}, False) == (poll.snapshot.clusters, poll.behind, poll.good)
     assert bad(None, behind=5000) == poll.snapshot.outcome
     caught_up = followed.absorb(replace(seen, own={OWN: own(3)}))
-    known = cluster(read("a"), listed_groups=2, burrow_lag=3, unreadable_groups=1)
+    held = cluster(listed_groups=2, burrow_lag=3, unreadable_groups=1, held_groups=1)
+    assert ((held,), {}, True) == (caught_up.snapshot.clusters, caught_up.behind, caught_up.good)
+    newer = replace(group("a", expires_at=90.0), read_at=START + 30)
+    caught_up = followed.absorb(replace(seen, own={OWN: own(3)}, groups={"a": newer}), expires_at=60.0)
+    known = cluster(replace(newer, lag_seconds=[0.0]), listed_groups=2, burrow_lag=3, unreadable_groups=1)
+    known = replace(known, expires_at=60.0)
     assert ((known,), {}, True) == (caught_up.snapshot.clusters, caught_up.behind, caught_up.good)
     poll = followed.absorb(replace(seen, own={OWN: own(1001)}, groups={"a": group("a", 9)}), expires_at=60.0)
-    old = replace(known, burrow_lag=1001, unreadable_groups=2, expires_at=60.0)
+    old = replace(known, topics=(), burrow_lag=1001, held_groups=1, expires_at=60.0)
     assert ((old,), {"c": 1001}, False) == (poll.snapshot.clusters, poll.behind, poll.good)
-    assert bad(START + 15, 60.0, 1001) == poll.snapshot.outcome
+    assert bad(START + 30, 60.0, 1001) == poll.snapshot.outcome
 
 
 def test_a_burrow_that_is_behind_for_too_long() -> None:
@@ -205,7 +216,8 @@ def test_a_burrow_that_is_behind_for_too_long() -> None:
 def test_a_burrow_without_a_commit_of_its_own() -> None:
     """How far it is behind is not known; a bound on the lag that is reached is none that is passed."""
     followed = Followed(BurrowConfig(catch_up_lag=5))
-    seen = walked(group("a"), listed_groups=["a", OWN], own={OWN: GroupStatus("c", OWN, "OK", [], 0)})
+    silent = msgspec.structs.replace(part(topic="__consumer_offsets"), start=None, end=None)
+    seen = walked(group("a"), listed_groups=["a", OWN], own={OWN: GroupStatus("c", OWN, "OK", [silent], 0)})
     poll = followed.absorb(seen)
     assert ({"c": None}, {"c": None}) == (poll.behind, poll.snapshot.outcome.behind)
     assert {} == followed.absorb(replace(seen, own={OWN: own(5)})).snapshot.outcome.behind
@@ -241,16 +253,16 @@ def test_one_failed_request_for_its_own_group() -> None:
 
 
 def test_readings_expire_one_by_one() -> None:
-    """Each at its own time, also between polls; it is told whether anything did."""
+    """Each at its own time; what has nothing to lose is the same object."""
     followed = Followed()
     followed.absorb(walked(group("a", expires_at=20.0), group("b", expires_at=30.0), topics={"t": topic("t", 25.0)}))
     snapshot = followed.state.snapshot
     assert 20.0 == snapshot.next_expiry()
     left = []
     for moment in (19.9, 20.0, 24.9, 25.0, 30.0, 45.0):
-        dropped = followed.state.drop_expired(moment)
-        now = followed.state.snapshot
-        left.append((dropped, [[len(each.groups), len(each.topics)] for each in now.clusters], now.next_expiry()))
+        before, snapshot = snapshot, snapshot.fresh(moment)
+        counts = [[len(each.groups), len(each.topics)] for each in snapshot.clusters]
+        left.append((snapshot is not before, counts, snapshot.next_expiry()))
     assert [
         (False, [[2, 1]], 20.0),
         (True, [[1, 1]], 25.0),
@@ -266,23 +278,14 @@ def test_what_has_expired_by_the_end_of_a_walk_is_not_published() -> None:
     assert () == Followed().absorb(walked(group("a")), expires_at=0.0).snapshot.clusters
 
 
-def test_another_configuration_goes_on_from_what_is_known() -> None:
-    """Readings, histories and how Burrow catches up are taken over; filters and limits are the new ones."""
-    before = Followed(BurrowConfig(catch_up_timeout=1000))
-    seen = walked(group("a", 30), group("x"), listed_groups=["a", "x", OWN], own={OWN: own(5000)})
-    for lag in (0, 5000):
-        before.absorb(replace(seen, own={OWN: own(lag)}))
-    after = Followed(BurrowConfig(filters=Filters(group=Filter.of(exclude=["x"])), catch_up_timeout=15))
-    after.now = before.now
-    after.state.inherit(before.state)
-    assert before.state.snapshot is after.state.snapshot
-    poll = after.absorb(seen)
-    assert ({"c": 5000}, ["a"]) == (poll.out_of_patience, [each.name for each in poll.snapshot.clusters[0].groups])
-    histories = [each.state._clusters["c"]._time_lag for each in (before, after)]
-    assert histories[0] is histories[1]
-    lower = Followed(BurrowConfig(catch_up_lag=10))
-    lower.state.inherit(before.state)
-    assert {"c": 50} == lower.absorb(replace(seen, own={OWN: own(50)})).behind
+def test_what_has_expired_before_a_walk_is_no_longer_known() -> None:
+    """Groups of a cluster that cannot be read count as unreadable whether they are still published or not."""
+    followed = Followed()
+    followed.absorb(walked(group("a", expires_at=10.0), group("b", expires_at=30.0)))
+    poll = followed.absorb(walked(listed_groups=None))
+    assert [(["b"], 2)] == [
+        ([one.name for one in each.groups], each.unreadable_groups) for each in poll.snapshot.clusters
+    ]
 
 
 def test_names_of_clusters() -> None:
@@ -290,3 +293,74 @@ def test_names_of_clusters() -> None:
     known = Snapshot("b", (replace(cluster(), name="x"), replace(cluster(), name="y")), 0.0, frozenset({"x", "z"}))
     assert {"x", "y", "z"} == known.names()
     assert replace(known, clusters=known.clusters[1:], refused=frozenset({"x"})) == known.without({"x"})
+
+
+def test_groups_whose_commits_burrow_has_not_read_are_held_alone() -> None:
+    """One partition is stuck: of its groups the last readings stay until they expire, the others go on."""
+    stuck, well = "stuck", "well"
+    assert (4, 1) == tuple(commits_partition(name, 5) for name in (stuck, well))
+
+    def own_with(lag: int) -> dict[str, GroupStatus | None]:
+        each = [msgspec.structs.replace(part(topic="__consumer_offsets"), partition=number) for number in range(5)]
+        each[4] = msgspec.structs.replace(each[4], current_lag=lag)
+        return {OWN: GroupStatus("c", OWN, "OK", each, lag)}
+
+    followed = Followed()
+    seen = walked(group(stuck), group(well), listed_groups=[stuck, well], own=own_with(0))
+    followed.absorb(seen)
+    now: dict[str, Group | None] = {stuck: group(stuck, 500, 90.0), well: group(well, 7, 90.0)}
+    lags = []
+    for lag in (0, 5000, 9000, 400_000):
+        poll = followed.absorb(
+            replace(seen, listed_groups=[stuck, well, OWN], own=own_with(lag), groups=now), expires_at=90
+        )
+        (made,) = poll.snapshot.clusters
+        lags.append(({each.name: each.total_lag for each in made.groups}, made.held_groups, poll.good))
+    assert [({stuck: 500, well: 7}, 0, True)] + [({stuck: 500, well: 7}, 1, True)] * 3 == lags
+    late = replace(seen, listed_groups=[stuck, well, OWN], own=own_with(400_000))
+    followed.now = 100.0
+    now = {each: group(each, 9, 190.0) for each in (stuck, well)}
+    poll = followed.absorb(replace(late, groups=now), expires_at=190)
+    assert [(well, 9)] == [(each.name, each.total_lag) for each in poll.snapshot.clusters[0].groups]
+
+
+def test_what_the_filters_leave_out_is_counted() -> None:
+    """By name, by topic and by age; a group with lag of which the age of its commits leaves nothing is named."""
+    filters = Filters(group=Filter.of(exclude=["x"]), max_commit_age=3600)
+    old = msgspec.structs.replace(part(), current_lag=0)
+    answers = {
+        "rests": GroupStatus("c", "rests", "OK", [old], 0),
+        "hangs": GroupStatus("c", "hangs", "ERR", [msgspec.structs.replace(old, current_lag=9)], 9),
+        OWN: own(0),
+    }
+    listed = ["a", "x", *answers]
+    seen = walked(group("a"), listed_groups=listed, own={OWN: answers[OWN]}, filtered=answers)
+    seen.groups |= dict.fromkeys(answers)
+    (made,) = Followed(BurrowConfig(filters=filters)).absorb(seen).snapshot.clusters
+    assert {"name": 1, "topic": 1, "commit_age": 2} == made.filtered_groups
+    assert (("hangs",), 0, 4) == (made.hidden_groups, made.unreadable_groups, made.wanted_groups)
+    assert len(listed) == len(made.groups) + sum(made.filtered_groups.values())
+
+
+@pytest.mark.parametrize("unreadable", [0, 1])
+def test_unreadable_groups_have_one_meaning(unreadable: int) -> None:
+    """Those that should be published and had no usable answer: whether Burrow is fine, behind, or not ready."""
+    followed = Followed(BurrowConfig(filters=Filters(group=Filter.of(include=["a"]))))
+    names = ["a", "b", "c", "d", "e"]
+    answered: dict[str, Group | None] = {} if unreadable else {"a": group("a")}
+    fine = walked(group("a"), listed_groups=[*names, OWN], own={OWN: own(0)})
+    (made,) = followed.absorb(fine).snapshot.clusters
+    assert (0, 1) == (made.unreadable_groups, made.wanted_groups)
+    (made,) = followed.absorb(replace(fine, own={OWN: own(5000)}, groups=answered)).snapshot.clusters
+    assert (unreadable, 1 - unreadable) == (made.unreadable_groups, made.held_groups)
+    poll = followed.absorb(clusters=None)
+    assert [1] == [each.unreadable_groups for each in poll.snapshot.clusters]
+
+
+def test_another_replica_settles_for_itself() -> None:
+    """One that has long caught up is published at once, though the one before it was behind."""
+    followed = Followed()
+    seen = walked(group("a"), listed_groups=["a", OWN], own={OWN: own(5000)})
+    followed.absorb(seen, source="one")
+    poll = followed.absorb(replace(seen, own={OWN: own(0)}), source="two")
+    assert ["a"] == [each.name for each in poll.snapshot.clusters[0].groups]

@@ -208,6 +208,17 @@ def test_a_list_that_holds_itself(file: Path) -> None:
     assert "burrows: holds itself" == refusal(file, "burrows: &a [*a]")
 
 
+def test_too_many_values(file: Path) -> None:
+    """Counted as they are written, as aliases repeat them, and as merges do."""
+    many = "is not YAML: found more than 100000 values in line 1, column "
+    assert many in refusal(file, f"burrows: [{'x, ' * 100_000}]")
+    nine = "[*a, *a, *a, *a, *a, *a, *a, *a, *a, *a]"
+    bomb = f"a: &a [x]\nb: &b {nine}\nc: &c {nine.replace('*a', '*b')}\n"
+    for before, name in ("cd", "de", "ef"):
+        bomb += f"{name}: &{name} {nine.replace('*a', '*' + before)}\n"
+    assert "the document: holds more than 100000 values, aliases included" in refusal(file, f"{bomb}burrows: *f")
+
+
 def test_files_that_cannot_be_read(file: Path) -> None:
     """A file that is not there, is a folder, or holds no text is said to be so: exit 2."""
     with pytest.raises(ConfigError, match=r"burrow\.yaml: cannot be read: No such file"):
@@ -258,20 +269,20 @@ def test_secrets_are_not_shown(file: Path) -> None:
     "flag", [flag for flag in FLAGS if flag.key.startswith("burrows.")], ids=lambda flag: flag.flag
 )
 def test_flags_of_a_burrow_beside_the_file(
-    file: Path, flag: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    file: Path, flag: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """What belongs in the file is an error beside it, on the command line and in the environment."""
     file.write_text(BURROW)
     value = {"boolean": "1", "duration": "1s", "integer range": "1"}.get(flag.type.name, "x")
     expected = f"burrow-exporter: {flag.flag} ({flag.twin}): not beside --config.file: it belongs in the file\n"
     arguments = [flag.flag] if flag.is_flag else [flag.flag, value]
-    assert (2, expected) == (main(["check", f"--config.file={file}", *arguments]), capsys.readouterr().err)
+    assert (2, expected) == (main(["check", f"--config.file={file}", *arguments]), capfd.readouterr().err)
     monkeypatch.setenv(flag.twin, value)
-    assert (2, expected) == (main(["check", f"--config.file={file}"]), capsys.readouterr().err)
+    assert (2, expected) == (main(["check", f"--config.file={file}"]), capfd.readouterr().err)
 
 
 def test_flags_beat_the_environment_and_that_beats_the_file(
-    file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    file: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """For the settings of all Burrows the nearest counts; a default beats nothing."""
     text = BURROW + "poll: {interval: 20s, deadline: 12s}"
@@ -281,10 +292,10 @@ def test_flags_beat_the_environment_and_that_beats_the_file(
     monkeypatch.setenv("BURROW_EXPORTER_POLL_INTERVAL", "10s")
     assert (2, complaint.format(f"{file}: poll.deadline")) == (
         main(["healthcheck", f"--config.file={file}"]),
-        capsys.readouterr().err,
+        capfd.readouterr().err,
     )
     arguments = ["healthcheck", f"--config.file={file}", "--poll.interval=11s", "--poll.deadline=12s"]
-    assert (2, complaint.format("--poll.deadline")) == (main(arguments), capsys.readouterr().err)
+    assert (2, complaint.format("--poll.deadline")) == (main(arguments), capfd.readouterr().err)
 
 
 def test_flags_beside_a_section_that_is_none(file: Path) -> None:

@@ -50,6 +50,8 @@ CASES = (
     Case("--burrow.concurrency", "1", 1, "256", 256),
     Case("--burrow.catch-up-lag", "0", 0, "5", 5),
     Case("--burrow.catch-up-timeout", "0", 0.0, "1h", 3600.0),
+    Case("--burrow.allowed-lag", "1", 1, "2", 2),
+    Case("--burrow.expire-cache", "30s", 30.0, "1h", 3600.0),
     Case("--poll.interval", "60s", 60.0, "2m", 120.0),
     Case("--poll.deadline", "5s", 5.0, "6s", 6.0),
     Case("--poll.stale-after", "1m", 60.0, "2m", 120.0),
@@ -215,10 +217,10 @@ def test_opposite_beats_the_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.text.isalpha()], ids=lambda case: case.flag)
-def test_a_byte_astray(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_byte_astray(case: Case, capfd: pytest.CaptureFixture[str]) -> None:
     """A text that is not UTF-8 is refused in one line that names the flag, whichever it is."""
     assert 2 == main(["check", f"{case.flag}={case.text}\udcff"])
-    (line,) = capsys.readouterr().err.splitlines()
+    (line,) = capfd.readouterr().err.splitlines()
     assert line.startswith("burrow-exporter: ")
     assert case.flag in line or case.flag == "--config.file"
 

@@ -103,12 +103,8 @@ def test_timing(tmp_path: Path) -> None:
     assert {"class-name": "inmemory", "intervals": 10, "min-distance": 10, "expire-group": 604800} == (
         read["storage"]["memory"]
     )
-    assert {
-        "class-name": "caching",
-        "expire-cache": 5,
-        "minimum-complete": 0.0,
-        "allowed-lag": 0,
-    } == read["evaluator"]["caching"]
+    evaluator = {"class-name": "caching", "expire-cache": 5, "allowed-lag": 0, "minimum-complete": 0.0}
+    assert evaluator == read["evaluator"]["caching"]
     for cluster in read["cluster"].values():
         assert (10, 60) == tuple(cluster[f"{each}-refresh"] for each in ("offset", "topic"))
         assert "groups-reaper-refresh" not in cluster, "it empties Burrow when Kafka restarts"

@@ -171,6 +171,16 @@ def test_no_settings(status: int, text: str, told: str, host: Host, server: Snip
     refused(host, run)
 
 
+@pytest.mark.parametrize("headers", [{}, {"Content-Length": "8000000"}])
+def test_more_than_settings(headers: dict[str, str], host: Host, server: Snippets) -> None:
+    """No more than a megabyte is fetched, whether its size is told before or not, and the present settings stay."""
+    server.headers, server.text = headers, "A=1234\n" * 1_000_000
+    run = host.run("--env-from", server.address)
+    assert 3 == run.code
+    assert "could not be fetched; what runs, and .env, stay as they are" in run.errors
+    refused(host, run)
+
+
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_redirects(scheme: str, host: Host, server: Snippets) -> None:
     """None is followed, be it to http or not: the token would go along."""

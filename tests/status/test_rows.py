@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -44,10 +45,10 @@ def group(
     )
 
 
-def cluster(*groups: Group, name: str = "west", topics: Sequence[Topic] = (), **fields: float) -> Cluster:
+def cluster(*groups: Group, name: str = "west", topics: Sequence[Topic] = (), **fields: Any) -> Cluster:
     """Return a cluster as the last poll read it."""
     made = Cluster(name, groups, tuple(topics), len(groups), len(topics), NOW - 2, 7, 0, EXPIRY)
-    return replace(made, **fields)  # type: ignore[arg-type] # numbers only
+    return replace(made, **fields)
 
 
 def snapshot(*clusters: Cluster, burrow: str = "default", outcome: Outcome = GOOD) -> Snapshot:
@@ -141,6 +142,9 @@ NEVER_SHOWN = replace(snapshot(outcome=replace(BAD, behind={"west": None})), lis
         ("failed", "up to date", "", snapshot(cluster(group()), outcome=BAD)),
         ("failed", "stale", "could not read it", snapshot(cluster(expires_at=EXPIRY - 15), outcome=BAD)),
         ("polled", "in part", "2 groups could not be read", snapshot(cluster(unreadable_groups=2))),
+        ("polled", "in part", "3 groups are held back", snapshot(cluster(held_groups=3))),
+        ("polled", "in part", "hides groups with lag: a, b", snapshot(cluster(hidden_groups=("a", "b")))),
+        ("polled", "in part", "a, b, c, d, e and 2 more", snapshot(cluster(hidden_groups=tuple("abcdefg")))),
         ("polled", "behind", "12,345 messages behind", snapshot(cluster(), outcome=BEHIND)),
         ("polled", "refused", "an earlier Burrow has", REFUSED),
         ("failed", "not shown", "has not read all commits", NEVER_SHOWN),

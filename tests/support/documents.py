@@ -14,7 +14,7 @@ from markdown_it.token import Token
 
 from tests import ROOT
 
-PATTERNS = ("*.md", "docs/*.md", "charts/**/*.md", "benchmarks/*.md")
+PATTERNS = ("*.md", "docs/**/*.md", "charts/**/*.md", "benchmarks/*.md")
 PAGES = sorted(path for pattern in PATTERNS for path in ROOT.glob(pattern))
 MARKDOWN = MarkdownIt("commonmark").enable("table")
 OF_HTML = re.compile(r"<(?:a|img)\s[^>]*\b(?:href|src)=\"([^\"]+)\"")

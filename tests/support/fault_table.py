@@ -307,7 +307,7 @@ ANYWHERE: tuple[tuple[str, str, str, Step], ...] = (
     ("closed in mid-body", "connection", "closed in the middle of the answer", then_close(HALF)),
     ("closed in the head", "connection", "closed in the middle of the answer", then_close(b"HTTP/1.1 200 OK\r\nCont")),
     ("another protocol", "connection", "goes over to another protocol", then_hang(UPGRADE)),
-    ("not HTTP", "connection", "Expected HTTP/", then_close(b"SSH-2.0-OpenSSH_9.2\r\n\r\n")),
+    ("not HTTP", "connection", "answers otherwise than in HTTP", then_close(b"SSH-2.0-OpenSSH_9.2\r\n\r\n")),
     ("hang before the answer", "timeout", "timed out", then_hang()),
     ("hang in the body", "timeout", "timed out", then_hang(HALF)),
     ("slow drip", "timeout", "/v3/kafka", drip(head(1_000_000), b" ")),

@@ -77,6 +77,14 @@ def exporter(*arguments: str) -> Iterator[tuple[Running, str]]:
         yield run, run.wait_for(r'address"?[=:] ?"?(http[^\s"]+)')
 
 
+def peak_mib(pid: int) -> float:
+    """Return the most memory that a process has had so far, in MiB (Linux)."""
+    text = Path(f"/proc/{pid}/status").read_text("ascii")
+    found = re.search(r"^VmHWM:\s+(\d+) kB$", text, re.MULTILINE)
+    assert found
+    return int(found[1]) / 1024
+
+
 def lasting_port() -> int:
     """Return a free port that no outgoing connection is given (Linux: below 32768), for what is to listen later."""
     while True:

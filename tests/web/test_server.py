@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 import http.client
 import re
@@ -20,10 +19,12 @@ from functools import partial
 import pytest
 from structlog.testing import capture_logs
 
-from burrow_exporter.metrics.body import Body, body_of, cut
-from burrow_exporter.web.limits import DEFAULT_LIMITS, Limits, Message, Scope, bind
+from burrow_exporter.body import Body, body_of, cut
+from burrow_exporter.web.application import MOST_READERS, Content
+from burrow_exporter.web.limits import DEFAULT_LIMITS, SMALLEST_PIECE, Limits
+from burrow_exporter.web.listener import bind
 from burrow_exporter.web.security.live_config import Security
-from burrow_exporter.web.server import Application, Content, Server
+from burrow_exporter.web.server import Server
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -275,7 +276,11 @@ def test_head(server: Server, path: str, encoding: str) -> None:
     [
         (200, "/metrics"),
         (200, "/metrics?collect[]=x&y=%zz"),
-        (200, "/%6detrics"),
+        (200, "http://example.org/metrics"),
+        (200, "HTTPS://example.org:9254/metrics?x=1"),
+        (404, "http://example.org/metrics/"),
+        (400, "ftp://example.org/metrics"),
+        (404, "/%6detrics"),
         (404, "/metrics/"),
         (404, "//metrics"),
         (404, "/x/../metrics"),
@@ -330,6 +335,103 @@ def test_failed_reload(server: Server, content: FixedContent) -> None:
 
 
 @pytest.mark.parametrize(
+    ("expected", "headers"),
+    [
+        (200, {}),
+        (200, {"Host": "exporter.example:9254", "Origin": "http://exporter.example:9254"}),
+        (200, {"Host": "Exporter.example", "Origin": "https://exporter.example"}),
+        (403, {"Host": "exporter.example", "Origin": "https://example.org"}),
+        (403, {"Host": "exporter.example:9254", "Origin": "http://exporter.example"}),
+        (403, {"Host": "exporter.example", "Origin": "null"}),
+    ],
+)
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_reload_by_a_page(
+    server: Server, content: FixedContent, method: str, expected: int, headers: dict[str, str]
+) -> None:
+    """A page that came from elsewhere cannot have a browser reload."""
+    content.reloadable = True
+    with closing(connect(server)) as connection:
+        connection.putrequest(method, "/-/reload", skip_host="Host" in headers)
+        for name, value in headers.items():
+            connection.putheader(name, value)
+        connection.endheaders()
+        assert expected == connection.getresponse().status
+    assert (expected == 200) == (content.reloads == 1)
+
+
+@pytest.mark.parametrize("target", ["/-%2freload", "/-/%72eload", "//-/reload", "/x/../-/reload"])
+def test_reload_by_another_path(server: Server, content: FixedContent, target: str) -> None:
+    """What a proxy may not take for the path of the reload is not taken for it here either."""
+    content.reloadable = True
+
+    assert (404, 0) == (ask(server, target, "POST").status, content.reloads)
+
+
+def test_reload_under_way() -> None:
+    """While a reload takes its time, another is told so at once, and pages, metrics and health are answered."""
+    content = FixedContent(reloadable=True)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow() -> str:
+        begun.set()
+        go_on.wait(5)
+        return ""
+
+    content.reload = slow  # type: ignore[method-assign]
+    with serving(content) as server, ThreadPoolExecutor() as pool:
+        first = pool.submit(ask, server, "/-/reload", "POST")
+        assert begun.wait(5)
+        second = ask(server, "/-/reload", "POST")
+        assert (503, b"A reload is under way.\n") == (second.status, second.body)
+        assert [200] * 3 == [ask(server, path).status for path in ("/", "/metrics", "/-/healthy")]
+        go_on.set()
+        assert 200 == first.result().status
+        assert 200 == ask(server, "/-/reload", "POST").status
+
+
+def test_reload_that_hangs() -> None:
+    """A reload that never ends does not keep the server from stopping."""
+    content = FixedContent(reloadable=True)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def hang() -> str:
+        begun.set()
+        go_on.wait(20)
+        return ""
+
+    content.reload = hang  # type: ignore[method-assign]
+    with serving(content) as server, ThreadPoolExecutor() as pool:
+        hanging = pool.submit(ask, server, "/-/reload", "POST")
+        assert begun.wait(5)
+        begin = time.monotonic()
+        server.stop()
+        assert time.monotonic() - begin < 1
+        assert isinstance(hanging.exception(5), OSError | http.client.HTTPException)
+    go_on.set()
+    while server.connections:
+        time.sleep(0.01)
+
+
+def test_failing_reload(server: Server, content: FixedContent) -> None:
+    """A reload that breaks is answered 500, without its reason, and the next one is not held up."""
+
+    def fail() -> str:
+        message = "secret"
+        raise RuntimeError(message)
+
+    content.reloadable = True
+    content.reload = fail  # type: ignore[method-assign]
+    with capture_logs() as logs:
+        replies = [ask(server, "/-/reload", "POST") for _ in range(2)]
+    del content.reload
+
+    assert [500, 500] == [reply.status for reply in replies]
+    assert b"secret" not in replies[0].body
+    assert ["request failed"] * 2 == [log["event"] for log in logs]
+
+
+@pytest.mark.parametrize(
     ("expected", "target"),
     [
         (b"200 / ", "/"),
@@ -374,6 +476,21 @@ def test_status_page_does_not_hold_up_the_rest(server: Server, content: FixedCon
         assert [b"done"] * 2 == [page.result().body for page in pages]
 
 
+def test_many_readers_of_pages() -> None:
+    """Of very many that ask for pages at once the last are sent away: the others' threads are not held up for long."""
+    content = FixedContent()
+    go_on = threading.Event()
+    content.status_page = lambda *_: (200, b"done") if go_on.wait(5) else (500, b"")  # type: ignore[method-assign]
+    with serving(content) as server, ThreadPoolExecutor(2 * MOST_READERS) as pool:
+        pages = [pool.submit(ask, server, "/") for _ in range(2 * MOST_READERS)]
+        while sum(page.done() for page in pages) < MOST_READERS:
+            time.sleep(0.01)
+        go_on.set()
+        statuses = [page.result().status for page in pages]
+
+    assert (MOST_READERS, MOST_READERS) == (statuses.count(200), statuses.count(503))
+
+
 def test_telemetry_path_of_root(content: FixedContent) -> None:
     """A telemetry path of / puts the metrics there, and there is no list of groups."""
     with serving(content, "/") as server:
@@ -398,7 +515,11 @@ def test_says_little_of_itself(server: Server) -> None:
     """No answer names the server software, and each forbids to guess its type."""
     replies = [ask(server, path) for path in ("/metrics", "/", "/-/ready", "/nothing")]
 
-    assert ["nosniff"] * 4 == [reply.headers["x-content-type-options"] for reply in replies]
+    replies += [ask(server, path, "POST") for path in ("/metrics", "/-/reload")]
+    replies += [ask(server, "/metrics", Transfer_Encoding=coding, Content_Length="1") for coding in ("x", "chunked")]
+
+    assert [405, 403, 400, 400] == [reply.status for reply in replies[4:]]
+    assert ["nosniff"] * 8 == [reply.headers["x-content-type-options"] for reply in replies]
     assert not any("server" in reply.headers for reply in replies)
 
 
@@ -427,31 +548,24 @@ def test_content_that_fails_half_way(server: Server, content: FixedContent, fail
     assert content.page == ask(server, "/metrics").body
 
 
-def test_others_have_their_turn(content: FixedContent) -> None:
-    """Between two pieces of an answer others have their turn, though its client takes all at once."""
-    content.page = bytes(100 * 64 * 1024)
-    turns: list[int] = []
+def test_others_have_their_turn() -> None:
+    """While one answer is being made, piece by piece, others are answered."""
+    begun, go_on = threading.Event(), threading.Event()
 
-    async def take(_message: Message) -> None:
-        turns.append(0)
+    def slow(size: int) -> Iterator[bytes]:
+        yield bytes(size)
+        begun.set()
+        go_on.wait(5)
+        yield bytes(size)
 
-    async def receive() -> Message:
-        return {}
-
-    async def count() -> None:
-        while True:
-            turns.append(1)
-            await asyncio.sleep(0)
-
-    async def run() -> None:
-        other = asyncio.create_task(count())
-        scope: Scope = {"method": "GET", "path": "/metrics", "headers": []}
-        await Application(content, "/metrics")(scope, receive, take)
-        other.cancel()
-
-    asyncio.run(run())
-    assert turns.count(0) > 100
-    assert turns.count(1) > 90
+    content = FixedContent()
+    content.metrics = lambda **_: Body(slow, 2 * SMALLEST_PIECE)  # type: ignore[method-assign]
+    with serving(content, limits=Limits(unsent_bytes=SMALLEST_PIECE)) as other, ThreadPoolExecutor() as pool:
+        page = pool.submit(ask, other, "/metrics")
+        assert begun.wait(5)
+        assert 200 == ask(other, "/-/ready").status
+        go_on.set()
+        assert bytes(2 * SMALLEST_PIECE) == page.result().body
 
 
 def test_reused_connections_are_fast(server: Server) -> None:
@@ -473,12 +587,12 @@ def test_dead_server_is_seen(content: FixedContent, monkeypatch: pytest.MonkeyPa
     server.start()
     assert server.is_alive()
 
-    async def fail(_counter: int) -> bool:
+    def fail() -> None:
         message = "the loop broke"
         raise RuntimeError(message)
 
     with capture_logs() as logs:
-        monkeypatch.setattr(server._uvicorn, "on_tick", fail)
+        monkeypatch.setattr(server, "_accept", fail)
         server._thread.join(2)
 
     assert not server.is_alive()

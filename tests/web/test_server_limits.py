@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import http.client
 import logging
 import multiprocessing
 import os
 import re
+import resource
 import socket
 import statistics
 import threading
@@ -20,9 +23,10 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from burrow_exporter.metrics.body import Body, body_of
-from burrow_exporter.web.limits import Limits, Receive, Scope, Send, bind
+from burrow_exporter.body import Body, body_of
+from burrow_exporter.web.limits import Limits, affordable_connections
 from burrow_exporter.web.server import Server
+from burrow_exporter.web.threads import DaemonThreads
 from tests.web.test_server import FixedContent, Reply, ask, connect, exchange, port_of, serving
 
 HEAD = b"GET /metrics HTTP/1.1\r\nHost: x\r\n"
@@ -192,42 +196,25 @@ def test_unread_answer_ends(content: LargeContent, sockets: ExitStack, encoding:
         # Whatever else this machine does: a look before that time could itself come too late.
         assert time.monotonic() - begun >= 0.3
 
-        assert eventually(lambda: not server._uvicorn.server_state.connections)
+        assert eventually(lambda: not server.connections)
         assert ["debug"] == [log["log_level"] for log in logs]
         assert (0 if encoding else 1) == content.ended
         assert len(read_to_end(client)) < MEGABYTE
 
 
 @pytest.mark.parametrize("pieces", [1, 500])
-def test_any_application(content: LargeContent, sockets: ExitStack, pieces: int) -> None:
-    """The limits hold around any application, also one that sends all at once, or stops at the first unsent byte."""
-
-    def is_unsent() -> bool:
-        return any(each.transport.get_write_buffer_size() for each in server._uvicorn.server_state.connections)
-
-    called: list[str] = []
-
-    async def application(scope: Scope, _receive: Receive, send: Send) -> None:
-        called.append(scope["path"])
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        for _ in range(pieces):
-            if not is_unsent():
-                body = bytes(5 * MEGABYTE // pieces)
-                await send({"type": "http.response.body", "body": body, "more_body": True})
-        await send({"type": "http.response.body", "body": b"end"})
-
-    with closing(bind("127.0.0.1:0")) as sock:
-        server = Server(content, sock, "/metrics", Limits(unread_seconds=0.3))
-        server._uvicorn.config.app = application
-        server.start()
+def test_any_content(content: LargeContent, sockets: ExitStack, pieces: int) -> None:
+    """The limits hold for any content, also for one that makes larger pieces than it may, or very small ones."""
+    chunks = [bytes(5 * MEGABYTE // pieces)] * pieces
+    content.metrics = lambda **_: Body(lambda _size: chunks, 5 * MEGABYTE)  # type: ignore[method-assign]
+    with serving(content, limits=Limits(unread_seconds=0.3)) as server:
         begun = time.monotonic()
         client = dial(server, sockets, REQUEST, receive_buffer=4096)
-        assert eventually(lambda: bool(called))
+        assert eventually(lambda: bool(server.connections))
 
-        assert eventually(lambda: not server._uvicorn.server_state.connections)
+        assert eventually(lambda: not server.connections)
         assert time.monotonic() - begun >= 0.3
         assert len(read_to_end(client)) < MEGABYTE
-        server.stop()
 
 
 def test_slow_but_steady_reader(content: LargeContent, sockets: ExitStack) -> None:
@@ -310,7 +297,54 @@ def test_flood_of_connections(content: LargeContent, sockets: ExitStack) -> None
         # One that the kernel turns away tries again after a second.
         assert max(seconds) < 0.9
 
-        assert eventually(lambda: len(server._uvicorn.server_state.connections) <= 50)
+        assert eventually(lambda: len(server.connections) <= 50)
+
+
+@pytest.mark.parametrize(
+    ("expected", "soft", "reserved"),
+    [(512, resource.RLIM_INFINITY, 28), (512, 1024, 28), (203, 256, 24), (31, 64, 28), (8, 64, 60), (8, 64, 5000)],
+)
+def test_affordable_connections(monkeypatch: pytest.MonkeyPatch, expected: int, soft: int, reserved: int) -> None:
+    """Where few files may be open, fewer connections are accepted, so that polls find theirs."""
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (soft, soft))
+
+    assert expected == affordable_connections(reserved)
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "failure"),
+    [
+        (socket.socket, "accept", OSError(errno.EMFILE, "Too many open files")),
+        (DaemonThreads, "run", RuntimeError("can't start new thread")),
+    ],
+)
+def test_connections_that_cannot_be_had(
+    content: LargeContent, monkeypatch: pytest.MonkeyPatch, owner: type, name: str, failure: Exception
+) -> None:
+    """Where no file can be opened, or no thread started, the log says so once, nothing spins, and it passes."""
+    attempts: list[object] = []
+
+    def fail(*arguments: object) -> None:
+        attempts.append(arguments)
+        raise failure
+
+    with serving(content) as server, capture_logs() as logs:
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, name, fail)
+            begin = time.monotonic()
+            while time.monotonic() - begin < 0.5 or len(attempts) < 2:
+                with closing(http.client.HTTPConnection("127.0.0.1", port_of(server), timeout=0.1)) as connection:
+                    # The first one may still be accepted, by a call that began before.
+                    with suppress(OSError, http.client.HTTPException):
+                        exchange(connection, "/-/ready")
+                    time.sleep(0.01)
+        assert 200 == ask(server, "/-/ready").status
+        assert eventually(lambda: not server.connections)
+
+    assert 2 <= len(attempts) < 200
+    assert [("connections refused", str(failure), 1)] == [
+        (log["event"], log["reason"], log["count"]) for log in logs if log["log_level"] != "debug"
+    ]
 
 
 @pytest.mark.parametrize(("clients", "most"), [(5, 6 * MEGABYTE), (100, 50 * MEGABYTE)])
@@ -401,15 +435,21 @@ def test_garbage(
     assert [] == caplog.records
 
 
-def test_garbage_after_the_head(content: LargeContent, sockets: ExitStack, caplog: pytest.LogCaptureFixture) -> None:
-    """Garbage in a request's body ends the connection, also while the answer is under way, without noise."""
-    with serving(content) as server:
+@pytest.mark.parametrize("reads", [True, False])
+def test_garbage_after_the_head(
+    content: LargeContent, sockets: ExitStack, caplog: pytest.LogCaptureFixture, *, reads: bool
+) -> None:
+    """Garbage in a request's body ends the connection once the answer is taken or given up, without noise."""
+    content.chunks = 40
+    with serving(content, limits=Limits(unread_seconds=0.5)) as server:
         client = dial(server, sockets, HEAD + b"Transfer-Encoding: chunked\r\n\r\n", receive_buffer=4096)
         assert eventually(lambda: content.produced > 0)
         client.sendall(b"nonsense\r\n")
+        if reads:
+            assert 1 == read_to_end(client).count(b"HTTP/1.1")
 
         assert eventually(lambda: content.ended == 1)
-        assert eventually(lambda: not server._uvicorn.server_state.connections)
+        assert eventually(lambda: not server.connections)
     assert [] == caplog.records
 
 
@@ -427,7 +467,7 @@ def test_half_closed_after_requests(content: LargeContent, sockets: ExitStack, r
         answer = received[: len(received) // count]
         head, _, body = answer.partition(b"\r\n\r\n")
         assert [b"%d" % len(body)] == re.findall(rb"content-length: (\d+)", head)
-        assert eventually(lambda: not server._uvicorn.server_state.connections)
+        assert eventually(lambda: not server.connections)
 
 
 def test_half_closed_without_reading(content: LargeContent, sockets: ExitStack) -> None:
@@ -437,7 +477,7 @@ def test_half_closed_without_reading(content: LargeContent, sockets: ExitStack) 
         client.shutdown(socket.SHUT_WR)
 
         assert eventually(lambda: content.ended == 1)
-        assert eventually(lambda: not server._uvicorn.server_state.connections)
+        assert eventually(lambda: not server.connections)
         assert content.produced < content.chunks * CHUNK
 
 
@@ -473,7 +513,7 @@ def test_pipelining_without_reading(content: LargeContent, sockets: ExitStack) -
             client.sendall(REQUEST * 500_000)
         assert 1 == len(content.asked)
 
-        assert eventually(lambda: not server._uvicorn.server_state.connections)
+        assert eventually(lambda: not server.connections)
         assert 1 == len(content.asked)
 
 

@@ -1,4 +1,4 @@
 """Secures the server: the web config file of Prometheus' exporter-toolkit, TLS, authentication.
 
-Imports `web.limits` and `settings`.
+Imports `web.messages`, and `settings` for the types of values.
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from pathlib import Path
 import structlog
 
 from burrow_exporter.web.security import tls
-from burrow_exporter.web.security.authentication import Bucket
+from burrow_exporter.web.security.rate_limit import TokenBucket
 from burrow_exporter.web.security.web_config import WebConfigError, WebFile, parse, require
 
 CHECK_SECONDS = 1.0
@@ -22,19 +23,16 @@ Stamp = tuple[int, int, int, int] | None
 
 
 @dataclass(frozen=True, slots=True)
-class Active:
+class ActiveConfig:
     """What is in force; ``contexts`` is ``None`` without TLS, ``bucket`` without a rate limit."""
 
     file: WebFile
     contexts: tls.Contexts | None
-    bucket: Bucket | None
+    bucket: TokenBucket | None
 
 
 class Security:
-    """What the web config file at ``path`` asks for. Raises ``WebConfigError`` if it cannot be used.
-
-    Not for several threads at a time: it belongs to the server's.
-    """
+    """What the web config file at ``path`` asks for. Raises ``WebConfigError`` if it cannot be used."""
 
     def __init__(self, path: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._path = Path(path)
@@ -42,16 +40,23 @@ class Security:
         self._stamps: dict[Path, Stamp] = {}
         self._active = self._read(None)
         self._checked = clock()
+        self._refreshing = threading.Lock()
         self.has_tls = self._active.contexts is not None
         if self._active.file.basic_auth_users and not self.has_tls:
             log.warning("passwords travel unencrypted: the web config has users, but no TLS", file=path)
 
-    def current(self) -> Active:
-        """Return what is in force; files are looked at once a second at most, and bad ones change nothing."""
+    def current(self) -> ActiveConfig:
+        """Return what is in force; files are looked at once a second at most, and bad ones change nothing.
+
+        While one thread reads files, others go by what was in force before.
+        """
         now = self._clock()
-        if now - self._checked >= CHECK_SECONDS:
-            self._checked = now
-            self._refresh()
+        if now - self._checked >= CHECK_SECONDS and self._refreshing.acquire(blocking=False):
+            try:
+                self._checked = now
+                self._refresh()
+            finally:
+                self._refreshing.release()
         return self._active
 
     def _refresh(self) -> None:
@@ -61,12 +66,12 @@ class Security:
         self._stamps = stamps
         try:
             self._active = self._read(self._active)
-        except WebConfigError as error:
+        except (WebConfigError, OSError) as error:
             log.error("web config not read again, what was in force stays", error=str(error))  # noqa: TRY400  the message says all
         else:
             log.info("web config read again", file=str(self._path))
 
-    def _read(self, former: Active | None) -> Active:
+    def _read(self, former: ActiveConfig | None) -> ActiveConfig:
         try:
             file = parse(self._file(self._path, "cannot be read"))
             wanted = file.tls_server_config
@@ -76,7 +81,7 @@ class Security:
         except WebConfigError as error:
             message = f"{self._path}: {error}"
             raise WebConfigError(message) from None
-        return Active(file, contexts, bucket_of(file, former))
+        return ActiveConfig(file, contexts, bucket_of(file, former))
 
     def _named_file(self, key: str, path: str) -> bytes:
         name = self._path.parent / path
@@ -102,9 +107,9 @@ def stamp(path: Path) -> Stamp:
     return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
 
 
-def bucket_of(file: WebFile, former: Active | None) -> Bucket | None:
+def bucket_of(file: WebFile, former: ActiveConfig | None) -> TokenBucket | None:
     """Return the rate limit's bucket, the former one as long as the limit is the same."""
     if former and former.file.rate_limit == file.rate_limit:
         return former.bucket
     limit = file.rate_limit
-    return Bucket(limit.seconds, limit.burst) if limit.seconds else None
+    return TokenBucket(limit.seconds, limit.burst) if limit.seconds else None

@@ -59,17 +59,17 @@ def build(tls: TLS, read: Callable[[str, str], bytes]) -> Contexts:
     They are made afresh when anything changes: a CA cannot be taken out of a context, and its session tickets would
     let in again whom a former CA had let in.
     """
-    material = Material(tls, read)
-    everyone = build_context(tls, material)
+    pem = PemBundle(tls, read)
+    everyone = build_context(tls, pem)
     local = everyone
     if everyone.verify_mode is ssl.CERT_REQUIRED:
-        local = build_context(tls, material)
+        local = build_context(tls, pem)
         local.verify_mode = ssl.CERT_OPTIONAL
     return Contexts(everyone, local, frozenset(tls.client_allowed_sans or ()))
 
 
-class Material:
-    """What contexts are made from, in PEM, each looked at once; OpenSSL's own messages do not tell them apart."""
+class PemBundle:
+    """Certificate, key and client CA, each read and checked once: OpenSSL's messages do not tell them apart."""
 
     def __init__(self, tls: TLS, read: Callable[[str, str], bytes]) -> None:
         self._read = read
@@ -87,7 +87,7 @@ class Material:
         return data
 
 
-def build_context(tls: TLS, material: Material) -> ssl.SSLContext:
+def build_context(tls: TLS, pem: PemBundle) -> ssl.SSLContext:
     """Return one context."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version, context.maximum_version = VERSIONS[tls.min_version], VERSIONS[tls.max_version]
@@ -95,9 +95,9 @@ def build_context(tls: TLS, material: Material) -> ssl.SSLContext:
     if not tls.prefer_server_cipher_suites:
         context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
     choose_algorithms(context, tls)
-    load_chain(context, material)
-    if material.client_ca:
-        load_client_ca(context, material.client_ca)
+    load_chain(context, pem)
+    if pem.client_ca:
+        load_client_ca(context, pem.client_ca)
     context.verify_mode = VERIFY_MODES[tls.client_auth_type]
     return context
 
@@ -117,10 +117,10 @@ def choose_algorithms(context: ssl.SSLContext, tls: TLS) -> None:
         raise WebConfigError(message) from None
 
 
-def load_chain(context: ssl.SSLContext, material: Material) -> None:
+def load_chain(context: ssl.SSLContext, pem: PemBundle) -> None:
     """Load certificate and key."""
     try:
-        with as_path(material.cert) as cert_path, as_path(material.key) as key_path:
+        with as_path(pem.cert) as cert_path, as_path(pem.key) as key_path:
             # A password of its own keeps OpenSSL from asking at the terminal.
             context.load_cert_chain(cert_path, key_path, password="")  # nosec B106 # none
     except (ssl.SSLError, ValueError) as error:

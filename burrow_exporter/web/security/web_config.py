@@ -104,10 +104,9 @@ class WebFile(Shape, frozen=True):
     rate_limit: RateLimit = RateLimit()
 
     @property
-    def headers(self) -> list[tuple[bytes, bytes]]:
-        """The headers to set, as ASGI wants them; a blank one is not set."""
-        headers = self.http_server_config.headers
-        return [(name.lower().encode(), value.encode()) for name, value in headers.items() if value]
+    def headers(self) -> dict[str, str]:
+        """The headers to set, with names in lower case; a blank one is not set."""
+        return {name.lower(): value for name, value in self.http_server_config.headers.items() if value}
 
 
 SECTIONS: dict[str, type[Shape] | None] = {

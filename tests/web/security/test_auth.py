@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import logging
 import threading
@@ -18,15 +17,15 @@ import pytest
 from structlog.testing import capture_logs
 
 from burrow_exporter.web.security import authentication, live_config
-from burrow_exporter.web.security.authentication import (
+from burrow_exporter.web.security.passwords import (
     KNOWN_WRONG,
     WAITING,
-    WAITING_OF_CLIENT,
-    Bucket,
+    WAITING_OF_NETWORK,
     BusyError,
-    Memory,
-    Passwords,
+    PasswordChecker,
+    RecentKeys,
 )
+from burrow_exporter.web.security.rate_limit import TokenBucket
 from tests.support.secured import Web, basic, bcrypt_hash, connection_to, fetch
 from tests.web.test_server import FixedContent, Reply, exchange
 from tests.web.test_server_limits import eventually, precedence
@@ -70,7 +69,7 @@ class Counting:
 def counting(monkeypatch: pytest.MonkeyPatch) -> Counting:
     """Count the checks of all servers."""
     made = Counting()
-    monkeypatch.setattr(Passwords.__init__, "__defaults__", (made,))
+    monkeypatch.setattr(PasswordChecker.__init__, "__defaults__", (made,))
     return made
 
 
@@ -184,39 +183,51 @@ def test_unknown_user_costs_the_same(web: Web, counting: Counting) -> None:
     assert [(b"right", b"$2b$06$" + b"." * 53)] == counting.calls
 
 
+def test_cheap_user_costs_the_same(web: Web, counting: Counting) -> None:
+    """The checks of a user whose hash is cheap take as many rounds in all as that of the costliest."""
+    web.users["carol"] = bcrypt_hash("x", 7)
+    with web.serving() as server:
+        assert 401 == fetch(server, Authorization=basic("alice", "wrong")).status
+        assert 200 == fetch(server, Authorization=basic("alice", "right")).status
+
+    costs = [int(digest[4:6]) for _, digest in counting.calls]
+    assert [4, 4, 5, 6] * 2 == costs
+    assert 2**7 == sum(2**cost for cost in costs[:4])
+
+
 def test_nobody_has_no_password() -> None:
     """An unknown user is not let in though the password be right for the hash that stands in."""
+    passwords = PasswordChecker(lambda *_: True)
 
-    async def run() -> list[bool]:
-        passwords = Passwords(lambda *_: True)
-        return [await passwords.are_right({"alice": bcrypt_hash("x")}, b"bob", b"x", "") for _ in range(2)]
-
-    assert [False, False] == asyncio.run(run())
+    assert [False] * 2 == [passwords.are_right({"alice": bcrypt_hash("x")}, b"bob", b"x", "") for _ in range(2)]
 
 
-def test_check_that_fails() -> None:
-    """What bcrypt cannot make sense of is refused."""
+@pytest.mark.parametrize("failure", [ValueError, RuntimeError])
+def test_check_that_fails(failure: type[Exception]) -> None:
+    """What bcrypt cannot make sense of is refused, and the next password is checked."""
 
-    def fail(_password: bytes, _digest: bytes) -> bool:
-        message = "no such thing"
-        raise ValueError(message)
+    def fail(password: bytes, _digest: bytes) -> bool:
+        if password == b"x":
+            raise failure
+        return True
 
-    assert not asyncio.run(Passwords(fail).are_right({"alice": bcrypt_hash("x")}, b"alice", b"x", ""))
+    passwords = PasswordChecker(fail)
+    users = {"alice": bcrypt_hash("x")}
+    assert [False, True] == [passwords.are_right(users, b"alice", password, "") for password in (b"x", b"y")]
 
 
 def test_no_password_is_kept(web: Web) -> None:
     """What is remembered is no password, no hash, and no plain digest of them; another process remembers another."""
     digest = web.users["alice"]
 
-    async def run() -> bytes:
-        passwords = Passwords()
-        assert await passwords.are_right(web.users, b"alice", b"right", "")
-        (kept,) = passwords._right._keys
-        return kept
+    def kept() -> bytes:
+        passwords = PasswordChecker()
+        assert passwords.are_right(web.users, b"alice", b"right", "")
+        (key,) = passwords._right._keys
+        return key
 
-    kept = asyncio.run(run())
     plain = hashlib.blake2b(b":".join((digest.encode(), b"alice", b"right"))).digest()
-    assert kept not in {b"right", digest.encode(), plain, asyncio.run(run())}
+    assert kept() not in {b"right", digest.encode(), plain, kept()}
 
 
 def test_flood_does_not_block(web: Web, counting: Counting) -> None:
@@ -229,50 +240,130 @@ def test_flood_does_not_block(web: Web, counting: Counting) -> None:
         for _ in range(50):
             assert 200 == fetch(server, Authorization=basic("alice", "right")).status
         assert time.monotonic() - begin < 2
-        assert eventually(lambda: 10 - WAITING_OF_CLIENT == sum(each.done() for each in flood))
+        assert eventually(lambda: 10 - WAITING_OF_NETWORK == sum(each.done() for each in flood))
         counting.go_on.set()
         statuses = sorted(each.result().status for each in flood)
 
-    assert [401] * WAITING_OF_CLIENT + [429] * (10 - WAITING_OF_CLIENT) == statuses
+    assert [401] * WAITING_OF_NETWORK + [429] * (10 - WAITING_OF_NETWORK) == statuses
     assert 1 == counting.most_at_once
+
+
+def outcome(passwords: PasswordChecker, users: dict[str, str], name: bytes, password: bytes, client: str) -> object:
+    """Return whether a password is right, or ``BusyError``."""
+    try:
+        return passwords.are_right(users, name, password, client)
+    except BusyError:
+        return BusyError
+
+
+def waiting_checks(
+    counting: Counting,
+    users: dict[str, str],
+    names: list[tuple[bytes, str]],
+    *,
+    last: tuple[bytes, bytes, str] | None = None,
+) -> list[object]:
+    """Have names with a password of their own checked at once, from these addresses, while no check ends.
+
+    Return what becomes of each, and of the ``last`` name and password, which come when all others wait.
+    """
+    passwords = PasswordChecker(counting)
+    counting.go_on.clear()
+    with ThreadPoolExecutor(len(names) + 1) as pool:
+        asked = [
+            pool.submit(outcome, passwords, users, name, b"x%d" % index, client)
+            for index, (name, client) in enumerate(names)
+        ]
+        assert eventually(lambda: len(passwords._pending) + sum(each.done() for each in asked) == len(names))
+        if last is not None:
+            asked.append(pool.submit(outcome, passwords, users, *last))
+            assert eventually(lambda: len(passwords._pending) + sum(each.done() for each in asked) == 1 + len(names))
+        counting.go_on.set()
+        results = [each.result() for each in asked]
+    assert not passwords._pending
+    return results
 
 
 def test_waiting_is_bounded(counting: Counting) -> None:
     """However many clients there are, a bounded number of passwords waits, and each client's places come back."""
-    users = {"alice": bcrypt_hash("x")}
+    names = [(str(number).encode(), f"10.0.0.{number // 2}") for number in range(2 * WAITING)]
+    results = waiting_checks(counting, {"alice": bcrypt_hash("x")}, names)
 
-    async def run() -> tuple[int, int]:
-        passwords = Passwords(counting)
-        counting.go_on.clear()
-        names = [(str(number).encode(), str(number // 2)) for number in range(2 * WAITING)]
-        waiting = [asyncio.create_task(passwords.are_right(users, name, b"x", client)) for name, client in names]
-        await asyncio.sleep(0.1)
-        counting.go_on.set()
-        results = await asyncio.gather(*waiting, return_exceptions=True)
-        return results.count(False), sum(isinstance(each, BusyError) for each in results) + len(passwords._waiting)
-
-    assert (WAITING, WAITING) == asyncio.run(run())
+    assert (WAITING, WAITING) == (results.count(False), results.count(BusyError))
     assert 1 == counting.most_at_once
+
+
+@pytest.mark.parametrize(
+    ("expected", "address"),
+    [
+        (WAITING_OF_NETWORK, "2001:db8::{:x}"),
+        (WAITING_OF_NETWORK, "2001:db8:0:0:{:x}::1"),
+        (WAITING_OF_NETWORK, "::ffff:10.0.0.1"),
+        (20, "2001:db8:0:{:x}::1"),
+        (20, "::ffff:10.0.0.{}"),
+    ],
+)
+def test_networks(counting: Counting, expected: int, address: str) -> None:
+    """A client is known by its IPv4 address, or by the /64 of its IPv6 address: it has as many of those as it likes."""
+    names = [(b"bob", address.format(number)) for number in range(20)]
+    results = waiting_checks(counting, {"alice": bcrypt_hash("x")}, names)
+
+    assert (expected, 20 - expected) == (results.count(False), results.count(BusyError))
+
+
+def test_room_for_users(counting: Counting) -> None:
+    """Who knows no user's name does not keep a user out, from the same address or from many, and not for long."""
+    strangers = [(b"bob", f"10.0.{number}.1") for number in range(WAITING)] + [(b"bob", "10.1.1.1")] * 10
+    last = (b"alice", b"right", "10.1.1.1")
+    results = waiting_checks(counting, {"alice": bcrypt_hash("right")}, strangers, last=last)
+
+    assert (WAITING, 10, True) == (results.count(False), results.count(BusyError), results[-1])
+    assert b"right" in [password for password, _ in counting.calls[:3]]
+
+
+def test_given_up_at_random(counting: Counting) -> None:
+    """Of too many that know a user's name, any may be given up: neither who came first nor who came last wins."""
+    users = {"alice": bcrypt_hash("x")}
+    winners = set[int]()
+    for _ in range(20):
+        results = waiting_checks(counting, users, [(b"alice", "10.0.0.1")] * 8)
+        winners |= {index for index, result in enumerate(results) if result is False}
+
+    assert set(range(8)) == winners
+
+
+def test_close_gives_up_those_that_wait(counting: Counting) -> None:
+    """At the end nobody is left waiting, nor is a check left running, and none begins."""
+    passwords = PasswordChecker(counting)
+    users = {"alice": bcrypt_hash("x")}
+    counting.go_on.clear()
+    with ThreadPoolExecutor() as pool:
+        waiting = [pool.submit(passwords.are_right, users, b"alice", password, "") for password in (b"a", b"b", b"c")]
+        assert eventually(lambda: len(passwords._pending) == 3 and counting.at_once == 1)
+        threading.Timer(0.2, counting.go_on.set).start()
+        passwords.close(5)
+        assert 1 == sum(each.exception() is None for each in waiting)
+
+    assert 0 == counting.at_once
+    with pytest.raises(BusyError):
+        passwords.are_right(users, b"alice", b"x", "")
 
 
 def test_flood_forgets_nobody(counting: Counting) -> None:
     """A flood of wrong passwords does not make the right one forgotten, and what is kept of it is bounded."""
     users = {"alice": bcrypt_hash("right")}
+    passwords = PasswordChecker(lambda password, digest: password == b"right" and counting(password, digest))
+    for number in range(KNOWN_WRONG + 50):
+        passwords.are_right(users, b"alice", str(number).encode(), "")
+        assert number % 100 or passwords.are_right(users, b"alice", b"right", "")
 
-    async def run() -> int:
-        passwords = Passwords(lambda password, digest: password == b"right" and counting(password, digest))
-        for number in range(KNOWN_WRONG + 50):
-            await passwords.are_right(users, b"alice", str(number).encode(), "")
-            assert number % 100 or await passwords.are_right(users, b"alice", b"right", "")
-        return len(passwords._wrong._keys)
-
-    assert KNOWN_WRONG == asyncio.run(run())
+    assert KNOWN_WRONG == len(passwords._wrong._keys)
     assert 1 == len(counting.calls)
 
 
 def test_memory() -> None:
     """What was looked up last is remembered."""
-    memory = Memory(2)
+    memory = RecentKeys(2)
     for key in (b"a", b"b"):
         memory.add(key)
     assert b"a" in memory
@@ -391,7 +482,7 @@ def test_rate_limit_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_bucket() -> None:
     """A bucket gives a burst at once, then one token an interval, and fills up to the burst again."""
     now = [1e6]
-    bucket = Bucket(0.1, 3, lambda: now[0])
+    bucket = TokenBucket(0.1, 3, lambda: now[0])
 
     def taken(seconds: float, attempts: int) -> int:
         now[0] += seconds

@@ -8,16 +8,18 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
+from burrow_exporter.web import connection
 from burrow_exporter.web.health_check import ask_healthy
 from burrow_exporter.web.limits import Limits
-from burrow_exporter.web.security import handshake, live_config
-from burrow_exporter.web.security.authentication import is_local
+from burrow_exporter.web.messages import Peer
+from burrow_exporter.web.security import live_config
+from burrow_exporter.web.security.addresses import is_local
 from burrow_exporter.web.security.live_config import Security, Stamp
 from burrow_exporter.web.security.web_config import WebConfigError
 from burrow_exporter.web.server import Server
@@ -48,7 +50,7 @@ def web(tmp_path: Path) -> Web:
 @pytest.fixture
 def _remote(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make clients of this machine pass for others."""
-    monkeypatch.setattr("burrow_exporter.web.security.handshake.is_local", lambda *_: False)
+    monkeypatch.setattr("burrow_exporter.web.connection.is_local", lambda *_: False)
     monkeypatch.setattr("burrow_exporter.web.security.authentication.is_local", lambda *_: False)
 
 
@@ -445,9 +447,8 @@ def test_looks_once_a_second(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_local(*, expected: bool, client: str, server: str) -> None:
     """A client is of this machine if it comes from a loopback address, or from the one that it goes to."""
-    assert expected == is_local((client, 1), (server, 2))
-    assert not is_local(None, (server, 2))
-    assert not is_local(None, None)
+    assert expected == is_local(Peer(client, server))
+    assert not is_local(Peer("", server))
 
 
 @pytest.mark.parametrize("policy", ["NoClientCert", "VerifyClientCertIfGiven", "RequireAndVerifyClientCert"])
@@ -494,7 +495,45 @@ def test_slow_handshake_ends(web: Web, sent: bytes) -> None:
         with socket.create_connection(("127.0.0.1", port_of(server)), 5) as client:
             client.sendall(sent)
             assert 0.3 <= seconds_until_closed(client, begun) < PATIENCE
-        assert eventually(lambda: not server._uvicorn.server_state.connections)
+        assert eventually(lambda: not server.connections)
+
+
+def test_dripping_handshake_ends(web: Web) -> None:
+    """A handshake's time counts from its beginning: bytes that drip in do not prolong it."""
+    with web.serving(limits=Limits(head_seconds=0.3)) as server:
+        outgoing = ssl.MemoryBIO()
+        with pytest.raises(ssl.SSLWantReadError):
+            client_context().wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="127.0.0.1").do_handshake()
+        begun = time.monotonic()
+        with socket.create_connection(("127.0.0.1", port_of(server)), 5) as client, suppress(ConnectionError):
+            for byte in outgoing.read():
+                client.sendall(bytes((byte,)))
+                time.sleep(0.02)
+        assert 0.3 <= time.monotonic() - begun < PATIENCE
+
+
+def test_other_handshakes_go_on(web: Web, sockets: ExitStack) -> None:
+    """While handshakes stand still, others are done."""
+    with web.serving() as server:
+        for _ in range(100):
+            silent = sockets.enter_context(socket.create_connection(("127.0.0.1", port_of(server)), 5))
+            silent.sendall(b"\x16\x03\x01")
+        begin = time.monotonic()
+        assert [200] * 10 == [fetch(server, context=client_context()).status for _ in range(10)]
+        assert time.monotonic() - begin < PATIENCE
+
+
+def test_end_of_tls(web: Web) -> None:
+    """The end of a connection is told by TLS, so that nobody takes an answer that is cut off for whole."""
+    with web.serving() as server, socket.create_connection(("127.0.0.1", port_of(server)), 5) as plain:
+        context = client_context()
+        with context.wrap_socket(plain, server_hostname="127.0.0.1", suppress_ragged_eofs=False) as client:
+            client.sendall(READY[:-2] + b"Connection: close\r\n\r\n")
+            answer = b""
+            while data := client.recv(65536):
+                answer += data
+
+    assert answer.endswith(b"Ready.\n")
 
 
 @pytest.mark.parametrize("sent", [b"", b"\x16\x03\x01", b"GET / HTTP/1.1\r\n\r\n", b"noise"])
@@ -506,7 +545,7 @@ def test_handshake_that_breaks_off(
         with socket.create_connection(("127.0.0.1", port_of(server)), 5) as client:
             client.sendall(os.urandom(1000) if sent == b"noise" else sent)
             time.sleep(0.05)
-        assert eventually(lambda: not server._uvicorn.server_state.connections)
+        assert eventually(lambda: not server.connections)
         assert 200 == fetch(server, context=client_context()).status
     assert [] == [log for log in logs if log["log_level"] != "debug"] + caplog.records
     assert ("", "") == capfd.readouterr()
@@ -519,7 +558,7 @@ def test_handshakes_count(web: Web, sockets: ExitStack) -> None:
             sockets.enter_context(socket.create_connection(("127.0.0.1", port_of(server)), 5)) for _ in range(100)
         ]
         assert 200 == fetch(server, context=client_context()).status
-        assert eventually(lambda: len(server._uvicorn.server_state.connections) <= 20)
+        assert eventually(lambda: len(server.connections) <= 20)
         assert eventually(lambda: is_closed(clients[0]))
         assert not is_closed(clients[-1])
 
@@ -556,7 +595,7 @@ def test_unread_answers(web: Web, sockets: ExitStack) -> None:
         assert eventually(lambda: bool(content.asked))
 
         assert eventually(lambda: content.ended == 1)
-        assert eventually(lambda: not server._uvicorn.server_state.connections)
+        assert eventually(lambda: not server.connections)
         assert content.produced < 2_000_000
 
 
@@ -595,7 +634,7 @@ def test_failing_handshake_is_logged(web: Web, monkeypatch: pytest.MonkeyPatch) 
         message = "broken"
         raise RuntimeError(message)
 
-    monkeypatch.setattr(handshake, "is_local", fail)
+    monkeypatch.setattr(connection, "is_local", fail)
     with web.serving() as server, capture_logs() as logs, pytest.raises(REFUSED):
         fetch(server, context=client_context())
     assert [("TLS handshake failed", "error")] == [(log["event"], log["log_level"]) for log in logs]

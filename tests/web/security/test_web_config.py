@@ -69,11 +69,11 @@ def test_every_key() -> None:
     assert {"no": HASH, "007": HASH} == file.basic_auth_users
     assert (60.5, 20) == (file.rate_limit.seconds, file.rate_limit.burst)
     assert [
-        b"content-security-policy",
-        b"strict-transport-security",
-        b"x-content-type-options",
-        b"x-frame-options",
-    ] == [name for name, _ in file.headers]
+        "content-security-policy",
+        "strict-transport-security",
+        "x-content-type-options",
+        "x-frame-options",
+    ] == list(file.headers)
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "tls_server_config:\n", "tls_server_config: {}\nrate_limit: {}\n"])
@@ -81,7 +81,7 @@ def test_nothing(text: str) -> None:
     """An empty file, or empty sections, ask for nothing."""
     file = parse(text.encode())
 
-    assert (None, {}, [], 0.0) == (file.tls_server_config, file.basic_auth_users, file.headers, file.rate_limit.seconds)
+    assert (None, {}, {}, 0.0) == (file.tls_server_config, file.basic_auth_users, file.headers, file.rate_limit.seconds)
 
 
 @pytest.mark.parametrize("prefix", ["2a", "2b", "2y"])

@@ -1,0 +1,110 @@
+"""How late the log ends are that Burrow knows, as the commits prove it. No I/O.
+
+All times are Unix seconds. The method stands in docs/lag-seconds.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from burrow_exporter.burrow.answers import Commit, Partition
+from burrow_exporter.lag.curve import BACKLOG, GRACE, Curve
+from burrow_exporter.snapshot import Topic
+
+PATIENCE: Final = 0.05
+"""Weight of one poll in the mean lateness of Burrow's log ends."""
+BURST: Final = 10.0
+"""How many times its mean rate a log may grow within the grace."""
+
+
+class Ahead(NamedTuple):
+    """A commit beyond the log end that is known of its partition; ``held`` as long as nothing else bears it out."""
+
+    group: str
+    partition: int
+    offset: int
+    made: float
+    held: bool
+
+
+class Lateness:
+    """The mean lateness of one cluster's log ends: Burrow asks for all of them in one go.
+
+    A commit at the head is often ahead of the log end that Burrow knows, which proves how old that is at least. But a
+    group may commit any offset. One beyond what the topic's growth explains, or of a group whose last one no log end
+    has reached in time, counts only once the log end has reached it.
+    """
+
+    def __init__(self) -> None:
+        self.mean = 1.0
+        self._topics: Mapping[str, Topic] = {}
+        self._ahead: dict[str, list[Ahead]] = {}
+        self._doubted: dict[tuple[str, str, int], float] = {}
+        self._shift = 0.0
+        self._least = 0.0
+        self._most = GRACE
+
+    def next_poll(self, topics: Mapping[str, Topic], shift: float) -> list[tuple[str, Ahead]]:
+        """Take in the topics of a poll; return the commits that were held and that the log ends have reached.
+
+        Our own clock, by which topics were read, is ahead by ``shift`` seconds.
+        """
+        held = []
+        ahead, self._ahead = self._ahead, {}
+        for name, ones in ahead.items():
+            topic = topics.get(name)
+            if topic is None:
+                continue
+            for one in ones:
+                if is_reached(one, topic):
+                    held += [(name, one)] if one.held else []
+                elif topic.read_at - shift - one.made < GRACE:
+                    self._ahead.setdefault(name, []).append(one)
+                else:
+                    self._doubted[one.group, name, one.partition] = topic.read_at - shift
+        self._topics, self._shift = topics, shift
+        return held
+
+    def end_poll(self, now: float) -> None:
+        """Take what the poll has proven into the mean, and forget old doubts."""
+        self.mean += PATIENCE * (min(self._least, self._most) - self.mean)
+        self._least, self._most = 0.0, GRACE
+        self._doubted = {key: since for key, since in self._doubted.items() if now - since < BACKLOG}
+
+    def holds(self, group: str, partition: Partition, commit: Commit, made: float, curve: Curve) -> bool:
+        """Tell whether a commit beyond the log end, made at ``made``, is not to be believed yet."""
+        topic = self._topics[partition.topic]
+        read_at = topic.read_at - self._shift
+        age = read_at - made
+        if age >= GRACE or from_backlog(commit):
+            return True
+        log_end = topic.offsets[partition.partition]
+        held = (group, partition.topic, partition.partition) in self._doubted
+        held = held or not explains(curve, log_end, commit.offset, read_at)
+        ahead = Ahead(group, partition.partition, commit.offset, made, held)
+        self._ahead.setdefault(partition.topic, []).append(ahead)
+        if not held:
+            self._least = max(self._least, age)
+        return held
+
+    def bound(self, commit: Commit, topic: Topic) -> None:
+        """Take in a commit made when Burrow knew a smaller log end than now: since then it has asked anew."""
+        self._most = min(self._most, max(0.0, topic.read_at - self._shift - commit.observed_at / 1000))
+
+
+def from_backlog(commit: Commit) -> bool:
+    """Tell a commit that Burrow read long after it was made: its lag is against a later log end."""
+    return commit.observed_at - commit.timestamp > BACKLOG * 1000
+
+
+def is_reached(one: Ahead, topic: Topic) -> bool:
+    """Tell whether a commit is within the log by now."""
+    return one.partition < len(topic.offsets) and one.offset <= topic.offsets[one.partition]
+
+
+def explains(curve: Curve, log_end: int, offset: int, read_at: float) -> bool:
+    """Tell whether a log that grows as it did may be at ``offset`` where ``log_end`` was read of it at ``read_at``."""
+    if not curve.times or curve.times[0] >= read_at:
+        return False
+    return (offset - log_end) * (read_at - curve.times[0]) <= BURST * GRACE * (log_end - curve.offsets[0])

@@ -1,0 +1,221 @@
+"""The log of one Burrow's polls, as an operator reads it: what fails, that it still does, and that it works again."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import structlog
+
+from burrow_exporter.burrow.client import encode
+from burrow_exporter.burrow.failures import BurrowError, Endpoint, Reason, advice
+from burrow_exporter.polling.state import Poll
+from burrow_exporter.polling.walk import ClusterWalk, WalkResult
+
+REMIND_SECONDS = 600.0
+FIRST_PAUSE_SECONDS = 60.0
+MOST_CLUSTERS = 100
+"""How many failing clusters of one Burrow are logged by name."""
+LISTS = {Endpoint.CONSUMERS, Endpoint.TOPICS}
+SUBJECTS = {Endpoint.LAG: "groups", Endpoint.TOPIC: "topics"}
+EVENTS = {
+    "Burrow": ("Burrow fails", "Burrow still fails", "Burrow answers again"),
+    "replica": ("replica fails", "replica still fails", "replica answers again"),
+    "cluster": ("cluster fails", "cluster still fails", "cluster answers again"),
+    "behind": (
+        "Burrow behind, cluster withheld",
+        "Burrow still behind, cluster withheld",
+        "Burrow caught up, cluster published",
+    ),
+    "held": (
+        "groups held back, Burrow may not have read their commits",
+        "groups still held back",
+        "groups no longer held back",
+    ),
+    "groups": ("groups fail", "groups still fail", "groups answer again"),
+    "topics": ("topics fail", "topics still fail", "topics answer again"),
+    "requests": ("requests fail", "requests still fail", "requests answered again"),
+}
+"""By what fails: the events for the beginning, for a reminder, and for the end."""
+
+Subject = tuple[str, ...]
+"""What fails, a key of EVENTS, and which one."""
+
+
+@dataclass(slots=True)
+class Outage:
+    """A failure that lasts, or has ended not long ago. Times are in seconds on the monotonic clock.
+
+    ``earlier`` counts the outages of the same that ended shortly before. From the second on nothing may fail for a
+    while until this one has ended, so that what comes and goes is not logged each time.
+    """
+
+    since: float
+    said_at: float
+    failed_polls: int = 0
+    good_since: float | None = None
+    ended_at: float | None = None
+    earlier: int = 0
+
+    def pause(self) -> float:
+        """Return for how many seconds nothing may fail until it has ended."""
+        return min(FIRST_PAUSE_SECONDS * 2.0 ** (self.earlier - 2), REMIND_SECONDS) if self.earlier > 1 else 0.0
+
+    def lasted(self, until: float) -> dict[str, Any]:
+        """Return the fields that tell how long it lasted."""
+        return {"after": duration(until - self.since), "failed_polls": self.failed_polls}
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A replica that was asked in a poll: what failed there, and whether its answers were used."""
+
+    address: str
+    failures: Sequence[BurrowError]
+    used: bool
+
+
+class OutageLog:
+    """Logs the polls of a Burrow at ``addresses``: changes, and every ten minutes what still fails.
+
+    ``monotonic`` tells seconds.
+    """
+
+    def __init__(self, burrow: str, addresses: Sequence[str], monotonic: Callable[[], float]) -> None:
+        self._log = structlog.get_logger().bind(burrow=burrow)
+        self._address = " ".join(addresses)
+        self._monotonic = monotonic
+        self._outages: dict[Subject, Outage] = {}
+        self._was_read = False
+
+    def polled(self, poll: Poll, walk: WalkResult, attempts: Sequence[Attempt], seconds: float) -> None:
+        """Log a poll that took ``seconds`` and used ``walk``; ``attempts`` are the replicas asked for it."""
+        figures = {
+            "clusters": len(poll.snapshot.clusters),
+            "groups": sum(len(cluster.groups) for cluster in poll.snapshot.clusters),
+        }
+        taken = {"seconds": round(seconds, 3), "answered": walk.answered()}
+        self._log.debug("poll", good=poll.good, **taken, **figures, **facts(poll.failures))
+        if not poll.good and not poll.behind:
+            # Whatever else failed before goes on failing, for all that is known.
+            self._fails(("Burrow",), address=self._address, **facts(poll.failures))
+            return
+        if poll.good and not self._was_read:
+            self._was_read = True
+            outage = self._outages.pop(("Burrow",), None)
+            lasted = outage.lasted(self._monotonic()) if outage else {}
+            self._log.info("Burrow read", address=self._address, **figures, **lasted)
+        self._works(("Burrow",), address=self._address, **figures)
+        used = next(each for each in attempts if each.used)
+        self._log_replicas(used, attempts)
+        self._log_parts(poll, walk, used)
+
+    def _log_replicas(self, used: Attempt, attempts: Sequence[Attempt]) -> None:
+        """Log which replicas were asked in vain, where one answered."""
+        self._works(("replica", used.address), address=used.address)
+        for attempt in attempts:
+            if not attempt.used:
+                fields = {"address": attempt.address, "used": used.address, **facts(attempt.failures)}
+                self._fails(("replica", attempt.address), **fields)
+
+    def _log_parts(self, poll: Poll, walk: WalkResult, used: Attempt) -> None:
+        """Log what fails of a Burrow that answers."""
+        failing = failing_parts(poll, walk, used.failures)
+        for subject, fields in failing.items():
+            self._fails(subject, address=used.address, **fields)
+        for subject in [each for each in self._outages if each[0] not in {"Burrow", "replica"}]:
+            if subject not in failing:
+                self._works(subject, address=used.address, **names(subject))
+        for cluster, lag in poll.out_of_patience.items():
+            event = "Burrow still behind, cluster published all the same"
+            self._log.warning(event, cluster=cluster, burrow_lag=lag)
+
+    def _fails(self, subject: Subject, **fields: Any) -> None:  # noqa: ANN401  values of a log line
+        """Note that something failed in this poll."""
+        now = self._monotonic()
+        outage = self._outages.get(subject)
+        if outage is None or outage.ended_at is not None:
+            outage = self._outages[subject] = Outage(now, now, earlier=outage.earlier + 1 if outage else 0)
+            self._log.warning(EVENTS[subject[0]][0], **fields)
+        outage.failed_polls += 1
+        outage.good_since = None
+        if now - outage.said_at >= REMIND_SECONDS:
+            outage.said_at = now
+            self._log.warning(EVENTS[subject[0]][1], **fields, **outage.lasted(now))
+
+    def _works(self, subject: Subject, **fields: Any) -> None:  # noqa: ANN401  values of a log line
+        """Note that nothing of this failed in this poll."""
+        now = self._monotonic()
+        outage = self._outages.get(subject)
+        if outage is None:
+            return
+        if outage.ended_at is not None:
+            if now - outage.ended_at >= REMIND_SECONDS:
+                del self._outages[subject]
+            return
+        if outage.good_since is None:
+            outage.good_since = now
+        if now - outage.good_since >= outage.pause():
+            self._log.info(EVENTS[subject[0]][2], **fields, **outage.lasted(outage.good_since))
+            outage.ended_at = now
+
+
+def failing_parts(poll: Poll, walk: WalkResult, failures: Sequence[BurrowError]) -> dict[Subject, dict[str, Any]]:
+    """Return what fails of a Burrow that answers, with the fields of its line."""
+    failing: dict[Subject, dict[str, Any]] = {}
+    left = list(failures)
+    for cluster in islice(filter(is_unread, (walk.clusters or {}).values()), MOST_CLUSTERS):
+        of_lists = [error for error in left if error.endpoint in LISTS and concerns(error, cluster.name)]
+        left = [error for error in left if error not in of_lists]
+        failing["cluster", cluster.name] = {"cluster": cluster.name, **facts(of_lists)}
+    for name, lag in islice(poll.behind.items(), MOST_CLUSTERS):
+        failing["behind", name] = {"cluster": name, "burrow_lag": lag}
+    held = [each for each in poll.snapshot.clusters if each.held_groups and each.name not in poll.behind]
+    for each in held[:MOST_CLUSTERS]:
+        failing["held", each.name] = {"cluster": each.name, "groups": each.held_groups}
+    kinds: dict[tuple[Endpoint, Reason], list[BurrowError]] = defaultdict(list)
+    for error in left:
+        kinds[error.endpoint, error.reason].append(error)
+    for (endpoint, reason), errors in kinds.items():
+        failing[SUBJECTS.get(endpoint, "requests"), endpoint, reason] = facts(errors)
+    return failing
+
+
+def is_unread(cluster: ClusterWalk) -> bool:
+    """Tell whether a list of the cluster could not be read, so that nothing of it could."""
+    return cluster.listed_groups is None or cluster.listed_topics is None
+
+
+def concerns(error: BurrowError, cluster: str) -> bool:
+    """Tell whether a failed request was for a cluster, whose path or name its detail then holds."""
+    return f"/{encode(cluster)}/" in error.detail or repr(cluster) in error.detail
+
+
+def names(subject: Subject) -> dict[str, str]:
+    """Return the fields that tell which one of its kind a subject is."""
+    kind, *which = subject
+    return (
+        {"cluster": which[0]} if kind in {"cluster", "behind", "held"} else {"endpoint": which[0], "reason": which[1]}
+    )
+
+
+def facts(failures: Sequence[BurrowError]) -> dict[str, Any]:
+    """Return the fields that describe failures by the first of them; ``also`` names the other kinds."""
+    if not failures:
+        return {}
+    first = failures[0]
+    hint = next(filter(None, map(advice, failures)), "")
+    also = dict.fromkeys(f"{error.endpoint} {error.reason}" for error in failures)
+    also.pop(f"{first.endpoint} {first.reason}")
+    fields = {"endpoint": first.endpoint, "reason": first.reason, "failures": len(failures), "error": first.detail}
+    return fields | ({"also": ", ".join(also)} if also else {}) | ({"hint": hint} if hint else {})
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as Prometheus writes durations, such as ``1h2m3s``."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h{minutes}m{seconds}s" if hours else f"{minutes}m{seconds}s" if minutes else f"{seconds}s"

@@ -1,0 +1,220 @@
+"""The requests of a walk: in which order they are made, by how many threads, and until when."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from itertools import count
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from burrow_exporter.burrow import retries
+from burrow_exporter.burrow.failures import BurrowError, Endpoint, Reason
+from burrow_exporter.burrow.retries import Attempts
+
+T = TypeVar("T")
+CHECK_SECONDS = 0.05
+"""How often a walk is looked after: whether it needs more threads, and whether a request has outlasted its time."""
+GRACE_SECONDS = 0.25
+"""How long after its time a request may end by itself; later its thread is left behind."""
+WAITING_DOMINATES = 2.0
+"""So many times the work, waiting is what a walk does, and more threads shorten it."""
+
+
+class Resource(NamedTuple):
+    """What a request asks for; names are empty where the endpoint needs none."""
+
+    endpoint: Endpoint
+    cluster: str = ""
+    name: str = ""
+
+    def __str__(self) -> str:
+        """Return it in words."""
+        words = {
+            Endpoint.READY: "readiness",
+            Endpoint.CLUSTERS: "the list of clusters",
+            Endpoint.CONSUMERS: f"the groups of {self.cluster!r}",
+            Endpoint.TOPICS: f"the topics of {self.cluster!r}",
+            Endpoint.LAG: f"group {self.name!r} of {self.cluster!r}",
+            Endpoint.TOPIC: f"topic {self.name!r} of {self.cluster!r}",
+        }
+        return words[self.endpoint]
+
+
+@dataclass(slots=True, eq=False)
+class Request(Generic[T]):
+    """One request: ``call`` makes it and may raise ``BurrowError``, ``then`` takes its answer.
+
+    ``tries`` counts how often it was made; after a failure ``pause`` is the seconds until it is made again, ``None``
+    where that was the last time. Those of an earlier ``turn`` go first, of one turn those that were asked for
+    first. A request is made in each turn from its own to the last, as long as its failures may pass.
+    """
+
+    resource: Resource
+    call: Callable[[], T]
+    then: Callable[[T], None]
+    turn: int = 0
+    tries: int = 0
+    pause: float | None = None
+    attempts: Attempts | None = None
+    number: int = field(default_factory=count().__next__)
+
+    def __lt__(self, other: Request[Any]) -> bool:
+        """Tell whether it goes before another."""
+        return (self.turn, self.number) < (other.turn, other.number)
+
+
+class Schedule:
+    """Makes requests until all have an answer, or ``end_at`` (monotonic seconds) comes.
+
+    One thread makes them as long as answers come at once, since a second costs more in handing over the interpreter
+    than it gains; where waiting dominates there are more, at most ``concurrency``. A request that outlasts ``timeout``
+    (seconds) and does not end by itself, such as a look-up of a name, leaves its thread behind.
+
+    ``on_outcome`` hears of each attempt: its failure, ``None`` for an answer; its ``pause`` is ``None`` where it is not
+    made again. It and what takes answers run under one lock, and may ``ask`` for more. Once ``stop`` is set nothing
+    more is asked.
+    """
+
+    def __init__(
+        self,
+        end_at: float,
+        concurrency: int,
+        timeout: float,
+        on_outcome: Callable[[Request[Any], BurrowError | None], None],
+        stop: threading.Event,
+    ) -> None:
+        self.end_at = end_at
+        self._concurrency = concurrency
+        self._timeout = timeout
+        self._on_outcome = on_outcome
+        self._stop = stop
+        self._changed = threading.Condition()
+        self._queue: list[Request[Any]] = []
+        self._put_off: list[tuple[float, Request[Any]]] = []
+        self._pending: set[Request[Any]] = set()
+        self._under_way: dict[Request[Any], float] = {}
+        self._threads = 0
+        self._waited = self._worked = 0.0
+        self._is_over = False
+        self._fault: Exception | None = None
+
+    def ask(self, request: Request[Any]) -> None:
+        """Make a request in its turn."""
+        with self._changed:
+            self._pending.add(request)
+            heappush(self._queue, request)
+            self._changed.notify()
+
+    def run(self, tick: Callable[[], object]) -> list[Request[Any]]:
+        """Make all requests; call ``tick`` all the while, some times a second; return those without an answer.
+
+        Raises what nobody foresaw in a thread.
+        """
+        while not self._has_ended():
+            tick()
+        with self._changed:
+            self._is_over = True
+            self._changed.notify_all()
+        if self._fault is not None:
+            raise self._fault
+        return sorted(self._pending)
+
+    def _has_ended(self) -> bool:
+        """Wait for a moment, look after what is under way, and tell whether that was all."""
+        with self._changed:
+            self._have_threads()
+            if self._pending and self._fault is None:
+                self._changed.wait(max(0.0, min(CHECK_SECONDS, self.end_at - time.monotonic())))
+            self._leave_behind_overdue()
+            return not self._pending or self._fault is not None or time.monotonic() >= self.end_at
+
+    def _have_threads(self) -> None:
+        """Start as many threads as the share of waiting wants, that of requests under way included."""
+        now = time.monotonic()
+        waited = self._waited + sum(now - begun for begun in self._under_way.values())
+        wanted = int(waited / (WAITING_DOMINATES * max(self._worked, 0.001)))
+        while self._threads < min(max(1, wanted), self._concurrency):
+            self._threads += 1
+            threading.Thread(target=self._work, name="walk", daemon=True).start()
+
+    def _leave_behind_overdue(self) -> None:
+        late = time.monotonic() - self._timeout - GRACE_SECONDS
+        for request in [each for each, begun in self._under_way.items() if begun < late]:
+            del self._under_way[request]
+            self._threads -= 1
+            self._fail(
+                request, BurrowError(request.resource.endpoint, Reason.TIMEOUT, f"{request.resource}: timed out")
+            )
+
+    def _work(self) -> None:
+        """Make one request after the other, in a thread of its own, until there are no more or it is left behind."""
+        try:
+            while request := self._next():
+                tries, begun, used = request.tries, time.monotonic(), time.thread_time()
+                outcome = self._outcome(request)
+                worked = time.thread_time() - used
+                with self._changed:
+                    if self._is_over or request.tries != tries or self._under_way.pop(request, None) is None:
+                        return
+                    self._worked += worked
+                    self._waited += time.monotonic() - begun - worked
+                    self._settle(request, outcome)
+        except Exception as fault:  # noqa: BLE001  whoever runs the walk has to know
+            with self._changed:
+                self._fault = fault
+                self._changed.notify_all()
+
+    def _next(self) -> Request[Any] | None:
+        """Return the next request once there is one, ``None`` when all is over."""
+        with self._changed:
+            while not self._is_over:
+                now = time.monotonic()
+                while self._put_off and self._put_off[0][0] <= now:
+                    heappush(self._queue, heappop(self._put_off)[1])
+                if self._queue:
+                    request = heappop(self._queue)
+                    self._under_way[request] = now
+                    request.tries += 1
+                    return request
+                self._changed.wait(self._put_off[0][0] - now if self._put_off else None)
+        return None
+
+    def _outcome(self, request: Request[T]) -> T | BurrowError:
+        if self._stop.is_set():
+            detail = f"{request.resource} was not asked for any more"
+            return BurrowError(request.resource.endpoint, Reason.DEADLINE, detail)
+        try:
+            return request.call()
+        except BurrowError as error:
+            # A failure is its words alone: a traceback, and what led to it, would keep answer and walk in memory.
+            error.__context__ = error.__cause__ = None
+            return error.with_traceback(None)
+
+    def _settle(self, request: Request[T], outcome: T | BurrowError) -> None:
+        if isinstance(outcome, BurrowError):
+            self._fail(request, outcome)
+        else:
+            self._on_outcome(request, None)
+            request.then(outcome)
+            self._finish(request)
+
+    def _fail(self, request: Request[Any], error: BurrowError) -> None:
+        """Have a request made again after a moment, behind all others, where that may help."""
+        if request.attempts is None:
+            request.attempts = Attempts(retries.ATTEMPTS - request.turn, self.end_at, self._stop)
+        request.pause = request.attempts.pause_after(error)
+        self._on_outcome(request, error)
+        if request.pause is None:
+            self._finish(request)
+        else:
+            request.turn += 1
+            heappush(self._put_off, (time.monotonic() + request.pause, request))
+            self._changed.notify()
+
+    def _finish(self, request: Request[Any]) -> None:
+        self._pending.discard(request)
+        if not self._pending:
+            self._changed.notify_all()

@@ -1,0 +1,133 @@
+"""What is answered on which path: the page of metrics, pages for humans, health, readiness and reload."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Protocol
+
+import structlog
+
+from burrow_exporter.body import Body, body_of
+from burrow_exporter.status.page import GROUP_PATH, OVERVIEW_PATH
+from burrow_exporter.web.messages import NOSNIFF, Answer, Request, plain
+from burrow_exporter.web.negotiation import accepts_gzip, prefers_openmetrics
+
+TEXT = "text/plain; version=0.0.4; charset=utf-8"
+OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+RELOAD_PATH = "/-/reload"
+MOST_READERS = 16
+"""How many requests for pages wait at most: each holds up a thread."""
+READING, WRITING = ("GET", "HEAD"), ("POST", "PUT")
+STATUS_PAGE_HEADERS = (
+    ("content-type", "text/html; charset=utf-8"),
+    NOSNIFF,
+    ("cache-control", "no-store"),
+    (
+        "content-security-policy",
+        "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    ),
+    ("referrer-policy", "no-referrer"),
+)
+
+log = structlog.get_logger(__name__)
+
+
+class Content(Protocol):
+    """What there is to serve. Called by several threads at once, but for ``status_page`` and ``reload``."""
+
+    def metrics(self, *, openmetrics: bool, gzip: bool) -> Body:
+        """Return the page in OpenMetrics 1.0 or text format 0.0.4, compressed or not."""
+
+    def status_page(self, path: str, query: str) -> tuple[int, bytes]:
+        """Return the status and the HTML, in UTF-8, of one of the pages for humans; ``query`` as in the URL."""
+
+    def is_healthy(self) -> bool:
+        """Tell whether the exporter works."""
+
+    def is_ready(self) -> bool:
+        """Tell whether there is something of a Burrow to scrape."""
+
+    def may_be_reloaded(self) -> bool:
+        """Tell whether a client may ask for ``reload``."""
+
+    def reload(self) -> str:
+        """Read the configuration again; return what is wrong with it, else nothing."""
+
+
+class Application:
+    """Answers requests from ``content``; ``telemetry_path`` takes precedence over a page on the same path.
+
+    Paths are compared as sent: ``/-%2freload`` is not ``/-/reload``, whatever a proxy in between makes of it.
+    """
+
+    def __init__(self, content: Content, telemetry_path: str) -> None:
+        self._content = content
+        self._rendering, self._reloading = threading.Lock(), threading.Lock()
+        self._readers = threading.BoundedSemaphore(MOST_READERS)
+        self._routes: dict[str, tuple[tuple[str, ...], Callable[[Request], Answer]]] = {
+            OVERVIEW_PATH: (READING, self._status_page),
+            GROUP_PATH: (READING, self._status_page),
+            "/-/healthy": (READING, self._healthy),
+            "/-/ready": (READING, self._ready),
+            RELOAD_PATH: (WRITING, self._reload),
+            telemetry_path: (READING, self._metrics),
+        }
+
+    def __call__(self, request: Request) -> Answer:
+        """Answer one request; its body is not read."""
+        if request.path not in self._routes:
+            return plain(404, "Not found.")
+        methods, respond = self._routes[request.path]
+        if request.method not in methods:
+            return plain(405, "Method not allowed.", ("allow", ", ".join(methods)))
+        try:
+            return respond(request)
+        except Exception:
+            log.exception("request failed", path=request.path)
+            return plain(500, "The answer could not be made; the exporter's log says why.")
+
+    def _metrics(self, request: Request) -> Answer:
+        openmetrics = prefers_openmetrics(request.header("accept"))
+        gzip = accepts_gzip(request.header("accept-encoding"))
+        headers = [("content-type", OPENMETRICS if openmetrics else TEXT), NOSNIFF, ("vary", "Accept, Accept-Encoding")]
+        if gzip:
+            headers.append(("content-encoding", "gzip"))
+        return Answer(200, self._content.metrics(openmetrics=openmetrics, gzip=gzip), tuple(headers))
+
+    def _status_page(self, request: Request) -> Answer:
+        if not self._readers.acquire(blocking=False):
+            return plain(503, "Too many pages are asked for.", ("retry-after", "1"))
+        try:
+            # One at a time: it is made of thousands of groups, and scrapes need the interpreter too.
+            with self._rendering:
+                status, page = self._content.status_page(request.path, request.query)
+        finally:
+            self._readers.release()
+        return Answer(status, body_of(page), STATUS_PAGE_HEADERS)
+
+    def _healthy(self, _request: Request) -> Answer:
+        return plain(200, "Healthy.") if self._content.is_healthy() else plain(503, "Not healthy.")
+
+    def _ready(self, _request: Request) -> Answer:
+        return plain(200, "Ready.") if self._content.is_ready() else plain(503, "Not ready.")
+
+    def _reload(self, request: Request) -> Answer:
+        """Reload; methods and statuses are those of Prometheus."""
+        if not self._content.may_be_reloaded():
+            return plain(403, "Lifecycle API is not enabled: --web.enable-lifecycle is off.")
+        if is_cross_origin(request):
+            return plain(403, "A page of another origin may not reload.")
+        if not self._reloading.acquire(blocking=False):
+            return plain(503, "A reload is under way.", ("retry-after", "1"))
+        try:
+            complaint = self._content.reload()
+        finally:
+            self._reloading.release()
+        return plain(500, f"The configuration before stays: {complaint}") if complaint else plain(200, "Reloaded.")
+
+
+def is_cross_origin(request: Request) -> bool:
+    """Tell whether a browser sent this for a page that came from elsewhere (Origin header, RFC 6454)."""
+    origin = request.header("origin").lower()
+    return bool(origin) and origin not in {f"http://{request.host}".lower(), f"https://{request.host}".lower()}
