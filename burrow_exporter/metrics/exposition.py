@@ -25,9 +25,9 @@ from burrow_exporter.metrics.families import (
     Family,
     Value,
 )
-from burrow_exporter.metrics.policy_samples import NO_POLICY, PolicySamples
-from burrow_exporter.settings.policy import Policy
+from burrow_exporter.metrics.policy_samples import PolicySamples
 from burrow_exporter.snapshot import Cluster, Group, Snapshot, Topic
+from burrow_exporter.terms import Policy
 
 ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
@@ -93,7 +93,7 @@ class Renderer:
         *,
         partition_info: bool = False,
         extra_labels: Mapping[str, str] | None = None,
-        policy: Policy = NO_POLICY,
+        policy: Policy | None = None,
     ) -> None:
         disable = disable if partition_info else disable | {PARTITION_INFO.name}
         self._families = [family for family in FAMILIES if family.name not in disable]

@@ -7,10 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from burrow_exporter.metrics.families import CLUSTER_IDLE, POLICY_FAMILIES, TOPIC_SILENCE, Family, Value
-from burrow_exporter.settings.policy import GroupEntry, Policy
 from burrow_exporter.snapshot import Cluster, Group, Snapshot
+from burrow_exporter.terms import GroupPolicy, Policy
 
-NO_POLICY = Policy()
 Sample = tuple[str, list[tuple[str, str]], Value]
 """A family's name, the labels in its order, and the value."""
 
@@ -21,15 +20,15 @@ class PolicySamples:
     It keeps which entry counts for which group. Not thread-safe.
     """
 
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, policy: Policy | None) -> None:
         self._policy = policy
-        self._entries: dict[tuple[str, str], GroupEntry | None] = {}
+        self._entries: dict[tuple[str, str], GroupPolicy | None] = {}
 
     def revise(self, snapshot: Snapshot) -> Snapshot:
         """Return a snapshot whose lags in seconds follow ``min_lag``."""
-        if not any(entry.min_lag for entry in self._policy.groups):
+        if not self._policy or not self._policy.has_least_lags():
             return snapshot
-        self._refresh(snapshot)
+        self._refresh(self._policy, snapshot)
         clusters = [
             replace(cluster, groups=tuple(self._revised(cluster, group) for group in cluster.groups))
             for cluster in snapshot.clusters
@@ -38,34 +37,35 @@ class PolicySamples:
 
     def samples(self, snapshot: Snapshot) -> Iterator[Sample]:
         """Yield each sample of the policy's families; none without entries."""
-        if self._policy.is_empty():
+        policy = self._policy
+        if not policy or policy.is_empty():
             return
-        self._refresh(snapshot)
+        self._refresh(policy, snapshot)
         for cluster in snapshot.clusters:
             for group in cluster.groups:
                 if entry := self._entries[cluster.name, group.name]:
                     yield from of_group(entry, cluster.name, group.name, snapshot.taken_at)
-            for topic in cluster.topics if self._policy.topics else ():
-                silence = self._policy.max_silence_of(snapshot.burrow, cluster.name, topic.name)
+            for topic in cluster.topics if policy.has_topics() else ():
+                silence = policy.max_silence_of(snapshot.burrow, cluster.name, topic.name)
                 yield from sample(TOPIC_SILENCE, (cluster.name, topic.name), TOPIC_SILENCE.read(silence))
-            idle = self._policy.may_idle(snapshot.burrow, cluster.name)
+            idle = policy.may_idle(snapshot.burrow, cluster.name)
             yield from sample(CLUSTER_IDLE, (cluster.name,), CLUSTER_IDLE.read(idle))
 
-    def _refresh(self, snapshot: Snapshot) -> None:
+    def _refresh(self, policy: Policy, snapshot: Snapshot) -> None:
         """Find the entry for new groups, and forget those of groups that are gone."""
         known, self._entries = self._entries, {}
         for cluster in snapshot.clusters:
             for group in cluster.groups:
                 key = cluster.name, group.name
-                found = known[key] if key in known else self._policy.of_group(snapshot.burrow, *key)
+                found = known[key] if key in known else policy.of_group(snapshot.burrow, *key)
                 self._entries[key] = found
 
     def _revised(self, cluster: Cluster, group: Group) -> Group:
         entry = self._entries[cluster.name, group.name]
-        return replace(group, lag_seconds=entry.lag_seconds(group)) if entry and entry.min_lag else group
+        return replace(group, lag_seconds=entry.lag_seconds(group)) if entry else group
 
 
-def of_group(entry: GroupEntry, cluster: str, group: str, moment: float) -> Iterator[Sample]:
+def of_group(entry: GroupPolicy, cluster: str, group: str, moment: float) -> Iterator[Sample]:
     """Yield the samples of one group at a moment, in Unix seconds."""
     terms = entry.terms(moment)
     for family in POLICY_FAMILIES:

@@ -126,6 +126,14 @@ class Policy(Section, frozen=True):
         """Tell whether there is nothing in it."""
         return not (self.groups or self.topics or self.clusters)
 
+    def has_least_lags(self) -> bool:
+        """Tell whether any group has a ``min_lag``."""
+        return any(entry.min_lag for entry in self.groups)
+
+    def has_topics(self) -> bool:
+        """Tell whether topics are in it."""
+        return bool(self.topics)
+
     def of_group(self, burrow: str, cluster: str, group: str) -> GroupEntry | None:
         """Return the entry that counts for a group, if there is one."""
         return next((entry for entry in self.groups if entry.is_for(burrow, cluster, group)), None)
