@@ -131,7 +131,7 @@ def measure_serve(port: int, partitions: int, effort: Effort) -> tuple[ServeResu
     interval, listen = INTERVALS[partitions], free_port()
     flags = (
         *("--burrow.address", f"http://127.0.0.1:{port}", "--web.listen-address", f"127.0.0.1:{listen}"),
-        *("--poll.interval", f"{interval}s", "--log.level", "warning"),
+        *("--poll.interval", f"{interval}s", "--log.level", "warning", "--burrow.max-partitions", "1000000"),
     )
     start = time_to_first_page(listen, flags)
     with child("benchmarks.probe", "serve", *flags) as exporter:

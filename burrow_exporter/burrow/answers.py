@@ -96,3 +96,45 @@ class TopicAnswer(Answer, frozen=True):
     """``GET /v3/kafka/C/topic/T``: the log-end offsets of the partitions whose offset Burrow knows, in their order."""
 
     offsets: list[Number]
+
+
+class ModulesAnswer(Answer, frozen=True):
+    """``GET /v3/config/evaluator`` or ``/v3/config/consumer``: the names of the modules, in lower case."""
+
+    modules: list[str]
+
+
+class EvaluatorModule(msgspec.Struct, frozen=True, rename="kebab"):
+    """``module`` of ``GET /v3/config/evaluator/NAME``; ``expire_cache`` is in seconds, 0 for never."""
+
+    expire_cache: Count
+
+
+class EvaluatorAnswer(Answer, frozen=True):
+    """``GET /v3/config/evaluator/NAME``."""
+
+    module: EvaluatorModule
+
+
+class ConsumerModule(msgspec.Struct, frozen=True, rename="kebab"):
+    """``module`` of ``GET /v3/config/consumer/NAME``; only those of class ``kafka`` note their own progress."""
+
+    class_name: str
+    cluster: str
+
+
+class ConsumerModuleAnswer(Answer, frozen=True):
+    """``GET /v3/config/consumer/NAME``."""
+
+    module: ConsumerModule
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """What Burrow tells of its own configuration.
+
+    ``expire_cache`` is for how many seconds it keeps an evaluation, 0 for ever. ``own_groups`` are the names of its own
+    groups by cluster.
+    """
+
+    expire_cache: int
+    own_groups: dict[str, frozenset[str]]

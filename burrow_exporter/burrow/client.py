@@ -18,14 +18,19 @@ from burrow_exporter.burrow.answers import (
     NOT_FOUND,
     Answer,
     ClustersAnswer,
+    ConsumerModule,
+    ConsumerModuleAnswer,
     ConsumersAnswer,
+    EvaluatorAnswer,
     GroupStatus,
     LagAnswer,
+    ModulesAnswer,
+    Settings,
     TopicAnswer,
     TopicsAnswer,
 )
 from burrow_exporter.burrow.credentials import Credentials
-from burrow_exporter.burrow.failures import BurrowError, Endpoint, Reason, status_reason, transport_failure
+from burrow_exporter.burrow.failures import UNANSWERED, BurrowError, Endpoint, Reason, status_reason, transport_failure
 from burrow_exporter.burrow.session import LARGE_BYTES, Lane, Session, Target, TooLargeError
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
@@ -48,7 +53,10 @@ AnswerT = TypeVar("AnswerT", bound=Answer)
 # Made here: msgspec looks into a type when it first decodes it, and two threads that do so at once crash the process.
 DECODERS: Mapping[type[Answer], msgspec.json.Decoder[Any]] = {
     shape: msgspec.json.Decoder(shape)
-    for shape in (Answer, ClustersAnswer, ConsumersAnswer, LagAnswer, TopicAnswer, TopicsAnswer)
+    for shape in (
+        *(Answer, ClustersAnswer, ConsumersAnswer, LagAnswer, TopicAnswer, TopicsAnswer),
+        *(ModulesAnswer, EvaluatorAnswer, ConsumerModuleAnswer),
+    )
 }
 
 
@@ -106,6 +114,27 @@ class BurrowClient:
             code, body = self._answer(Endpoint.READY, path, lane)
             if code != HTTPStatus.NOT_FOUND:
                 self._refuse(Endpoint.READY, path, code, body)
+
+    def settings(self) -> Settings | None:
+        """Return what Burrow tells of its configuration (``GET /v3/config/...``), ``None`` where it does not tell.
+
+        A proxy may keep these resources to itself.
+        """
+        try:
+            names = self._ask(Endpoint.CONFIG, "/v3/config/evaluator", ModulesAnswer).modules
+            caches = [self._module("evaluator", name, EvaluatorAnswer).module.expire_cache for name in names]
+            names = self._ask(Endpoint.CONFIG, "/v3/config/consumer", ModulesAnswer).modules
+            consumers = {name: self._module("consumer", name, ConsumerModuleAnswer).module for name in names}
+        except BurrowError as error:
+            if error.reason in UNANSWERED:
+                raise
+            return None
+        # One that never expires outlasts all others.
+        expire_cache = 0 if 0 in caches else max(caches, default=0)
+        return Settings(expire_cache, own_groups(consumers)) if caches else None
+
+    def _module(self, kind: str, name: str, shape: type[AnswerT]) -> AnswerT:
+        return self._ask(Endpoint.CONFIG, f"/v3/config/{kind}/{encode(name)}", shape)
 
     def clusters(self) -> list[str]:
         """Return the names of the clusters (``GET /v3/kafka``)."""
@@ -225,6 +254,16 @@ class _Seen:
 
     digest: int
     status: GroupStatus
+
+
+def own_groups(consumers: Mapping[str, ConsumerModule]) -> dict[str, frozenset[str]]:
+    """Return the names of the groups as which consumer modules, by their names, note what they read of each cluster."""
+    clusters = {module.cluster for module in consumers.values()}
+    readers = {name: module.cluster for name, module in consumers.items() if module.class_name == "kafka"}
+    return {
+        cluster: frozenset(f"burrow-{name}" for name, read in readers.items() if read == cluster)
+        for cluster in clusters
+    }
 
 
 def encode(name: str) -> str:

@@ -16,6 +16,7 @@ class Endpoint(StrEnum):
     """What is asked of Burrow."""
 
     READY = "ready"
+    CONFIG = "config"
     CLUSTERS = "clusters"
     CONSUMERS = "consumers"
     LAG = "lag"

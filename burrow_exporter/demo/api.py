@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from math import ceil
 from typing import Any, ClassVar
 from urllib.parse import quote, unquote
 
@@ -18,6 +19,7 @@ from burrow_exporter.demo.windows import Window
 
 HOST = "burrow"
 PLAIN = "text/plain; charset=utf-8"
+PROFILE = {"name": "demo", "client-id": "burrow", "kafka-version": "3.6.0", "tls": None, "sasl": None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,15 +90,46 @@ class Api:
 
     def _cluster(self, path: str, cluster: str) -> Answer:
         name = self._find(cluster, "cluster module not found").name
-        profile = {"name": "demo", "client-id": "burrow", "kafka-version": "3.6.0", "tls": None, "sasl": None}
         module = {
             "class-name": "kafka",
             "servers": [f"kafka.{name}.example:9092"],
-            "client-profile": profile,
+            "client-profile": PROFILE,
             "topic-refresh": 60,
             "offset-refresh": int(self.knowledge.settings.offset_refresh),
         }
         return _json(200, path, message="cluster module detail returned", module=module)
+
+    def _evaluators(self, path: str) -> Answer:
+        return self._module_list(path, "evaluator", ["default"])
+
+    def _evaluator(self, path: str, name: str) -> Answer:
+        if name != "default":
+            refusal = "evaluator module not found"
+            raise UnknownError(refusal)
+        module = {"class-name": "caching", "expire-cache": max(1, ceil(self.knowledge.settings.expire_cache))}
+        return _json(200, path, message="evaluator module detail returned", module=module)
+
+    def _modules(self, path: str) -> Answer:
+        return self._module_list(path, "consumer", list(self.clusters))
+
+    def _module_list(self, path: str, coordinator: str, modules: list[str]) -> Answer:
+        request = {"url": path, "host": HOST}
+        message = "module list returned"
+        return _json(200, path, message=message, request=request, coordinator=coordinator, modules=modules)
+
+    def _module(self, path: str, name: str) -> Answer:
+        module = {
+            "class-name": "kafka",
+            "cluster": self._find(name, "consumer module not found").name,
+            "servers": [f"kafka.{name}.example:9092"],
+            "group-allowlist": "",
+            "zookeeper-path": "",
+            "zookeeper-timeout": 0,
+            "client-profile": PROFILE,
+            "offsets-topic": "__consumer_offsets",
+            "start-latest": False,
+        }
+        return _json(200, path, message="consumer module detail returned", module=module)
 
     def _consumers(self, path: str, cluster: str) -> Answer:
         groups = [group.name for group in self._find(cluster).listed(self.clock())]
@@ -153,6 +186,10 @@ class Api:
         for pattern, handler in (
             ("/burrow/admin", _admin),
             ("/burrow/admin/ready", _ready),
+            ("/v3/config/evaluator", _evaluators),
+            ("/v3/config/evaluator/NAME", _evaluator),
+            ("/v3/config/consumer", _modules),
+            ("/v3/config/consumer/NAME", _module),
             ("/v3/kafka", _clusters),
             ("/v3/kafka/NAME", _cluster),
             ("/v3/kafka/NAME/consumer", _consumers),
@@ -167,6 +204,7 @@ class Api:
 
 
 def _json(code: int, path: str, *, error: bool = False, **content: object) -> Answer:
-    """Return an answer in the order of Burrow's keys: ``error``, ``message``, the content, ``request``."""
-    answer = {"error": error, **content, "request": {"url": path, "host": HOST}}
+    """Return an answer in the order of Burrow's keys: ``error``, ``message``, the content, mostly ``request`` last."""
+    answer = {"error": error, **content}
+    answer.setdefault("request", {"url": path, "host": HOST})
     return Answer(code, "application/json", msgspec.json.encode(answer), {})

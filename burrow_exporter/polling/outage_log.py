@@ -197,9 +197,9 @@ def concerns(error: BurrowError, cluster: str) -> bool:
 def names(subject: Subject) -> dict[str, str]:
     """Return the fields that tell which one of its kind a subject is."""
     kind, *which = subject
-    return (
-        {"cluster": which[0]} if kind in {"cluster", "behind", "held"} else {"endpoint": which[0], "reason": which[1]}
-    )
+    if kind in {"cluster", "behind", "held"}:
+        return {"cluster": which[0]}
+    return {"endpoint": which[0], "reason": which[1]}
 
 
 def facts(failures: Sequence[BurrowError]) -> dict[str, Any]:

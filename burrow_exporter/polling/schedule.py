@@ -34,6 +34,7 @@ class Resource(NamedTuple):
         """Return it in words."""
         words = {
             Endpoint.READY: "readiness",
+            Endpoint.CONFIG: "Burrow's configuration",
             Endpoint.CLUSTERS: "the list of clusters",
             Endpoint.CONSUMERS: f"the groups of {self.cluster!r}",
             Endpoint.TOPICS: f"the topics of {self.cluster!r}",

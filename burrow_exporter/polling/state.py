@@ -57,6 +57,8 @@ class BurrowState:
         clusters: list[Cluster | None] = [unread(cluster) for cluster in before.values()]
         if walk.clusters is not None:
             self._clusters = {name: self._state_of(name) for name in sorted(walk.clusters)}
+            if walk.settings:
+                self._told = Told(walk.settings.expire_cache, walk.settings.own_groups)
             if walk.source != self._source:
                 self._source = walk.source
                 for state in self._clusters.values():

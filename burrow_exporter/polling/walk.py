@@ -10,7 +10,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from burrow_exporter.burrow.answers import GroupStatus
+from burrow_exporter.burrow.answers import GroupStatus, Settings
 from burrow_exporter.burrow.client import BurrowClient
 from burrow_exporter.burrow.failures import UNANSWERED, BurrowError, Endpoint, Reason
 from burrow_exporter.burrow.retries import ATTEMPTS
@@ -69,8 +69,8 @@ class WalkResult:
 
     Its readings expire at ``expires_at`` (monotonic seconds). ``given_up`` when it was left for another replica.
     ``late`` says of what there was no answer in time. ``reads`` are those of groups, by the names of cluster and group.
-    ``source`` is the address of the replica that was walked.
-    ``known`` are the groups and topics that were answered.
+    ``source`` is the address of the replica that was walked. ``known`` are the groups and topics that were answered.
+    ``settings`` are what Burrow tells of its configuration.
     """
 
     expires_at: float
@@ -81,6 +81,7 @@ class WalkResult:
     reads: dict[tuple[str, str], GroupRead] = field(default_factory=dict)
     source: str = ""
     known: set[Resource] = field(default_factory=set)
+    settings: Settings | None = None
 
     def answered(self) -> int:
         """Return how many groups and topics were answered."""
@@ -135,6 +136,7 @@ class Walk:
         self._has_spare = False
         self._unanswered = 0
         self._next_tick = 0.0
+        self._asks_settings = False
         self._result = WalkResult(expires_at)
         self._schedule = Schedule(deadline, concurrency, client.timeout, self._on_outcome, stop or threading.Event())
 
@@ -208,8 +210,14 @@ class Walk:
             self._ask(Resource(Endpoint.CONSUMERS, name), groups, on_groups)
             self._ask(Resource(Endpoint.TOPICS, name), topics, on_topics)
 
+    def _on_settings(self, settings: Settings | None) -> None:
+        self._result.settings = settings
+
     def _on_groups(self, cluster: ClusterWalk, names: list[str]) -> None:
         cluster.listed_groups = names = once_each(names)
+        if not self._asks_settings and any(map(may_be_own, names)):
+            self._asks_settings = True
+            self._ask(Resource(Endpoint.CONFIG), self._client.settings, self._on_settings)
         groups = self._groups_to_ask(cluster.name, self._usable(Endpoint.CONSUMERS, names))
         for resource in self._admit(Resource(Endpoint.CONSUMERS, cluster.name), Endpoint.LAG, groups):
             call = partial(self._read, cluster.name, resource.name)
@@ -235,20 +243,21 @@ class Walk:
         answer = self._client.group(cluster, name)
         if answer is None:
             return GroupRead(None, None, None)
+        before = self._reads.get((cluster, name))
+        is_same = before is not None and before.answer is answer
+        characters = before.characters if before and is_same else label_characters(cluster, name, answer.partitions)
         try:
-            characters = label_characters(cluster, name, answer.partitions)
             self._bounds.keep(Resource(Endpoint.LAG, cluster, name), len(answer.partitions), characters)
         except BurrowError:
             self._client.forget(cluster, name)
             raise
         read_at, expires_at = self._clock(), self._expires_at
-        before = self._reads.get((cluster, name))
-        if before and before.answer is answer and self._filters.max_commit_age is None:
+        if before and is_same and self._filters.max_commit_age is None:
             group = before.group and replace(before.group, read_at=read_at, expires_at=expires_at)
-            read = GroupRead(answer, group, before.last_commit, before.partition_counts)
+            read = GroupRead(answer, group, before.last_commit, before.partition_counts, characters)
         else:
             group = read_group(answer, self._filters, read_at, expires_at)
-            read = GroupRead(answer, group, last_commit(answer, read_at), partition_counts(answer))
+            read = GroupRead(answer, group, last_commit(answer, read_at), partition_counts(answer), characters)
         self._result.reads[cluster, name] = read
         return read
 
@@ -291,12 +300,16 @@ class Walk:
 
 @dataclass(frozen=True, slots=True)
 class GroupRead:
-    """An answer for a group and what it amounts to; nothing of a group that Burrow does not know."""
+    """An answer for a group and what it amounts to; nothing of a group that Burrow does not know.
+
+    ``characters`` are those of the names on its partitions.
+    """
 
     answer: GroupStatus | None
     group: Group | None
     last_commit: float | None
     partition_counts: Mapping[str, int] = field(default_factory=dict)
+    characters: int = 0
 
 
 def once_each(names: list[str]) -> list[str]:

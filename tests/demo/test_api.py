@@ -17,6 +17,7 @@ from tests.support.recorded import load
 
 MIXED = load("mixed.json")["responses"]
 RESTART = load("restart.json")["polls"]
+CONFIG = load("config.json")["usual"]["responses"]
 NAMES = (("/v3/kafka/[^/]+", "/v3/kafka/C"), ("/consumer/[^/]+", "/consumer/G"), ("/topic/[^/]+", "/topic/T"))
 
 
@@ -137,6 +138,22 @@ def test_shapes(burrow: SimulatedBurrow, clock: Clock) -> None:
     assert {key: nulled(each) for key, each in real.items()} == {
         key: each for key, each in ours.items() if key not in beyond
     }
+
+
+def test_shapes_of_the_configuration(burrow: SimulatedBurrow) -> None:
+    """It tells of its modules as a real Burrow does."""
+    pairs = {
+        "/v3/config/evaluator": "/v3/config/evaluator",
+        "/v3/config/evaluator/caching": "/v3/config/evaluator/default",
+        "/v3/config/evaluator/nosuch": "/v3/config/evaluator/nosuch",
+        "/v3/config/consumer": "/v3/config/consumer",
+        "/v3/config/consumer/local": "/v3/config/consumer/us-east",
+        "/v3/config/consumer/nosuch": "/v3/config/consumer/nosuch",
+    }
+    for real, ours in pairs.items():
+        told = CONFIG[real]
+        assert told["status"] == get(burrow, ours)[0]
+        assert shape([decoded(told["body"])]) == shape([decoded(get(burrow, ours)[2])])
 
 
 def test_shapes_beyond_the_recordings(burrow: SimulatedBurrow) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from burrow_exporter.burrow.answers import Commit, GroupStatus, Partition
+from burrow_exporter.burrow.answers import Commit, GroupStatus, Partition, Settings
 from burrow_exporter.burrow.failures import BurrowError, Endpoint, Reason
 from burrow_exporter.polling.own_group import commits_partition
 from burrow_exporter.polling.state import BurrowState, Poll
@@ -238,6 +238,31 @@ def test_a_burrow_without_a_commit_of_its_own() -> None:
 def test_groups_that_may_be_burrows_own(good: bool, listed: list[str], answers: dict[str, GroupStatus]) -> None:  # noqa: FBT001
     """A name is not enough; one without an answer may be."""
     assert good == Followed().absorb(walked(group("a"), listed_groups=listed, own=answers)).good
+
+
+@pytest.mark.parametrize("named", ["burrow-alerts", "burrow-mirror"])
+def test_burrow_tells_which_group_is_its_own(named: str) -> None:
+    """A consumer of such a name, even one that reads the commits and lags or hangs, holds nothing back."""
+    settings = Settings(10, {"c": frozenset({OWN})})
+    mirror = GroupStatus("c", named, "OK", [part(99_999, topic="__consumer_offsets")], 99_999)
+    for answers, listed in (
+        ({OWN: own(0), named: mirror}, ["a", OWN, named]),
+        ({OWN: own(0)}, ["a", OWN, named]),
+        ({named: mirror}, ["a", named]),
+        ({}, ["a", named]),
+    ):
+        seen = walked(group("a"), listed_groups=listed, own=answers)
+        poll = Followed().absorb(seen, settings=settings)
+        assert (True, {}, ["a"]) == (poll.good, poll.behind, [each.name for each in poll.snapshot.clusters[0].groups])
+
+
+def test_burrow_tells_how_long_its_answers_last() -> None:
+    """What it told once counts until it tells otherwise, and beats what is configured."""
+    followed = Followed(BurrowConfig(expire_cache=1))
+    assert 1 == followed.state._told.expire_cache
+    for told, expected in ((Settings(60, {}), 60), (None, 60), (Settings(0, {}), 0)):
+        followed.absorb(walked(group("a")), settings=told)
+        assert expected == followed.state._told.expire_cache
 
 
 def test_one_failed_request_for_its_own_group() -> None:

@@ -224,7 +224,8 @@ def test_filters_spare_requests() -> None:
     with FaultServer(by_path(told)) as server:
         result = walk_of(server, only)
     lists = {READY, "/v3/kafka", "/v3/kafka/c/consumer", "/v3/kafka/c/topic"}
-    assert {GROUP("g"), GROUP("burrow-c"), TOPIC("orders")} == set(server.asked) - lists
+    told_of = {"/v3/config/evaluator", GROUP("g"), GROUP("burrow-c"), TOPIC("orders")}
+    assert told_of == set(server.asked) - lists
     assert result.clusters
     assert ["c"] == list(result.clusters)
     cluster = result.clusters["c"]
@@ -817,7 +818,10 @@ def test_what_is_asked_for_is_named(index: int) -> None:
     names = [f"g{number}" for number in range(20)]
     walk._on_groups(ClusterWalk("c"), [*names, "burrow-c"])
     held = [name for name in names if shard.holds("c", name)]
-    assert {f"group {name!r} of 'c'" for name in [*held, "burrow-c"]} == asked_by(walk)
+    asked = {f"group {name!r} of 'c'" for name in [*held, "burrow-c"]}
+    assert asked | {"Burrow's configuration"} == asked_by(walk)
+    walk._on_groups(ClusterWalk("d"), ["burrow-d"])
+    assert {"group 'burrow-d' of 'd'"} == asked_by(walk)
     walk._on_topics(ClusterWalk("c"), ["t"])
     assert {"topic 't' of 'c'"} == asked_by(walk)
 

@@ -49,8 +49,8 @@ def chain(options: argparse.Namespace, folder: Path) -> Chain:
         exporter=options.exporter,
         exporter_command=[options.python, "-m", "burrow_exporter"],
         exporter_folder=options.exporter_folder,
-        libs=options.kafka_libs,
-        burrow_binary=options.burrow_binary,
+        libs=options.kafka_libs and options.kafka_libs.resolve(),
+        burrow_binary=options.burrow_binary and options.burrow_binary.resolve(),
         settings={name: getattr(options, name) for name in ("expire_cache", "min_distance", "reaper")},
     )
 
