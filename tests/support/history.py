@@ -60,6 +60,17 @@ def levels() -> list[list[alerts.Rule]]:
     return [[rule for rule in rules if level[rule["record"]] == each] for each in range(max(level.values()) + 1)]
 
 
+def at_once(name: str) -> str:
+    """Return the query of a recording rule with those that it needs in place of what they record.
+
+    promtool computes what is recorded some seconds beside the scrapes; a comparison of both would see jumps.
+    """
+    query = str(RECORDED[name])
+    for other in sorted(metrics(query) & RECORDED.keys(), key=len, reverse=True):
+        query = query.replace(other, f"(1 * ({at_once(other)}))")
+    return query
+
+
 def record(folder: Path, start: float, end: float) -> None:
     """Compute what the recording rules would have recorded, into further blocks of a Prometheus' folder."""
     for number, rules in enumerate(levels()):
