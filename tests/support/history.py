@@ -65,7 +65,7 @@ def at_once(name: str) -> str:
 
     promtool computes what is recorded some seconds beside the scrapes; a comparison of both would see jumps.
     """
-    query = RECORDED[name]
+    query = str(RECORDED[name])
     for other in sorted(metrics(query) & RECORDED.keys(), key=len, reverse=True):
         query = query.replace(other, f"(1 * ({at_once(other)}))")
     return query
