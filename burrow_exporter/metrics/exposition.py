@@ -8,8 +8,8 @@ https://prometheus.io/docs/instrumenting/exposition_formats/ and the OpenMetrics
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -18,6 +18,7 @@ from burrow_exporter.metrics.compression import Piece, PieceWriter, compress, jo
 from burrow_exporter.metrics.families import (
     CLUSTER_FAMILIES,
     FAMILIES,
+    FEW_FAMILIES,
     GROUP_FAMILIES,
     PARTITION_FAMILIES,
     PARTITION_INFO,
@@ -25,7 +26,9 @@ from burrow_exporter.metrics.families import (
     Family,
     Value,
 )
+from burrow_exporter.metrics.policy_samples import PolicySamples
 from burrow_exporter.snapshot import Cluster, Group, Snapshot, Topic
+from burrow_exporter.terms import Policy
 
 ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
@@ -82,7 +85,7 @@ class SectionWriter:
 class Renderer:
     """Renders the snapshots of one Burrow. It keeps the labels of what was there last time, and is not thread-safe.
 
-    ``extra_labels`` stand on each sample.
+    ``extra_labels`` stand on each sample. ``policy`` is judged at the moment in which a snapshot was taken.
     """
 
     def __init__(
@@ -91,24 +94,54 @@ class Renderer:
         *,
         partition_info: bool = False,
         extra_labels: Mapping[str, str] | None = None,
+        policy: Policy | None = None,
     ) -> None:
         disable = disable if partition_info else disable | {PARTITION_INFO.name}
         self._families = [family for family in FAMILIES if family.name not in disable]
         self.extra_labels = frozenset((extra_labels or {}).items())
         self._extra = "".join(f",{label_pair(*item)}" for item in (extra_labels or {}).items())
         self._partition_labels: dict[tuple[str, str], PartitionLabels] = {}
+        self._policy = PolicySamples(policy)
 
-    def render(self, snapshot: Snapshot) -> dict[str, Section]:
-        """Return the section of each family that has samples, by the family's name."""
-        self._refresh_labels(snapshot)
-        writers = {family.name: SectionWriter(family) for family in self._families}
+    def revise(self, snapshot: Snapshot) -> Snapshot:
+        """Return a snapshot whose lags in seconds follow the policy's ``min_lag``."""
+        return self._policy.revise(snapshot)
+
+    def count(self, snapshot: Snapshot) -> int:
+        """Return of how many samples all sections would be, without making them."""
+        return sum(len(values) - values.count(None) for values in self._columns(snapshot))
+
+    def _columns(self, snapshot: Snapshot) -> Iterator[Sequence[Value]]:
+        names = {family.name for family in self._families}
+        of_clusters = [family for family in CLUSTER_FAMILIES if family.name in names]
+        of_groups = [family for family in GROUP_FAMILIES if family.name in names]
+        of_partitions = [family for family in (*PARTITION_FAMILIES, PARTITION_INFO) if family.name in names]
+        of_topics = [family for family in TOPIC_FAMILIES if family.name in names]
+        for cluster in snapshot.clusters:
+            yield [family.read(cluster) for family in of_clusters]
+            for group in cluster.groups:
+                yield [family.read(group) for family in of_groups]
+                yield from (family.read(group) for family in of_partitions)
+            for topic in cluster.topics:
+                yield from (family.read(topic) for family in of_topics)
+
+    def render(self, snapshot: Snapshot, *, few: bool = False) -> dict[str, Section]:
+        """Return the section of each family that has samples, by the family's name; with ``few`` of no partitions."""
+        self._refresh_labels(snapshot if not few else replace(snapshot, clusters=()))
+        families = [family for family in self._families if not few or family in FEW_FAMILIES]
+        writers = {family.name: SectionWriter(family) for family in families}
         for cluster in snapshot.clusters:
             self._write_cluster(writers, cluster)
             # Group by group, not family by family: what is read of a group then stays in the CPU's cache.
             for group in cluster.groups:
                 self._write_group(writers, cluster, group)
-            for topic in cluster.topics:
+                if not few:
+                    self._write_partitions(writers, cluster, group)
+            for topic in () if few else cluster.topics:
                 self._write_topic(writers, cluster, topic)
+        for name, labels, value in self._policy.samples(snapshot):
+            if writer := writers.get(name):
+                writer.write([self._label_set(",".join(label_pair(*pair) for pair in labels))], [value])
         sections = {name: writer.finish() for name, writer in writers.items()}
         return {name: section for name, section in sections.items() if section.samples}
 
@@ -139,10 +172,12 @@ class Renderer:
                 writer.write(labels, [family.read(cluster)])
 
     def _write_group(self, writers: Mapping[str, SectionWriter], cluster: Cluster, group: Group) -> None:
-        labels: Sequence[bytes] = [self._label_set(group_pairs(cluster, group))]
+        labels = [self._label_set(group_pairs(cluster, group))]
         for group_family in GROUP_FAMILIES:
             if writer := writers.get(group_family.name):
                 writer.write(labels, [group_family.read(group)])
+
+    def _write_partitions(self, writers: Mapping[str, SectionWriter], cluster: Cluster, group: Group) -> None:
         labels = self._partition_labels[cluster.name, group.name].patterns
         for partition_family in PARTITION_FAMILIES:
             if writer := writers.get(partition_family.name):

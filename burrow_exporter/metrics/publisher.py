@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Mapping
 from itertools import chain
 from typing import TypeVar
 
@@ -47,6 +47,8 @@ class Publisher:
         self._next_page = 0.0
         self._refused: dict[str, frozenset[str]] = {}
         self._sections: dict[str, dict[str, Section]] = {}
+        self._few: set[str] = set()
+        self._series: dict[str, int] = {}
         self._limited = False
         self._lock = threading.Lock()
         self._page = assemble(())
@@ -77,6 +79,7 @@ class Publisher:
             self._expiries = kept(self._expiries, renderers)
             self._refused = kept(self._refused, renderers)
             self._sections = kept(self._sections, renderers)
+            self._few &= renderers.keys()
             self.snapshots = kept(self.snapshots, renderers)
             self._waiting = (self._waiting | changed) & self._polled.keys()
             self._renew()
@@ -99,16 +102,16 @@ class Publisher:
         """Render what waits and whatever is refused otherwise than before, and make the page of all."""
         begun = time.thread_time()
         burrows = self._waiting | self._share_out()
-        shared_out, published = time.thread_time(), dict(self.snapshots)
-        for name in burrows:
+        shared_out = time.thread_time()
+        self.snapshots = self.snapshots | {name: self._revised(name) for name in burrows}
+        self._limit(burrows)
+        # Once there is room for families by partition, they are missing of whatever was rendered without.
+        for name in burrows if self._limited else burrows | self._few:
             self._waiting.discard(name)
-            snapshot = self._polled[name].without(self._refused[name])
-            self._sections[name] = self._renderers[name].render(snapshot)
-            published[name] = snapshot
-        self.snapshots = published
+            self._sections[name] = self._renderers[name].render(self.snapshots[name], few=self._limited)
+            self._few = self._few | {name} if self._limited else self._few - {name}
         rendered = time.thread_time()
         sections = [self._sections[name] for name in self._renderers if name in self._sections]
-        self._limit(sections)
         self._page = page = assemble(sections, FEW_FAMILIES if self._limited else FAMILIES)
         self._metrics.published(page.samples, self._sizes(page), limited=self._limited)
         self._pause(shared_out - begun + time.thread_time() - rendered)
@@ -116,6 +119,10 @@ class Publisher:
     def _pause(self, cost: float) -> None:
         """Have the next page wait where this one took long to put together, ``cost`` being the seconds of CPU."""
         self._next_page = time.monotonic() + (cost * PAUSE if cost > CHEAP_SECONDS else 0)
+
+    def _revised(self, name: str) -> Snapshot:
+        """Return a Burrow's last snapshot as it is published: without refused clusters, and as the policy has it."""
+        return self._renderers[name].revise(self._polled[name].without(self._refused[name]))
 
     def _share_out(self) -> set[str]:
         """Give each cluster to the first Burrow that lists it; return the Burrows for which that changes something."""
@@ -142,9 +149,16 @@ class Publisher:
             log.info("no cluster refused any more")
         self._metrics.refused.labels(burrow).set(len(refused))
 
-    def _limit(self, sections: Iterable[Mapping[str, Section]]) -> None:
-        """See whether there are too many series, and say so when that changes."""
-        series = sum(section.samples for each in sections for section in each.values())
+    def _limit(self, burrows: set[str]) -> None:
+        """See whether there would be too many series, before they take memory, and say so when that changes.
+
+        ``burrows`` are those of which the series may be others than before.
+        """
+        counts = self._max_series or self._limited
+        self._series = kept(self._series, self.snapshots.keys() - burrows) if counts else {}
+        missing = self.snapshots.keys() - self._series.keys() if counts else ()
+        self._series.update({name: self._renderers[name].count(self.snapshots[name]) for name in missing})
+        series = sum(self._series.values())
         limited = 0 < self._max_series < series
         if limited != self._limited:
             log = structlog.get_logger().bind(series=series, max_series=self._max_series)

@@ -244,7 +244,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[Answers]:
     """Return the answers that the client gets, without sockets."""
     answers: Answers = {}
 
-    def exchange(_: BurrowClient, path: str) -> tuple[int, bytes]:
+    def exchange(_: BurrowClient, path: str, _lane: object) -> tuple[int, bytes]:
         return answers.get(path, (404, b""))
 
     monkeypatch.setattr(BurrowClient, "_exchange", exchange)

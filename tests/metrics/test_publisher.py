@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -12,7 +13,8 @@ from structlog.testing import capture_logs
 
 from burrow_exporter.burrow.failures import Endpoint, Reason
 from burrow_exporter.metrics import publisher as module
-from burrow_exporter.metrics.exposition import Renderer, Section
+from burrow_exporter.metrics.exposition import Renderer, Section, SectionWriter
+from burrow_exporter.metrics.families import Value
 from burrow_exporter.metrics.publisher import Publisher
 from burrow_exporter.metrics.self_metrics import SelfMetrics
 from burrow_exporter.snapshot import Cluster, Snapshot, Topic
@@ -66,12 +68,12 @@ def test_a_cluster_is_refused_whichever_earlier_burrow_has_it() -> None:
 class Counting(Renderer):
     """A renderer that counts what it renders."""
 
-    count = 0
+    rendered = 0
 
-    def render(self, snapshot: Snapshot) -> dict[str, Section]:
+    def render(self, snapshot: Snapshot, *, few: bool = False) -> dict[str, Section]:
         """Count, and render."""
-        self.count += 1
-        return super().render(snapshot)
+        self.rendered += 1
+        return super().render(snapshot, few=few)
 
 
 def test_another_arrangement() -> None:
@@ -87,10 +89,10 @@ def test_another_arrangement() -> None:
     text = page(publisher)
     assert ["west", "west"] == re.findall(r'^burrow_kafka_cluster_topics{cluster="(\w+)"', text, re.MULTILINE)
     assert 1 == text.count('burrow_kafka_cluster_topics{cluster="west",dc="x"} 4')
-    assert (1, 1) == (same.count, other.count)
+    assert (1, 1) == (same.rendered, other.rendered)
     publisher.arrange({"a": same, "b": gone}, 1)
     assert {"a"} == publisher.snapshots.keys()
-    assert (1, 1.0) == (same.count, samples_in(page(publisher))["burrow_exporter_series_limited", frozenset()])
+    assert (1, 1.0) == (same.rendered, samples_in(page(publisher))["burrow_exporter_series_limited", frozenset()])
 
 
 def test_plain_and_gzip_text_and_openmetrics_say_the_same() -> None:
@@ -214,7 +216,7 @@ def test_readings_leave_the_page_when_they_expire() -> None:
     left = []
     for moment in (9.9, 10.0, 19.9, 20.0, 30.0):
         publisher.refresh(moment)
-        left.append((len(publisher.snapshots["a"].clusters), renderer.count))
+        left.append((len(publisher.snapshots["a"].clusters), renderer.rendered))
     assert [(2, 1), (1, 2), (1, 2), (0, 3), (0, 3)] == left
     assert "burrow_kafka_cluster_topics" not in page(publisher)
 
@@ -236,10 +238,10 @@ def test_a_burrow_that_cannot_be_rendered_costs_only_itself() -> None:
     """What was published of it stays, and the others go on."""
 
     class Broken(Counting):
-        def render(self, snapshot: Snapshot) -> dict[str, Section]:
-            if self.count:
+        def render(self, snapshot: Snapshot, *, few: bool = False) -> dict[str, Section]:
+            if self.rendered:
                 raise MemoryError
-            return super().render(snapshot)
+            return super().render(snapshot, few=few)
 
     publisher = Publisher(SelfMetrics(), {"a": Broken(), "b": Renderer()})
     publisher.publish(snapshot("a", "west"))
@@ -247,3 +249,25 @@ def test_a_burrow_that_cannot_be_rendered_costs_only_itself() -> None:
         publisher.publish(snapshot("a", "west", "east"))
     publisher.publish(snapshot("b", "north"))
     assert {"west", "north"} == set(select(samples_in(page(publisher)), "burrow_kafka_cluster_topics", "cluster"))
+
+
+def test_too_many_series_take_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Families by partition are not rendered at all above the bound, and all of them are as soon as there is room."""
+    written: list[str] = []
+    write = SectionWriter.write
+
+    def note(self: SectionWriter, labels: Sequence[bytes], values: Sequence[Value]) -> None:
+        written.append(self._name.decode())
+        write(self, labels, values)
+
+    monkeypatch.setattr(SectionWriter, "write", note)
+    cluster = Cluster("west", (), (Topic("t", (7, 8, 9), 0, 0),), 3, 4, None, None, 0, 0)
+    publisher = Publisher(SelfMetrics(), renderers := {"a": Renderer(), "b": Renderer()}, 5)
+    publisher.publish(Snapshot("a", (cluster,), 0))
+    publisher.publish(Snapshot("b", (replace(cluster, name="east"),), 0))
+    assert 1 == written.count("burrow_kafka_topic_partition_offset")
+    publisher.publish(Snapshot("a", (cluster,), 0))
+    assert 1 == written.count("burrow_kafka_topic_partition_offset")
+    publisher.arrange(renderers, 10)
+    assert 3 == written.count("burrow_kafka_topic_partition_offset")
+    assert 6 == len([name for name, _ in samples_in(page(publisher)) if name == "burrow_kafka_topic_partition_offset"])

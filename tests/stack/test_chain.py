@@ -116,13 +116,16 @@ def test_series_are_the_same_on_both(chain: Chain) -> None:
 def test_clusters_of_brokers(chain: Chain) -> None:
     """Targets on brokers bear the cluster; the exporter's own label is neither renamed nor set by its target."""
     address = chain.prometheus[0]
-    eventually(lambda: chain.ask(address, "v1/query", query='up{job="node"}')["data"]["result"])
-    told = chain.ask(address, "v1/query", query='up{job=~"jmx|node|burrow"}')["data"]["result"]
     brokers = {("jmx", name, "127.0.0.1:1") for name in CLUSTERS} | {("node", name, "127.0.0.1:2") for name in CLUSTERS}
-    labels = [sample["metric"] for sample in told]
-    assert brokers | {("burrow", None, "burrow-exporter")} == {
-        (each["job"], each.get("cluster"), each["instance"]) for each in labels
-    }
+    expected = brokers | {("burrow", None, "burrow-exporter")}
+
+    def scraped() -> set[tuple[str, str | None, str]]:
+        told = chain.ask(address, "v1/query", query='up{job=~"jmx|node|burrow"}')["data"]["result"]
+        return {(each["metric"]["job"], each["metric"].get("cluster"), each["metric"]["instance"]) for each in told}
+
+    # Each target has a moment of its own in the interval: all of them are waited for.
+    eventually(lambda: len(scraped()) >= len(expected))
+    assert expected == scraped()
     assert [] == chain.ask(address, "v1/query", query='{exported_cluster!=""}')["data"]["result"]
 
 
