@@ -149,13 +149,13 @@ class ClusterState:
             name=walk.name,
             groups=before.groups if before else (),
             topics=before.topics if before else (),
-            listed_groups=len(walk.listed_groups),
-            listed_topics=len(walk.listed_topics),
+            listed_groups=len(walk.listed_groups) + walk.omitted_groups,
+            listed_topics=len(walk.listed_topics) + walk.omitted_topics,
             last_commit=newest(walk.last_commit, unless_ahead(before.last_commit, moment.now) if before else None),
             burrow_lag=before.burrow_lag if before and not walk.own else lag,
-            unreadable_groups=sum(name not in walk.groups for name in wanted),
+            unreadable_groups=sum(name not in walk.groups for name in wanted) + walk.left_out,
             expires_at=moment.expires_at,
-            wanted_groups=len(wanted),
+            wanted_groups=len(wanted) + walk.left_out,
             **self._filtered(walk, wanted),
         )
         verdict = self._judge(walk, read, moment.monotonic, told)

@@ -43,7 +43,8 @@ class ClusterWalk:
     ``groups`` holds ``None`` for a group that Burrow does not know (any more) or of which the filters leave nothing.
     ``own`` are the answers for groups that may be Burrow's own. ``last_commit`` is in Unix seconds.
     ``partition_counts`` are those of topics, as the groups tell them. ``filtered`` are the answers of which the filters
-    leave nothing.
+    leave nothing. Of lists with more than may be read they hold only what is; ``omitted_groups`` and
+    ``omitted_topics`` count the rest, ``left_out`` those groups of it that would have been asked for.
     """
 
     name: str
@@ -55,6 +56,9 @@ class ClusterWalk:
     last_commit: float | None = None
     partition_counts: dict[str, int] = field(default_factory=dict)
     filtered: dict[str, GroupStatus] = field(default_factory=dict)
+    omitted_groups: int = 0
+    omitted_topics: int = 0
+    left_out: int = 0
 
     def note_partitions(self, counts: Mapping[str, int]) -> None:
         """Note how many partitions topics have, as one group tells it."""
@@ -219,7 +223,11 @@ class Walk:
             self._asks_settings = True
             self._ask(Resource(Endpoint.CONFIG), self._client.settings, self._on_settings)
         groups = self._groups_to_ask(cluster.name, self._usable(Endpoint.CONSUMERS, names))
-        for resource in self._admit(Resource(Endpoint.CONSUMERS, cluster.name), Endpoint.LAG, groups):
+        admitted = self._admit(Resource(Endpoint.CONSUMERS, cluster.name), Endpoint.LAG, groups)
+        if left_out := len(groups) - len(admitted):
+            cluster.listed_groups = [resource.name for resource in admitted]
+            cluster.omitted_groups, cluster.left_out = len(names) - len(admitted), left_out
+        for resource in admitted:
             call = partial(self._read, cluster.name, resource.name)
             self._ask(resource, call, partial(self._on_group, cluster, resource.name))
 
@@ -264,7 +272,11 @@ class Walk:
     def _on_topics(self, cluster: ClusterWalk, names: list[str]) -> None:
         cluster.listed_topics = names = once_each(names)
         topics = list(filter(self._filters.topic.admits, self._usable(Endpoint.TOPICS, names)))
-        for resource in self._admit(Resource(Endpoint.TOPICS, cluster.name), Endpoint.TOPIC, topics):
+        admitted = self._admit(Resource(Endpoint.TOPICS, cluster.name), Endpoint.TOPIC, topics)
+        if len(admitted) < len(topics):
+            cluster.listed_topics = [resource.name for resource in admitted]
+            cluster.omitted_topics = len(names) - len(admitted)
+        for resource in admitted:
             call = partial(self._offsets, resource)
             self._ask(resource, call, partial(self._on_topic, cluster, resource.name))
 

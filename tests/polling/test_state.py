@@ -313,6 +313,17 @@ def test_what_has_expired_before_a_walk_is_no_longer_known() -> None:
     ]
 
 
+def test_groups_beyond_the_bound_are_counted() -> None:
+    """As listed, and as unreadable those that would have been asked for."""
+    poll = Followed().absorb(walked(group("a"), omitted_groups=5, omitted_topics=7, left_out=3))
+    (seen,) = poll.snapshot.clusters
+    assert (6, 7 + len(walked().listed_topics or ()), 3) == (
+        seen.listed_groups,
+        seen.listed_topics,
+        seen.unreadable_groups,
+    )
+
+
 def test_names_of_clusters() -> None:
     """Those listed, and those of which something is known; without some, these are noted as refused."""
     known = Snapshot("b", (replace(cluster(), name="x"), replace(cluster(), name="y")), 0.0, frozenset({"x", "z"}))

@@ -21,6 +21,7 @@ from burrow_exporter.burrow.client import BurrowClient, Observer
 from burrow_exporter.burrow.failures import BurrowError, Endpoint, Reason
 from burrow_exporter.burrow.retries import Attempts
 from burrow_exporter.burrow.session import Target
+from burrow_exporter.polling.bounds import Bounds
 from burrow_exporter.polling.readings import MAX_NAME_BYTES
 from burrow_exporter.polling.schedule import Request, Resource
 from burrow_exporter.polling.walk import ClusterWalk, GroupRead, Walk, WalkResult, groups_to_ask
@@ -845,3 +846,35 @@ def test_a_walk_leaves_nothing_behind() -> None:
         assert gone() is None
     finally:
         gc.enable()
+
+
+def test_names_beyond_the_bound() -> None:
+    """Those known are read, the rest is counted and noted as one failure of the list; so it is for topics."""
+    answers = small(groups(*"abcdz"), {name: [1] for name in ("x", "y")})
+    known = {Resource(Endpoint.LAG, "c", "z"), Resource(Endpoint.TOPIC, "c", "y")}
+    with RecordedBurrow(answers) as server:
+        client = BurrowClient(Target(server.address), 5.0, Deaf())
+        bounds = Bounds(4, 100, known)
+        result = Walk(client, Filters(), deadline=time.monotonic() + 10, expires_at=1.0, bounds=bounds).run()
+    assert result.clusters
+    cluster = result.clusters["c"]
+    assert ["z", "a", "b"] == cluster.listed_groups
+    assert {"z", "a", "b"} == set(cluster.groups)
+    assert (2, 2, 1) == (cluster.omitted_groups, cluster.left_out, cluster.omitted_topics)
+    assert (["y"], ["y"]) == (cluster.listed_topics, list(cluster.topics))
+    assert {
+        ("consumers", "too_many", "the groups of 'c': 2 of 5 are not read, as max_groups has it"),
+        ("topics", "too_many", "the topics of 'c': 1 of 2 are not read, as max_groups has it"),
+    } == {(each.endpoint, each.reason, each.detail) for each in result.failures}
+    assert known | {Resource(Endpoint.LAG, "c", name) for name in "ab"} == result.known
+
+
+def test_groups_beyond_the_bound_on_partitions() -> None:
+    """They are failures of their own, and nothing of them is kept."""
+    answers = small({"g": lag_answer("c", "g", *(partition("orders", number=n) for n in range(5)))})
+    with RecordedBurrow(answers) as server:
+        client = BurrowClient(Target(server.address), 5.0, Deaf())
+        bounds = Bounds(4, 8, ())
+        result = Walk(client, Filters(), deadline=time.monotonic() + 10, expires_at=1.0, bounds=bounds).run()
+    assert [("lag", "too_many")] == [(each.endpoint, each.reason) for each in result.failures]
+    assert ({}, {}) == (result.reads, client._seen_before)
