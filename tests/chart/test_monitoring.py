@@ -159,7 +159,7 @@ def test_what_prometheus_stores(tmp_path: Path) -> None:
     assert sorted(expected, key=str) == sorted(up, key=str)
     names = {"__name__", "cluster", "consumer_group", "instance", *target}
     assert [] == [each for each in groups if each.keys() != names or "kubernetes" == each["cluster"]]
-    assert {"clusters", "consumers", "lag", "ready", "topic", "topics"} == {each["endpoint"] for each in requested}
+    assert {"clusters", "config", "consumers", "lag", "ready", "topic", "topics"} == {each["endpoint"] for each in requested}
 
 
 def test_the_pages_name_the_files() -> None:
