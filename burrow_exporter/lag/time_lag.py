@@ -121,7 +121,7 @@ class TimeLag:
             seen = commit.observed_at / 1000 + 0.5
             if seen - commit.timestamp / 1000 > BACKLOG and from_backlog(commit) and moved(partition):
                 curve.remember(commit.timestamp / 1000, commit.offset)
-            curve.sighting(seen if seen < read_at else read_at, commit.offset + lag, late)
+            curve.sighting(min(read_at, seen), commit.offset + lag, late)
         if topic is not None and log_end is not None and end.lag and end.offset + end.lag < log_end:
             self._lateness.bound(end, topic)
 
