@@ -154,19 +154,7 @@ def test_help(capfd: Capture, flag: str) -> None:
     parts = output.out.split("\n\nFlags: ")
     assert all(word in parts[0] for word in ("serve", "demo", "once", "check", "healthcheck", "BURROW_EXPORTER_"))
     names = [part.partition(":")[0] for part in parts[1:]]
-    assert [
-        "burrow",
-        "poll",
-        "filter",
-        "metrics",
-        "web",
-        "shard",
-        "config",
-        "policy",
-        "demo",
-        "log",
-        "general",
-    ] == names
+    assert ["burrow", "poll", "filter", "metrics", "web", "shard", "config", "demo", "log", "general"] == names
     sections = dict(zip(names, parts[1:], strict=True))
     written = {option: option.flag.replace("--", "--[no-]" if option.is_flag else "--") for option in FLAGS}
     assert all(f"\n  {flag} " in sections[option.section].replace("\n", " \n") for option, flag in written.items())

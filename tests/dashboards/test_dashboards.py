@@ -104,10 +104,9 @@ def test_stale(tmp_path: Path) -> None:
 
 
 def test_provisioned(tmp_path: Path) -> None:
-    """The stack gives Grafana these very files, and the runbook."""
+    """The stack gives Grafana these very files."""
     render(Settings(), tmp_path)
     given = {path.stem: json.loads(path.read_text()) for path in (tmp_path / "grafana/dashboards").glob("*.json")}
-    assert given.pop("burrow-runbook")
     assert DASHBOARDS == given
 
 
