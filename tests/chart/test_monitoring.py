@@ -158,7 +158,8 @@ def test_what_prometheus_stores(tmp_path: Path) -> None:
     assert sorted(expected, key=str) == sorted(up, key=str)
     names = {"__name__", "cluster", "consumer_group", "instance", *target}
     assert [] == [each for each in groups if each.keys() != names or "kubernetes" == each["cluster"]]
-    assert {"clusters", "config", "consumers", "lag", "ready", "topic", "topics"} == {each["endpoint"] for each in requested}
+    endpoints = {"clusters", "config", "consumers", "lag", "ready", "topic", "topics"}
+    assert endpoints == {each["endpoint"] for each in requested}
 
 
 def test_the_pages_name_the_files() -> None:
