@@ -97,7 +97,7 @@ dashboards: $(INSTALLED) ## Write Grafana's dashboards anew
 chart: $(INSTALLED) ## Write anew what the Helm chart has from elsewhere
 	$(BIN)/python -m charts.derive
 
-tools: $(addprefix $(TOOLS)/,promtool amtool helm crds actionlint) ## Build promtool, amtool, helm and actionlint, for tests and lint (needs Go)
+tools: $(addprefix $(TOOLS)/,promtool amtool alertmanager helm crds actionlint) ## Build promtool, amtool, alertmanager, helm and actionlint, for tests and lint (needs Go)
 
 # Prometheus' module v0.3NN is its release v3.NN; other kinds of service discovery than files are left out.
 $(TOOLS)/promtool: compose/compose.yaml
@@ -109,6 +109,18 @@ $(TOOLS)/amtool: compose/compose.yaml
 	GOBIN=$(CURDIR)/$(TOOLS) go install github.com/prometheus/alertmanager/cmd/amtool@$(call \
 		release,prom/alertmanager,v,v)
 	@touch $@
+
+# Alertmanager's module comes without the pages of its web interface, which are built by Node.js and no test opens.
+ALERTMANAGER = github.com/prometheus/alertmanager@$(call release,prom/alertmanager,v,v)
+$(TOOLS)/alertmanager: compose/compose.yaml
+	go mod download $(ALERTMANAGER)
+	rm -rf $(TOOLS)/source
+	cp -R "$$(go env GOMODCACHE)/$(ALERTMANAGER)" $(TOOLS)/source
+	chmod -R u+w $(TOOLS)/source
+	mkdir -p $(TOOLS)/source/ui/app/dist
+	touch $(TOOLS)/source/ui/app/dist/index.html
+	cd $(TOOLS)/source && go build -o $(CURDIR)/$@ ./cmd/alertmanager
+	rm -rf $(TOOLS)/source
 
 # What the chart's tests need: helm, and the resources that the Prometheus operator defines.
 HELM := v4.3.1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from collections import Counter
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
@@ -17,17 +17,14 @@ from click.core import ParameterSource
 from msgspec.structs import replace
 
 from burrow_exporter import __version__, log
-from burrow_exporter.burrow.failures import advice
 from burrow_exporter.burrow.failures import describe as in_few_words
 from burrow_exporter.demo import SimulatedBurrow
 from burrow_exporter.exporter import Exporter
-from burrow_exporter.polling.state import Poll
 from burrow_exporter.settings.config import Config
 from burrow_exporter.settings.flags import FLAGS, Flag
 from burrow_exporter.settings.precedence import build_config, section
 from burrow_exporter.settings.validation import ConfigError
-from burrow_exporter.snapshot import GROUP_STATUS_CODES, Cluster
-from burrow_exporter.status.rows import missing
+from burrow_exporter.status.report import describe
 from burrow_exporter.web.health_check import ask_healthy
 from burrow_exporter.web.limits import SMALLEST_PIECE
 from burrow_exporter.web.listener import bind
@@ -156,7 +153,7 @@ def check(config: Config) -> int:
     polls = Exporter(config, threading.Event()).poll_once()
     for burrow, poll in zip(config.burrows, polls, strict=True):
         click.echo(f"Burrow {burrow.name} at {' '.join(burrow.addresses)}: {'ok' if poll.good else 'FAILED'}")
-        for line in describe(poll):
+        for line in describe(poll, time.time()):
             click.echo(f"  {log.one_line(line)}")
     return FINE if all(poll.good for poll in polls) else COULD_NOT_RUN
 
@@ -168,44 +165,6 @@ def healthcheck(config: Config) -> int:
     except ValueError as error:
         raise ConfigError(LISTEN_FLAG, str(error)) from None
     return give_up(f"healthcheck: {complaint}") if complaint else FINE
-
-
-def describe(poll: Poll) -> list[str]:
-    """Return what a poll saw, a line each."""
-    lines = [f"{error.endpoint}: {error.reason}: {error.detail}" for error in poll.failures[:10]]
-    lines += [f"... and {len(poll.failures) - 10} failures more"] if len(poll.failures) > len(lines) else []
-    lines += filter(None, dict.fromkeys(map(advice, poll.failures)))
-    lines += [f"cluster {name}: Burrow has not caught up, lag {lag}" for name, lag in poll.behind.items()]
-    for cluster in poll.snapshot.clusters:
-        # A word that is none of Burrow's is told, as far as it may be, among the failures.
-        statuses = Counter(each.status if each.status in GROUP_STATUS_CODES else "unknown" for each in cluster.groups)
-        words = ", ".join(f"{count} {status}" for status, count in sorted(statuses.items()))
-        lines.append(f"cluster {cluster.name}: {cluster.listed_groups} groups listed, published: {words or 'none'}")
-        lines.append(f"cluster {cluster.name}: {cluster.listed_topics} topics listed, {len(cluster.topics)} published")
-        lines += [f"cluster {cluster.name}: {note}" for note in filter(None, [left_out(cluster), missing(cluster)])]
-        lines += [f"cluster {cluster.name}: {hint}" for hint in hints(cluster)]
-    return lines
-
-
-def left_out(cluster: Cluster) -> str:
-    """Return how many groups the filters leave out, and which do."""
-    counts = [f"{count} by {name}" for name, count in cluster.filtered_groups.items() if count]
-    return f"filters leave out groups: {', '.join(counts)}" if counts else ""
-
-
-def hints(cluster: Cluster) -> list[str]:
-    """Return what may be wrong with a cluster of which no group is published.
-
-    Kafka leaves out of its lists what Burrow's user may not see, and Burrow takes that for nothing being there: it logs
-    nothing, and its answers are good.
-    """
-    if cluster.groups:
-        return []
-    if not cluster.listed_groups:
-        return ["Burrow has read no commit: there is none yet, or its user may not Read __consumer_offsets"]
-    if cluster.listed_topics <= 1:
-        return ["Burrow sees no topic but __consumer_offsets: there is none, or its user may not Describe topics"]
-    return ["no group but Burrow's own: none commits, filters leave all out, or its user may not Describe groups"]
 
 
 def log_level(word: str, level: log.Level) -> log.Level:

@@ -20,7 +20,8 @@ from burrow_exporter.metrics.publisher import Publisher
 from burrow_exporter.metrics.self_metrics import SelfMetrics
 from burrow_exporter.polling.fleet import Fleet
 from burrow_exporter.polling.state import Poll
-from burrow_exporter.settings.config import Config, Section
+from burrow_exporter.settings.config import Config
+from burrow_exporter.settings.section import Section
 from burrow_exporter.settings.validation import ConfigError
 from burrow_exporter.status.page import View, render
 from burrow_exporter.web.limits import DEFAULT_LIMITS, Limits, affordable_connections

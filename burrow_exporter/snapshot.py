@@ -60,9 +60,10 @@ class Cluster:
 
     ``wanted_groups`` counts the listed groups of this share that the filters for names let through. Of those
     ``unreadable_groups`` had no usable answer in the last poll, and ``held_groups`` one that may be from before Burrow
-    had read their commits. ``filtered_groups`` counts those of this share that were left out, by what did so: a filter
-    for names (``name``), for topics (``topic``) or for the age of commits (``commit_age``). ``hidden_groups`` are those
-    left out for the age of their commits although they have lag.
+    had read their commits. ``filtered_groups`` counts those of this share, Burrow's own aside, that were left out, by
+    what did so: a filter for names (``name``), for topics (``topic``) or for the age of commits (``commit_age``).
+    ``hidden_groups`` are those left out for the age of their commits although they have lag. ``contradicts`` while the
+    answers contradict each other, as those of several Burrows behind one address do.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Cluster:
     held_groups: int = 0
     filtered_groups: Mapping[str, int] = field(default_factory=dict)
     hidden_groups: tuple[str, ...] = ()
+    contradicts: bool = False
 
     def fresh(self, monotonic: float) -> Cluster:
         """Return this cluster without the groups and topics that have expired by ``monotonic``."""

@@ -93,10 +93,12 @@ begin() { # one run at a time in this checkout, with a folder of its own
     exec 9<compose
     flock --nonblock 9 || fail $HOST "another run is at work in this checkout"
     OWNER=$(stat --format %u:%g .)
+    umask 022 # whatever the shell's: nobody else may write what is rendered
     trap end EXIT
     rm -rf "$WORK"
     mkdir -m 0700 "$WORK"
     mkdir -p "$NEXT" "$GENERATED"
+    chmod go-w "$NEXT" "$GENERATED" # which may be there from a run under another umask
     own "$WORK" "$NEXT" "$GENERATED"
 }
 

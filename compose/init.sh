@@ -22,7 +22,7 @@ own() { # own USER FOLDER...
 share 10001 /secrets/burrow/*
 share 10002 /secrets/object-store.env
 share 472 /secrets/grafana-admin-password
-share 65534 /secrets/bucket.yaml /secrets/slack-webhook-url /secrets/smtp-password /secrets/webhook-url
+share 65534 /secrets/bucket.yaml /secrets/slack-webhook-url /secrets/smtp-password /secrets/webhook-url /secrets/teams-webhook-url /secrets/pagerduty-routing-key
 share 65534 /secrets/grpc/*
 
 own 65534 /volumes/thanos-store /volumes/thanos-compact

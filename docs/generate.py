@@ -18,17 +18,23 @@ from burrow_exporter.metrics.families import (
     FAMILIES,
     GROUP_LABELS,
     INFO_LABELS,
+    MUTED_LABELS,
     PARTITION_LABELS,
+    POLICY_LABELS,
+    RUNBOOK_LABELS,
     TOPIC_LABELS,
+    WHOLE_TOPIC_LABELS,
 )
 from burrow_exporter.metrics.self_metrics import SelfMetrics
 from burrow_exporter.settings.config import Config
 from burrow_exporter.settings.flags import FLAGS, Flag
+from burrow_exporter.settings.policy import Policy
 from burrow_exporter.settings.value_types import schema_of
 from burrow_exporter.snapshot import Cluster
 
 HERE = Path(__file__).parent
 SCHEMA = HERE.parent / "burrow_exporter" / "config.schema.json"
+POLICY_SCHEMA = HERE.parent / "burrow_exporter" / "policy.schema.json"
 EACH = {
     (): "exporter",
     ("burrow",): "Burrow",
@@ -41,8 +47,12 @@ EACH = {
     CLUSTER_LABELS: "cluster",
     GROUP_LABELS: "group",
     INFO_LABELS: "partition of a group",
+    MUTED_LABELS: "group that is muted, and reason",
     PARTITION_LABELS: "partition of a group",
+    POLICY_LABELS: "group",
+    RUNBOOK_LABELS: "group",
     TOPIC_LABELS: "partition of a topic",
+    WHOLE_TOPIC_LABELS: "topic",
 }
 """What there is one series of a metric for, by its labels."""
 NOTE = "<!-- Written by docs/generate.py from the code: `make docs`. -->"
@@ -151,17 +161,18 @@ def configuration() -> str:
     )
 
 
-def schema() -> dict[str, Any]:
-    """Return the JSON schema of the configuration file."""
-    made = msgspec.json.schema(Config, schema_hook=schema_of)
+def schema(whole: type = Config) -> dict[str, Any]:
+    """Return the JSON schema of the configuration file, or of the policy's."""
+    made = msgspec.json.schema(whole, schema_hook=schema_of)
     made["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-    made["$defs"]["Config"]["required"] = ["burrows"]
+    if whole is Config:
+        made["$defs"]["Config"]["required"] = ["burrows"]
     for section in made["$defs"].values():
         del section["title"], section["description"]  # they speak of the code
         for field in section["properties"].values():
             if isinstance(field.get("default"), float):
                 field["default"] = f"{field['default']:g}s"
-            if "anyOf" in field:  # what may be left out, but not be null
+            if {"type": "null"} in field.get("anyOf", ()):  # what may be left out, but not be null
                 field.update(field.pop("anyOf")[0])
                 del field["default"]
     return made
@@ -186,6 +197,8 @@ def keys(
 
 def kind_of(field: dict[str, Any]) -> str:
     """Return in words what a key may hold."""
+    if "anyOf" in field:
+        return "on or off"
     if "enum" in field:
         return ", ".join(f"`{value}`" for value in field["enum"])
     if "pattern" in field:
@@ -212,6 +225,7 @@ def main() -> int:
         HERE / "metrics.md": metrics(),
         HERE / "configuration.md": configuration(),
         SCHEMA: json.dumps(schema(), indent=2, ensure_ascii=False) + "\n",
+        POLICY_SCHEMA: json.dumps(schema(Policy), indent=2, ensure_ascii=False) + "\n",
     }
     if "--check" not in sys.argv:
         for path, text in pages.items():

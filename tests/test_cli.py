@@ -154,7 +154,19 @@ def test_help(capfd: Capture, flag: str) -> None:
     parts = output.out.split("\n\nFlags: ")
     assert all(word in parts[0] for word in ("serve", "demo", "once", "check", "healthcheck", "BURROW_EXPORTER_"))
     names = [part.partition(":")[0] for part in parts[1:]]
-    assert ["burrow", "poll", "filter", "metrics", "web", "shard", "config", "demo", "log", "general"] == names
+    assert [
+        "burrow",
+        "poll",
+        "filter",
+        "metrics",
+        "web",
+        "shard",
+        "config",
+        "policy",
+        "demo",
+        "log",
+        "general",
+    ] == names
     sections = dict(zip(names, parts[1:], strict=True))
     written = {option: option.flag.replace("--", "--[no-]" if option.is_flag else "--") for option in FLAGS}
     assert all(f"\n  {flag} " in sections[option.section].replace("\n", " \n") for option, flag in written.items())
@@ -285,7 +297,9 @@ def test_check_of_a_small_burrow(capfd: Capture) -> None:
         "  cluster c: 2 groups listed, published: 1 OK, 1 WARN",
         "  cluster c: 1 topics listed, 1 published",
     ]
-    assert (0, expected) == told(capfd, small(groups))
+    code, lines = told(capfd, small(groups))
+    assert (0, expected) == (code, lines[:-1])
+    assert "the newest commit that Burrow tells of is" in lines[-1]
 
 
 @pytest.mark.parametrize(

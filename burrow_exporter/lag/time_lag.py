@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from burrow_exporter.burrow.answers import Commit, Partition
-from burrow_exporter.lag.curve import GRACE, Curve
+from burrow_exporter.lag.curve import BACKLOG, GRACE, Curve
 from burrow_exporter.lag.lateness import Lateness, from_backlog
 from burrow_exporter.lag.rewinds import Rewinds, went_back
 from burrow_exporter.lag.steady_clock import SteadyClock, Step
@@ -103,14 +103,40 @@ class TimeLag:
     def _take_window(
         self, group: Group, partition: Partition, commits: Sequence[Commit], topics: Mapping[str, Topic]
     ) -> None:
-        """Take in the commits of one partition's window that are new."""
-        topic, number, end = topics.get(partition.topic), partition.partition, commits[-1]
+        """Take in the commits of one partition's window that are new.
+
+        An old one of a group that stood still tells nothing of the time of its offset, and one of the future nothing.
+        """
+        read_at, late, end = group.read_at - self._clock.shift, self._lateness.mean, commits[-1]
+        topic, number = topics.get(partition.topic), partition.partition
         log_end = topic.offsets[number] if topic is not None and number < len(topic.offsets) else None
-        stood = partition.start is not None and partition.start.offset >= end.offset
+        curve, latest = self._curve(partition.topic, number), (read_at + GRACE) * 1000
         for commit in commits:
-            self._take_commit(group, partition, commit, log_end, stood=stood)
+            lag = commit.lag
+            if lag is None or commit.observed_at > latest:
+                continue
+            if not lag:
+                self._take_at_head(curve, group, partition, commit, log_end)
+                continue
+            seen = commit.observed_at / 1000 + 0.5
+            if seen - commit.timestamp / 1000 > BACKLOG and from_backlog(commit) and moved(partition):
+                curve.remember(commit.timestamp / 1000, commit.offset)
+            curve.sighting(min(read_at, seen), commit.offset + lag, late)
         if topic is not None and log_end is not None and end.lag and end.offset + end.lag < log_end:
             self._lateness.bound(end, topic)
+
+    def _take_at_head(
+        self, curve: Curve, group: Group, partition: Partition, commit: Commit, log_end: int | None
+    ) -> None:
+        """Take in a commit without lag, beside the log end that is known now, if any."""
+        made = min(group.read_at - self._clock.shift, _made(commit))
+        is_ahead = log_end is not None and commit.offset > log_end
+        if is_ahead and self._lateness.holds(group.name, partition, commit, made, curve):
+            return
+        if from_backlog(commit):
+            curve.remember(commit.timestamp / 1000, commit.offset)
+        else:
+            curve.bound(made, commit.offset, self._lateness.mean)
 
     def _take_log_ends(self, group: Group, topics: Mapping[str, Topic]) -> None:
         """Take in the log ends that the group's lags tell, of topics whose own offsets are not known."""
@@ -120,29 +146,6 @@ class TimeLag:
                 log_end = partition.end.offset + partition.current_lag
                 curve = self._curve(partition.topic, partition.partition)
                 curve.reading(read_at, log_end, self._lateness.mean, read_at - GRACE)
-
-    def _take_commit(
-        self, group: Group, partition: Partition, commit: Commit, log_end: int | None, *, stood: bool
-    ) -> None:
-        """Take in one commit, beside the log end that is known now, if any.
-
-        An old one of a group that ``stood`` still tells nothing of the time of its offset.
-        """
-        lag, read_at, late = commit.lag, group.read_at - self._clock.shift, self._lateness.mean
-        if lag is None or commit.observed_at / 1000 > read_at + GRACE:
-            return
-        curve = self._curve(partition.topic, partition.partition)
-        made = min(read_at, _made(commit))
-        is_ahead = not lag and log_end is not None and commit.offset > log_end
-        if is_ahead and self._lateness.holds(group.name, partition, commit, made, curve):
-            return
-        is_old = from_backlog(commit)
-        if is_old and (not lag or not stood):
-            curve.remember(commit.timestamp / 1000, commit.offset)
-        if lag:
-            curve.sighting(min(read_at, commit.observed_at / 1000 + 0.5), commit.offset + lag, late)
-        elif not is_old:
-            curve.bound(made, commit.offset, late)
 
     def _take_topic(self, topic: Topic) -> None:
         previous = self._topics_read.get(topic.name, topic.read_at - GRACE)
@@ -201,6 +204,12 @@ class TimeLag:
         log_end = curve.read if curve.read >= 0 or end is None else end.offset + partition.current_lag
         key = group.name, partition.topic, partition.partition
         return self._rewinds.is_doubtful(key, log_end, self._clock.now)
+
+
+def moved(partition: Partition) -> bool:
+    """Tell whether a group has gone on in Burrow's window of a partition."""
+    start, end = partition.start, partition.end
+    return start is not None and end is not None and start.offset < end.offset
 
 
 def newest_observation(groups: Sequence[Group]) -> float | None:

@@ -26,7 +26,9 @@ from burrow_exporter.metrics.families import (
     Family,
     Value,
 )
+from burrow_exporter.metrics.policy_samples import PolicySamples
 from burrow_exporter.snapshot import Cluster, Group, Snapshot, Topic
+from burrow_exporter.terms import Policy
 
 ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
@@ -83,7 +85,7 @@ class SectionWriter:
 class Renderer:
     """Renders the snapshots of one Burrow. It keeps the labels of what was there last time, and is not thread-safe.
 
-    ``extra_labels`` stand on each sample.
+    ``extra_labels`` stand on each sample. ``policy`` is judged at the moment in which a snapshot was taken.
     """
 
     def __init__(
@@ -92,12 +94,18 @@ class Renderer:
         *,
         partition_info: bool = False,
         extra_labels: Mapping[str, str] | None = None,
+        policy: Policy | None = None,
     ) -> None:
         disable = disable if partition_info else disable | {PARTITION_INFO.name}
         self._families = [family for family in FAMILIES if family.name not in disable]
         self.extra_labels = frozenset((extra_labels or {}).items())
         self._extra = "".join(f",{label_pair(*item)}" for item in (extra_labels or {}).items())
         self._partition_labels: dict[tuple[str, str], PartitionLabels] = {}
+        self._policy = PolicySamples(policy)
+
+    def revise(self, snapshot: Snapshot) -> Snapshot:
+        """Return a snapshot whose lags in seconds follow the policy's ``min_lag``."""
+        return self._policy.revise(snapshot)
 
     def count(self, snapshot: Snapshot) -> int:
         """Return of how many samples all sections would be, without making them."""
@@ -131,6 +139,9 @@ class Renderer:
                     self._write_partitions(writers, cluster, group)
             for topic in () if few else cluster.topics:
                 self._write_topic(writers, cluster, topic)
+        for name, labels, value in self._policy.samples(snapshot):
+            if writer := writers.get(name):
+                writer.write([self._label_set(",".join(label_pair(*pair) for pair in labels))], [value])
         sections = {name: writer.finish() for name, writer in writers.items()}
         return {name: section for name, section in sections.items() if section.samples}
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from burrow_exporter.snapshot import GROUP_STATUS_CODES, PARTITION_STATUS_CODES, Cluster, Group, Topic
+from burrow_exporter.terms import Terms
 
 Value = int | float | None
 WHOLE = b"%d"
@@ -25,6 +26,10 @@ GROUP_LABELS = (*CLUSTER_LABELS, "consumer_group")
 PARTITION_LABELS = (*GROUP_LABELS, "topic", "partition")
 TOPIC_LABELS = (*CLUSTER_LABELS, "topic", "partition")
 INFO_LABELS = (*PARTITION_LABELS, "owner", "client_id")
+POLICY_LABELS = (*GROUP_LABELS, "team", "severity")
+MUTED_LABELS = (*GROUP_LABELS, "reason")
+RUNBOOK_LABELS = (*GROUP_LABELS, "runbook_url")
+WHOLE_TOPIC_LABELS = (*CLUSTER_LABELS, "topic")
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,8 @@ ClusterFamily = Family[Cluster, Value]
 GroupFamily = Family[Group, Value]
 PartitionFamily = Family[Group, Sequence[Value]]
 TopicFamily = Family[Topic, Sequence[Value]]
+PolicyFamily = Family[Terms, Sequence[tuple[tuple[str, ...], Value]]]
+"""One whose ``read`` takes a group's terms to pairs: the values of the labels behind the group's own, and the value."""
 
 
 def lag_seconds_max(group: Group) -> Value:
@@ -188,16 +195,69 @@ TOPIC_FAMILIES: tuple[TopicFamily, ...] = (
     ),
 )
 
-FEW_FAMILIES: tuple[Family[Any, Any], ...] = (*GROUP_FAMILIES, *CLUSTER_FAMILIES)
+POLICY_FAMILIES: tuple[PolicyFamily, ...] = (
+    PolicyFamily(
+        "burrow_kafka_consumer_policy_info",
+        "Team and severity of the consumer group by the policy file; only for groups that one of its entries matches.",
+        POLICY_LABELS,
+        lambda terms: [((terms.team, terms.severity), 1)],
+    ),
+    PolicyFamily(
+        "burrow_kafka_consumer_lag_seconds_threshold",
+        "Lag in seconds from which on the consumer group is too late (max_lag_seconds of the policy file).",
+        GROUP_LABELS,
+        lambda terms: [((), terms.max_lag_seconds)],
+        MILLISECONDS,
+    ),
+    PolicyFamily(
+        "burrow_kafka_consumer_alerts_muted",
+        "1 while alerts of the consumer group are muted by the policy file: in quiet hours (reason quiet), as of the "
+        "last poll, or always (reason off).",
+        MUTED_LABELS,
+        lambda terms: [((reason,), 1) for reason in terms.muted],
+    ),
+    PolicyFamily(
+        "burrow_kafka_consumer_runbook_info",
+        "Page that says what to do about the consumer group (runbook_url of the policy file).",
+        RUNBOOK_LABELS,
+        lambda terms: [((terms.runbook_url,), 1)] if terms.runbook_url else [],
+    ),
+)
+
+TOPIC_SILENCE: Family[float | None, Value] = Family(
+    "burrow_kafka_topic_max_silence_seconds",
+    "Seconds without production after which the topic is too silent (max_silence of the policy file).",
+    WHOLE_TOPIC_LABELS,
+    lambda seconds: seconds,
+    MILLISECONDS,
+)
+
+CLUSTER_IDLE: Family[bool, Value] = Family(
+    "burrow_kafka_cluster_idle_ok",
+    "1 where it is normal that nobody commits on the cluster for a while (idle of the policy file).",
+    CLUSTER_LABELS,
+    lambda idle: 1 if idle else None,
+)
+
+FEW_FAMILIES: tuple[Family[Any, Any], ...] = (
+    *GROUP_FAMILIES,
+    *POLICY_FAMILIES,
+    TOPIC_SILENCE,
+    *CLUSTER_FAMILIES,
+    CLUSTER_IDLE,
+)
 """Those whose number of series does not grow with the partitions."""
 
-UNSHARED_FAMILIES: tuple[Family[Any, Any], ...] = (*TOPIC_FAMILIES, *CLUSTER_FAMILIES)
+UNSHARED_FAMILIES: tuple[Family[Any, Any], ...] = (*TOPIC_FAMILIES, TOPIC_SILENCE, *CLUSTER_FAMILIES, CLUSTER_IDLE)
 """Those that belong to no group: of several exporters that share the groups one publishes them."""
 
 FAMILIES: tuple[Family[Any, Any], ...] = (
     *GROUP_FAMILIES,
+    *POLICY_FAMILIES,
     *PARTITION_FAMILIES,
     PARTITION_INFO,
     *TOPIC_FAMILIES,
+    TOPIC_SILENCE,
     *CLUSTER_FAMILIES,
+    CLUSTER_IDLE,
 )

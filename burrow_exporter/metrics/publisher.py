@@ -103,7 +103,7 @@ class Publisher:
         begun = time.thread_time()
         burrows = self._waiting | self._share_out()
         shared_out = time.thread_time()
-        self.snapshots = self.snapshots | {name: self._polled[name].without(self._refused[name]) for name in burrows}
+        self.snapshots = self.snapshots | {name: self._revised(name) for name in burrows}
         self._limit(burrows)
         # Once there is room for families by partition, they are missing of whatever was rendered without.
         for name in burrows if self._limited else burrows | self._few:
@@ -119,6 +119,10 @@ class Publisher:
     def _pause(self, cost: float) -> None:
         """Have the next page wait where this one took long to put together, ``cost`` being the seconds of CPU."""
         self._next_page = time.monotonic() + (cost * PAUSE if cost > CHEAP_SECONDS else 0)
+
+    def _revised(self, name: str) -> Snapshot:
+        """Return a Burrow's last snapshot as it is published: without refused clusters, and as the policy has it."""
+        return self._renderers[name].revise(self._polled[name].without(self._refused[name]))
 
     def _share_out(self) -> set[str]:
         """Give each cluster to the first Burrow that lists it; return the Burrows for which that changes something."""

@@ -70,6 +70,12 @@ class SelfMetrics:
             "burrow",
             "cluster",
         )
+        self.contradicts = self._gauge(
+            "answers_contradict",
+            "1 while answers of the Burrow contradict each other, as if several Burrows had one address.",
+            "burrow",
+            "cluster",
+        )
         self.filtered = self._gauge(
             "filtered_groups",
             "Consumer groups that a filter leaves out: by name, or all of their partitions by topic or commit_age.",
@@ -88,7 +94,15 @@ class SelfMetrics:
         self.reload = self._gauge("config_last_reload_successful", "1 if the configuration was last read well.")
         self.by_burrow: tuple[MetricWrapperBase, ...] = (
             *(self.up, self.success, self.duration, self.polls, self.poll_failures),
-            *(self.requests, self.request_failures, self.unreadable, self.held, self.filtered, self.refused),
+            *(
+                self.requests,
+                self.request_failures,
+                self.unreadable,
+                self.held,
+                self.contradicts,
+                self.filtered,
+                self.refused,
+            ),
         )
         self.limited.set(0)
         self.reload.set(1)
@@ -192,11 +206,12 @@ class BurrowMetrics:
             for cluster in clusters:
                 metrics.unreadable.labels(self._burrow, cluster.name).set(cluster.unreadable_groups)
                 metrics.held.labels(self._burrow, cluster.name).set(cluster.held_groups)
+                metrics.contradicts.labels(self._burrow, cluster.name).set(cluster.contradicts)
                 for name, count in cluster.filtered_groups.items():
                     metrics.filtered.labels(self._burrow, cluster.name, name).set(count)
                 self._clusters.add(cluster.name)
             for name in known - self._clusters:
-                for metric in (metrics.unreadable, metrics.held, metrics.filtered):
+                for metric in (metrics.unreadable, metrics.held, metrics.contradicts, metrics.filtered):
                     metric.remove_by_labels({"burrow": self._burrow, "cluster": name})
 
     def forget(self) -> None:

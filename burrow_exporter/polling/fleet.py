@@ -19,6 +19,7 @@ from burrow_exporter.metrics.self_metrics import BurrowMetrics, SelfMetrics
 from burrow_exporter.polling.poller import Poller
 from burrow_exporter.polling.state import Poll
 from burrow_exporter.settings.config import BurrowConfig, Config, MetricsConfig, PollConfig, ShardConfig
+from burrow_exporter.settings.policy import PolicyConfig
 from burrow_exporter.snapshot import Snapshot
 
 WATCH_SECONDS = 1.0
@@ -33,7 +34,7 @@ class Member:
 
     generation: int
     polled: tuple[BurrowConfig, PollConfig, ShardConfig]
-    rendered: tuple[dict[str, str], MetricsConfig, ShardConfig]
+    rendered: tuple[dict[str, str], MetricsConfig, ShardConfig, PolicyConfig]
     metrics: BurrowMetrics
     poller: Poller
     renderer: Renderer
@@ -139,7 +140,7 @@ class Fleet:
     def _member(self, burrow: BurrowConfig, config: Config, before: Member | None) -> Member:
         """Return a Burrow at work, with as much of what there was before as is still right."""
         polled = replace(burrow, labels={}), config.poll, config.shard
-        rendered = burrow.labels, config.metrics, config.shard
+        rendered = burrow.labels, config.metrics, config.shard, config.policy
         renderer = before.renderer if before and before.rendered == rendered else open_renderer(*rendered)
         if before and before.polled == polled:
             return dataclasses.replace(before, rendered=rendered, renderer=renderer)
@@ -157,7 +158,8 @@ def what_is_read(burrow: BurrowConfig, _: PollConfig, shard: ShardConfig) -> tup
     return replace(burrow, timeout=1.0, concurrency=1), shard
 
 
-def open_renderer(labels: dict[str, str], metrics: MetricsConfig, shard: ShardConfig) -> Renderer:
+def open_renderer(labels: dict[str, str], metrics: MetricsConfig, shard: ShardConfig, policy: PolicyConfig) -> Renderer:
     """Return what renders one Burrow's snapshots."""
     unshared = frozenset[str]() if shard.is_first() else frozenset(family.name for family in UNSHARED_FAMILIES)
-    return Renderer(metrics.disable | unshared, partition_info=metrics.partition_info, extra_labels=labels)
+    disable = metrics.disable | unshared
+    return Renderer(disable, partition_info=metrics.partition_info, extra_labels=labels, policy=policy)

@@ -35,6 +35,11 @@ EVENTS = {
         "groups still held back",
         "groups no longer held back",
     ),
+    "contradicts": (
+        "answers contradict each other, as if several Burrows had one address: name each instead of a load balancer",
+        "answers still contradict each other",
+        "answers no longer contradict each other",
+    ),
     "groups": ("groups fail", "groups still fail", "groups answer again"),
     "topics": ("topics fail", "topics still fail", "topics answer again"),
     "requests": ("requests fail", "requests still fail", "requests answered again"),
@@ -176,6 +181,8 @@ def failing_parts(poll: Poll, walk: WalkResult, failures: Sequence[BurrowError])
     held = [each for each in poll.snapshot.clusters if each.held_groups and each.name not in poll.behind]
     for each in held[:MOST_CLUSTERS]:
         failing["held", each.name] = {"cluster": each.name, "groups": each.held_groups}
+    for each in [each for each in poll.snapshot.clusters if each.contradicts][:MOST_CLUSTERS]:
+        failing["contradicts", each.name] = {"cluster": each.name}
     kinds: dict[tuple[Endpoint, Reason], list[BurrowError]] = defaultdict(list)
     for error in left:
         kinds[error.endpoint, error.reason].append(error)
@@ -197,7 +204,7 @@ def concerns(error: BurrowError, cluster: str) -> bool:
 def names(subject: Subject) -> dict[str, str]:
     """Return the fields that tell which one of its kind a subject is."""
     kind, *which = subject
-    if kind in {"cluster", "behind", "held"}:
+    if kind in {"cluster", "behind", "held", "contradicts"}:
         return {"cluster": which[0]}
     return {"endpoint": which[0], "reason": which[1]}
 

@@ -7,9 +7,11 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypedDict
 
+from burrow_exporter.burrow.answers import Settings
 from burrow_exporter.burrow.failures import BurrowError
 from burrow_exporter.lag.time_lag import TimeLag
 from burrow_exporter.polling.catch_up import CatchUp, Verdict
+from burrow_exporter.polling.contradictions import Contradictions
 from burrow_exporter.polling.log_ends import LogEnds
 from burrow_exporter.polling.own_group import Progress, is_own, may_be_own, own_answers, own_lag, progress
 from burrow_exporter.polling.readings import LeftOut, has_lag, left_out_by, newest, unless_ahead
@@ -25,7 +27,8 @@ class Poll:
 
     ``good`` when Burrow was ready and at least one of its clusters, if it has any, could be read. ``behind`` holds the
     clusters whose answers were not used because Burrow itself is behind, ``out_of_patience`` those used all the same
-    from now on, each with the lag of Burrow's own group (``None``: no commit of its own yet).
+    from now on, each with the lag of Burrow's own group (``None``: no commit of its own yet). ``settings`` are what
+    Burrow told of its configuration.
     """
 
     good: bool
@@ -33,6 +36,7 @@ class Poll:
     failures: list[BurrowError]
     behind: dict[str, int | None] = field(default_factory=dict)
     out_of_patience: dict[str, int | None] = field(default_factory=dict)
+    settings: Settings | None = None
 
 
 class BurrowState:
@@ -52,7 +56,7 @@ class BurrowState:
 
     def absorb(self, walk: WalkResult, now: float, monotonic: float) -> Poll:
         """Take in a walk that ended at ``now`` (Unix seconds), which is ``monotonic`` on the monotonic clock."""
-        poll = Poll(good=walk.clusters == {}, snapshot=self.snapshot, failures=walk.failures)
+        poll = Poll(walk.clusters == {}, self.snapshot, walk.failures, settings=walk.settings)
         before = {cluster.name: cluster for cluster in self.snapshot.fresh(monotonic).clusters}
         clusters: list[Cluster | None] = [unread(cluster) for cluster in before.values()]
         if walk.clusters is not None:
@@ -130,11 +134,13 @@ class ClusterState:
         self._catch_up = CatchUp(burrow.catch_up_lag, burrow.catch_up_timeout)
         self._settling = Settling(burrow.catch_up_timeout)
         self._log_ends = LogEnds()
+        self._contradictions = Contradictions()
         self._time_lag = TimeLag(burrow.allowed_lag)
 
     def begin_anew(self) -> None:
         """Take in that the next answers are from another replica, whose evaluations are its own."""
         self._settling = Settling(self._settling.patience)
+        self._contradictions = Contradictions()
 
     def absorb(
         self, walk: ClusterWalk, before: Cluster | None, poll: Poll, moment: Moment, told: Told
@@ -156,7 +162,8 @@ class ClusterState:
             unreadable_groups=sum(name not in walk.groups for name in wanted) + walk.left_out,
             expires_at=moment.expires_at,
             wanted_groups=len(wanted) + walk.left_out,
-            **self._filtered(walk, wanted),
+            contradicts=self._contradicts(walk),
+            **self._filtered(walk, wanted, {answer.group for answer in answers}),
         )
         verdict = self._judge(walk, read, moment.monotonic, told)
         if verdict is Verdict.BEHIND:
@@ -173,10 +180,16 @@ class ClusterState:
         names = filter(self._filters.group.admits, walk.listed_groups or ())
         return sorted(name for name in names if self._shard.holds(walk.name, name))
 
-    def _filtered(self, walk: ClusterWalk, wanted: Collection[str]) -> Filtered:
-        """Return what the filters left out of this share's groups, and which of these have lag."""
+    def _contradicts(self, walk: ClusterWalk) -> bool:
+        """Tell whether the answers of the last polls contradict each other."""
+        groups = {name: group for name, group in walk.groups.items() if name not in walk.filtered}
+        return self._contradictions.found(groups, set(walk.listed_groups or ()), walk.topics.values())
+
+    def _filtered(self, walk: ClusterWalk, wanted: Collection[str], own: Collection[str]) -> Filtered:
+        """Return what the filters left out of this share's groups but Burrow's ``own``, and which of these have lag."""
         mine = sum(self._shard.holds(walk.name, name) for name in walk.listed_groups or ())
-        left_out = {name: left_out_by(walk.filtered[name], self._filters) for name in wanted if name in walk.filtered}
+        known = [name for name in wanted if name in walk.filtered and name not in own]
+        left_out = {name: left_out_by(walk.filtered[name], self._filters) for name in known}
         counts = Counter(left_out.values())
         hidden = [name for name, by in left_out.items() if by is LeftOut.COMMIT_AGE and has_lag(walk.filtered[name])]
         return {

@@ -11,18 +11,21 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Annotated, Self
 
-from msgspec import Meta, Struct, field
+from msgspec import Meta, field
 from msgspec.structs import force_setattr
 
 from burrow_exporter import log
 from burrow_exporter.burrow.session import Target, TlsFiles
 from burrow_exporter.metrics.families import FAMILIES
+from burrow_exporter.settings.policy import PolicyConfig
+from burrow_exporter.settings.section import Section
 from burrow_exporter.settings.validation import (
     attempt,
     check_address,
     check_authorities,
     check_certificate,
     check_labels,
+    check_policy_labels,
     check_proxy,
     read_password,
     require,
@@ -34,10 +37,6 @@ MAX_GROUPS = 20_000
 MAX_PARTITIONS = 200_000
 FROM_INTERVAL = -1.0
 """Stands for a time that follows the poll's interval; no duration is negative."""
-
-
-class Section(Struct, frozen=True, forbid_unknown_fields=True):
-    """A part of the configuration."""
 
 
 class Filter(Section, frozen=True):
@@ -297,9 +296,14 @@ class Config(Section, frozen=True):
         default_factory=ShardConfig
     )
     log: Annotated[LogConfig, Meta(description="The log.")] = field(default_factory=LogConfig)
+    policy: Annotated[
+        PolicyConfig, Meta(description="Owners, thresholds and quiet hours of consumer groups, or the file of them.")
+    ] = field(default_factory=PolicyConfig)
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
         for index, burrow in enumerate(self.burrows):
+            if self.policy.groups or self.policy.file:
+                check_policy_labels(f"burrows[{index}].labels", burrow.labels)
             earlier = {other.name for other in self.burrows[:index]}
             require(f"burrows[{index}].name", burrow.name not in earlier, f"{burrow.name!r} stands twice; names differ")

@@ -25,6 +25,7 @@ UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.*)`$")
 WORDS = {
     "`array`": "a list",
     "`bool`": "true or false",
+    "`bool | str`": "on or off",
     "`dict`": "a mapping",
     "`float`": "a number",
     "`int`": "a whole number",
@@ -111,8 +112,8 @@ def convert(document: Document, folder: Path) -> Config:
         raise ConfigError(key, "holds itself") from None
 
 
-def explain(error: msgspec.ValidationError, document: Document) -> ConfigError:
-    """Return what msgspec found wrong in a document, with the path of the key and what is allowed there."""
+def explain(error: msgspec.ValidationError, document: Document, whole: type = Config) -> ConfigError:
+    """Return what msgspec found wrong in a document of ``whole``, with the key's path and what is allowed there."""
     text = str(error)
     place = PLACE.search(text)
     path = place["path"].removeprefix(".") if place else ""
@@ -120,15 +121,15 @@ def explain(error: msgspec.ValidationError, document: Document) -> ConfigError:
         return ConfigError(join(path, error.__cause__.key), error.__cause__.message)
     message = text[: place.start()] if place else text
     if unknown := UNKNOWN.match(message):
-        return explain_unknown(path, unknown["name"], section_at(document, path))
+        return explain_unknown(path, unknown["name"], section_at(document, path), allowed_at(path, whole))
     if message.startswith("Invalid enum value"):
-        return ConfigError(path, f"must be one of {', '.join(allowed_at(path))}")
+        return ConfigError(path, f"must be one of {', '.join(allowed_at(path, whole))}")
     return ConfigError(path or "the document", re.sub("`.*?`", lambda word: WORDS.get(word[0], word[0]), message))
 
 
-def explain_unknown(path: str, key: str, section: Document) -> ConfigError:
+def explain_unknown(path: str, key: str, section: Document, names: list[str]) -> ConfigError:
     """Return what is said of an unknown key; one that has no value may be a piece of a password, and is not named."""
-    allowed = f"allowed are {', '.join(allowed_at(path))}"
+    allowed = f"allowed are {', '.join(names)}"
     if section[key] is None:
         return ConfigError(path or "the document", f"holds an unknown key without a value; {allowed}")
     return ConfigError(join(path, key), f"no such key; {allowed}")
@@ -148,9 +149,11 @@ def join(path: str, key: str) -> str:
     return f"{path}.{key}" if path else key
 
 
-def allowed_at(path: str) -> list[str]:
+def allowed_at(path: str, whole: type = Config) -> list[str]:
     """Return the keys, or the words, that may stand at a path."""
-    kind = bare(kind_at(re.sub(r"\[.*?\]", "", path)))
+    kind = bare(kind_at(re.sub(r"\[.*?\]", "", path), whole))
+    if isinstance(kind, inspect.UnionType):
+        kind = next((one for one in kind.types if isinstance(one, inspect.LiteralType)), kind)
     if isinstance(kind, inspect.StructType):
         return [field.encode_name for field in kind.fields]
     return [str(value) for value in kind.values] if isinstance(kind, inspect.LiteralType) else []
@@ -163,9 +166,9 @@ def describe(path: str) -> str:
     return str(schema["description"]) if schema else ""
 
 
-def kind_at(path: str) -> inspect.Type:
+def kind_at(path: str, whole: type = Config) -> inspect.Type:
     """Return what may stand at a path, without indexes; nothing names the whole."""
-    kind = shape()
+    kind = shape(whole)
     for name in path.split(".") if path else ():
         section = bare(kind)
         if isinstance(section, inspect.StructType):
@@ -174,9 +177,9 @@ def kind_at(path: str) -> inspect.Type:
 
 
 @cache
-def shape() -> inspect.Type:
+def shape(whole: type) -> inspect.Type:
     """Return what a configuration is made of; msgspec takes 2 ms to tell, and every flag asks."""
-    return inspect.type_info(Config)
+    return inspect.type_info(whole)
 
 
 def bare(kind: inspect.Type) -> inspect.Type:

@@ -143,6 +143,7 @@ FLAGS = (
         metavar="FILE",
         show_default="none",
     ),
+    Flag("--policy.file", metavar="FILE", show_default="none"),
     demo_flag("groups", "consumer groups to simulate.", type=click.IntRange(12), default=20),
     demo_flag("partitions", "partitions a group.", type=click.IntRange(1), default=12),
     demo_flag("seed", "what the simulation is made from.", type=int, default=1),

@@ -7,9 +7,12 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from burrow_exporter.settings.config import Config
 from burrow_exporter.settings.config_file import Document, convert, load_document
 from burrow_exporter.settings.flags import FLAGS, Flag
+from burrow_exporter.settings.policy_file import read_policy
 from burrow_exporter.settings.validation import ConfigError
 
 Values = Mapping[str, Any]
@@ -28,7 +31,8 @@ def build_config(values: Values, given: Collection[str] | None = None) -> Config
     for flag in flags:
         put(document, flag.key, values[flag.parameter])
     try:
-        return convert(document, Path(file).parent if file else Path())
+        config = convert(document, Path(file).parent if file else Path())
+        return replace(config, policy=read_policy(config.policy)) if config.policy.file else config
     except ConfigError as error:
         raise ConfigError(place_of(error.key, flags, file), error.message) from None
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from urllib.parse import urlsplit
 
 from burrow_exporter.burrow.failures import describe
-from burrow_exporter.metrics.families import FAMILIES
+from burrow_exporter.metrics.families import FAMILIES, POLICY_FAMILIES
 from burrow_exporter.settings.value_types import NamedFile
 
 ADDRESS = re.compile(r"https?://(?P<host>\[[0-9a-fA-F:.]+(%\w+)?\]|[\w.-]+)(:(?P<port>[0-9]{1,5}))?(/[^\s\x00-\x1f]*)?")
@@ -17,7 +17,10 @@ MOST_VALUES = 100_000
 """How many values a configuration may hold: enough for some thousand Burrows, read within seconds."""
 SURROGATE = re.compile("[\ud800-\udfff]")
 LABEL_NAME = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*")
-CONTRACT_LABELS = frozenset(label for family in FAMILIES for label in family.labels)
+OF_POLICY = frozenset(family.name for family in POLICY_FAMILIES)
+CONTRACT_LABELS = frozenset(label for family in FAMILIES if family.name not in OF_POLICY for label in family.labels)
+POLICY_LABELS = frozenset(label for family in POLICY_FAMILIES for label in family.labels) - CONTRACT_LABELS
+"""Labels that a Burrow may have as long as the policy has nothing to say about groups."""
 
 
 class ConfigError(ValueError):
@@ -97,6 +100,12 @@ def check_labels(labels: Mapping[str, str]) -> None:
         require(key, LABEL_NAME.fullmatch(name), "not a label name: letters, digits and _, no digit first, no __ first")
         require(key, name not in CONTRACT_LABELS, "is a label of the exporter's own; choose another name")
         require(key, value, "must not be empty: Prometheus takes that for no label")
+
+
+def check_policy_labels(key: str, labels: Mapping[str, str]) -> None:
+    """Raise ``ConfigError`` unless the labels can stand beside those of the policy."""
+    for name in labels:
+        require(f"{key}.{name}", name not in POLICY_LABELS, "is a label of the policy's; choose another name")
 
 
 def read_password(file: NamedFile) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from burrow_exporter.settings.files import read_file
+from burrow_exporter.settings.quiet import Quiet, parse_quiet
 
 DURATION_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "y": 31536000}
 UNITS_DOWN = tuple(reversed(DURATION_UNITS))
@@ -96,6 +98,9 @@ def compile_expression(text: str) -> re.Pattern[str]:
         raise ValueError(message) from None
 
 
+FROM_TEXT: Mapping[type, Callable[[str], object]] = {Secret: Secret, Quiet: parse_quiet}
+
+
 def read_value(kind: type, raw: Any, folder: Path) -> Any:  # noqa: ANN401  msgspec's dec_hook
     """Return ``raw`` as a value of ``kind``; ``ValueError`` says why it is none. Files are looked for in ``folder``."""
     if kind is Seconds and isinstance(raw, Seconds):
@@ -108,15 +113,13 @@ def read_value(kind: type, raw: Any, folder: Path) -> Any:  # noqa: ANN401  msgs
         raise ValueError(message)  # noqa: TRY004  msgspec adds the key to either
     if kind is Seconds:
         return Seconds(parse_duration(raw))
-    if kind is Secret:
-        return Secret(raw)
     if kind is Path:
         return folder / raw
-    return NamedFile(folder / raw) if kind is NamedFile else compile_expression(raw)
+    return NamedFile(folder / raw) if kind is NamedFile else FROM_TEXT.get(kind, compile_expression)(raw)
 
 
 def schema_of(kind: type) -> dict[str, Any]:
     """Return the JSON schema of a ``kind`` that is not JSON's own."""
     if kind is Seconds:
         return {"type": "string", "pattern": f"^(0|(?=.){DURATION.pattern})$"}
-    return {"type": "string"} if kind in (Secret, NamedFile, Path) else {"type": "string", "format": "regex"}
+    return {"type": "string"} if kind in (Secret, NamedFile, Path, Quiet) else {"type": "string", "format": "regex"}

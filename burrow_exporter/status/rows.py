@@ -19,6 +19,8 @@ KINDS: Mapping[str, str] = MappingProxyType(
     {"ERR": "err", "STOP": "err", "STALL": "err", "REWIND": "err", "WARN": "warn", "OK": "ok"}
 )
 RANKS: Mapping[str, int] = MappingProxyType({"err": 0, "warn": 1, "unknown": 2, "ok": 3})
+REFRESHED = 120.0
+"""Seconds within which Burrow has asked for every log end anew."""
 UNKNOWN = "UNKNOWN"
 """Stands for the status of a partition without a commit, of which Burrow says OK, and for words that have no kind.
 
@@ -38,11 +40,15 @@ def word_of(status: str) -> str:
 
 @dataclass(frozen=True)
 class PartitionRow:
-    """A partition as a group reads it; ``seconds`` and ``log_end`` are ``None`` where nothing is known."""
+    """A partition as a group reads it; ``seconds`` and ``log_end`` are ``None`` where nothing is known.
+
+    ``is_ahead`` where the group committed an offset beyond the log end so long ago that Burrow has asked for it since.
+    """
 
     partition: Partition
     seconds: float | None
     log_end: int | None
+    is_ahead: bool = False
 
     @property
     def status(self) -> str:
@@ -131,16 +137,25 @@ class BurrowRow:
 
 def partition_rows(group: Group, cluster: Cluster | None = None) -> list[PartitionRow]:
     """Return the partitions of a group in no order; log ends are looked up in ``cluster``."""
-    log_ends = {topic.name: topic.offsets for topic in cluster.topics} if cluster else {}
+    topics = {topic.name: topic for topic in cluster.topics} if cluster else {}
 
     def row(partition: Partition, seconds: float | None) -> PartitionRow:
-        offsets = log_ends.get(partition.topic, ())
-        known = partition.partition < len(offsets)
-        return PartitionRow(partition, seconds, offsets[partition.partition] if known else None)
+        topic = topics.get(partition.topic)
+        if topic is None or partition.partition >= len(topic.offsets):
+            return PartitionRow(partition, seconds, None)
+        log_end = topic.offsets[partition.partition]
+        return PartitionRow(partition, seconds, log_end, is_ahead(partition, log_end, topic.read_at))
 
     seconds = group.lag_seconds or [None] * len(group.partitions)
     committed = [row(*each) for each in zip(group.partitions, seconds, strict=True)]
     return committed + [row(partition, None) for partition in group.uncommitted]
+
+
+def is_ahead(partition: Partition, log_end: int, read_at: float) -> bool:
+    """Tell whether the log end, read at ``read_at``, is below an offset that the group committed two minutes before."""
+    latest = (read_at - REFRESHED) * 1000
+    commits = [commit for commit in (partition.start, partition.end) if commit]
+    return any(commit.offset > log_end and commit.timestamp <= latest for commit in commits)
 
 
 def group_row(snapshot: Snapshot, cluster: str, group: Group) -> GroupRow:
@@ -189,6 +204,7 @@ def missing(cluster: Cluster) -> str:
     notes = [f"{unreadable:,} groups could not be read"] if unreadable else []
     notes += [f"{held:,} groups are held back: Burrow may not have read their commits yet"] if held else []
     notes += [f"max_commit_age hides groups with lag: {shortened(hidden)}"] if hidden else []
+    notes += ["its answers contradict each other, as if several Burrows had one address"] if cluster.contradicts else []
     return "; ".join(notes)
 
 

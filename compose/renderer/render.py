@@ -17,11 +17,13 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from compose.renderer import env_file
+from compose.renderer import env_file, runbook
 from compose.renderer.hosts import TLS_NAME
 from compose.renderer.settings import Settings, SettingsError, read_settings
 
 HERE = Path(__file__).parents[1]
+OWN_RULES = HERE / "rules.d"
+"""Rules of one's own, which are loaded beside the stack's."""
 BUCKET = HERE / "bucket.yaml"
 """Where one's own object store is described, if there is one."""
 
@@ -83,6 +85,13 @@ def public_files(settings: Settings) -> Iterator[tuple[str, str]]:
         yield f"prometheus/prometheus-{replica}.yml", fill("prometheus/prometheus.yml", settings, replica=replica)
     for name in settings.rules:
         yield f"prometheus/rules/{name}.yaml", rules(name, settings)
+    for path in sorted(OWN_RULES.glob("*.y*ml")) if settings.hosts.collects else ():
+        yield f"prometheus/rules/own-{path.stem}.yaml", path.read_text(encoding="utf-8")
+    if settings.hosts.answers:
+        yield "alertmanager/messages.tmpl", (HERE / "messages" / "burrow.tmpl").read_text(encoding="utf-8")
+    yield "exporter/policy.yaml", policy(settings)
+    if settings.hosts.answers:
+        yield "grafana/dashboards/burrow-runbook.json", runbook.dashboard()
     for path in dashboards(settings):
         yield f"grafana/dashboards/{path.name}", path.read_text(encoding="utf-8")
 
@@ -90,15 +99,15 @@ def public_files(settings: Settings) -> Iterator[tuple[str, str]]:
 def filled(settings: Settings) -> Iterator[str]:
     """Yield the names of the templates that are filled once, under their own name."""
     yield from (f"prometheus/targets/{job}.yaml" for job in settings.jobs)
-    if settings.full:
-        yield "prometheus/alertmanagers.yaml"
+    yield "prometheus/alertmanagers.yaml"
     if not settings.hosts.answers:
         return
+    yield from ("alertmanager/alertmanager.yml", "amtool/config.yml")
     yield from ("grafana/datasources/prometheus.yaml", "grafana/dashboards/burrow.yaml")
     if settings.cloudwatch == "true":
         yield "grafana/datasources/cloudwatch.yaml"
     if settings.full:
-        yield from ("alertmanager/alertmanager.yml", "amtool/config.yml", "thanos/endpoints.yaml", "thanos/cache.yaml")
+        yield from ("thanos/endpoints.yaml", "thanos/cache.yaml")
     if settings.hosts.several:
         yield from ("alertmanager/web.yml", "amtool/http.yml")
 
@@ -123,6 +132,8 @@ def secret_files(settings: Settings, folder: Path, own_bucket: str) -> Iterator[
     yield "slack-webhook-url", settings.slack_webhook_url
     yield "smtp-password", settings.smtp_password
     yield "webhook-url", settings.webhook_url
+    yield "teams-webhook-url", settings.teams_webhook_url
+    yield "pagerduty-routing-key", settings.pagerduty_routing_key
 
 
 def pem_files(settings: Settings) -> Iterator[tuple[str, str]]:
@@ -135,6 +146,18 @@ def pem_files(settings: Settings) -> Iterator[tuple[str, str]]:
         for name, text in (("ca", access.authorities), ("cert", access.certificate), ("key", access.key)):
             if text:
                 yield f"burrow/{cluster.name}-{name}.pem", text
+
+
+def policy(settings: Settings) -> str:
+    """Return the policy's file, which counts from the checkout; one without entries where there is none."""
+    if not settings.policy_file:
+        return "groups: []\n"
+    path = HERE.parent / settings.policy_file
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8"
+        raise SettingsError([f"POLICY_FILE: {settings.policy_file} cannot be read: {reason.lower()}"]) from None
 
 
 def profiles(settings: Settings, own_bucket: str) -> list[str]:
@@ -170,8 +193,9 @@ def fill(name: str, settings: Settings, **more: object) -> str:
 def rules(name: str, settings: Settings) -> str:
     """Return a file of rules with its links, and each ``for`` replaced if there is something to replace it with."""
     text = (HERE / "rules" / f"{name}.yaml").read_text(encoding="utf-8")
-    text = text.replace(Settings.grafana_url, settings.grafana_url.rstrip("/"))  # the files have the default, and after
-    text = text.replace(Settings.runbook_url, settings.runbook_url)  # it a slash: with two Grafana finds no dashboard
+    grafana = settings.grafana_url.rstrip("/")  # the files have the default, and a slash after it: with two there is
+    grafana = settings.grafana_url.rstrip("/")  # the files have the default, and a slash after it: two lead nowhere
+    text = runbook.linked(text.replace(Settings.grafana_url, grafana), settings.runbook_url, grafana)
     return re.sub(r"(?m)^(\s+for:) .*$", rf"\g<1> {settings.alert_for}", text) if settings.alert_for else text
 
 
@@ -185,7 +209,7 @@ def write(path: Path, text: str, mode: int) -> None:
     if path.exists() and path.read_text(encoding="utf-8") == text:
         return
     for folder in reversed([each for each in path.parents if not each.exists()]):
-        folder.mkdir()
+        folder.mkdir(mode=0o755)
         folder.chmod(0o755)
     new = path.with_name(f"{path.name}.new")
     new.touch(mode=0o600)

@@ -5,12 +5,21 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
-from compose.renderer import cluster_variables, clusters, env_file, former_names, hosts, validation
+from compose.renderer import cluster_variables, clusters, env_file, former_names, hosts, teams, validation
 from compose.renderer.clusters import DEMO_CLUSTERS, Cluster
 from compose.renderer.hosts import ONE_HOST, Hosts
+from compose.renderer.teams import Team
+
+JMX_KEPT = (
+    "kafka_controller_KafkaController_Value",
+    "kafka_network_RequestMetrics_99thPercentile",
+    "kafka_server_BrokerTopicMetrics_Count",
+    "kafka_server_KafkaRequestHandlerPool_OneMinuteRate",
+    "kafka_server_ReplicaManager_Value",
+)
 
 
 class SettingsError(ValueError):
@@ -24,12 +33,14 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True)
 class Settings:
-    """The settings by their names in `.env`, lower case; all but the first three are text."""
+    """The settings by their names in `.env`, lower case; all but the first four are text."""
 
     clusters: tuple[Cluster, ...] = DEMO_CLUSTERS
     """The Kafka clusters; those of the demo bring a Kafka of their own."""
     hosts: Hosts = ONE_HOST
     """Which of several hosts this is, if there are several."""
+    teams: tuple[Team, ...] = ()
+    """Teams whose alerts go elsewhere."""
     warnings: tuple[str, ...] = ()
     """What is odd, but works."""
     profile: str = "full"
@@ -38,6 +49,8 @@ class Settings:
     """Name of this stack, an external label."""
     bind_address: str = "127.0.0.1"
     """The address of the host at which ports are published."""
+    grafana_bind_address: str = ""
+    """That of Grafana alone; none: the same."""
     grafana_port: str = "3000"
     prometheus_port: str = "9090"
     """Of the first; the second has the next one."""
@@ -48,10 +61,15 @@ class Settings:
     alert_for: str = ""
     """How long every alert has to last, in place of what the rules say."""
     grafana_url: str = "http://localhost:3000"
-    runbook_url: str = "docs/runbook.md"
-    """Where links in alerts lead: to Grafana, and to the page that says what to do."""
-    retention: str = "2d"
-    """How long each Prometheus keeps data."""
+    runbook_url: str = ""
+    """Where links in alerts lead: to Grafana, and to the page that says what to do; none: its dashboard in Grafana."""
+    prometheus_url: str = "http://localhost:9090"
+    alertmanager_url: str = "http://localhost:9093"
+    """Where people reach them, for the links that they put into messages."""
+    retention: str = ""
+    """How long each Prometheus keeps data; none: 2 days, or 30 in ``small``."""
+    retention_size: str = "20GB"
+    """How much disk each Prometheus may take."""
     retention_raw: str = "30d"
     retention_5m: str = "120d"
     retention_1h: str = "1y"
@@ -74,6 +92,18 @@ class Settings:
     smtp_username: str = ""
     smtp_password: str = field(default="", repr=False)
     webhook_url: str = field(default="", repr=False)
+    teams_webhook_url: str = field(default="", repr=False)
+    pagerduty_routing_key: str = field(default="", repr=False)
+    """Pages for what is critical."""
+    pagerduty_url: str = ""
+    """None: that of PagerDuty's events API."""
+    policy_file: str = ""
+    """None: no policy."""
+    filter_max_commit_age: str = ""
+    metrics_max_series: str = ""
+    """None: off."""
+    allowed_lag: str = "0"
+    """Messages of lag that Burrow takes for none."""
     cloudwatch: str = "false"
     """``true``: Grafana can ask CloudWatch, as the role of the instance allows."""
     cloudwatch_region: str = ""
@@ -86,8 +116,24 @@ class Settings:
 
     @property
     def full(self) -> bool:
-        """Whether Thanos, the second Prometheus and Alertmanager are there."""
+        """Whether Thanos and the second Prometheus are there."""
         return self.profile == "full"
+
+    @property
+    def kept_for(self) -> str:
+        """Return how long each Prometheus keeps data."""
+        return self.retention or ("2d" if self.full else "30d")
+
+    @property
+    def alerting(self) -> bool:
+        """Whether a receiver is set, so that somebody will read the links in messages."""
+        return bool(
+            self.slack_webhook_url
+            or self.email_to
+            or self.webhook_url
+            or self.teams_webhook_url
+            or self.pagerduty_routing_key
+        )
 
     @property
     def demo(self) -> bool:
@@ -105,7 +151,7 @@ class Settings:
     def jobs(self) -> list[str]:
         """Return what Prometheus scrapes; each has a file of targets."""
         thanos = ["thanos"] if self.full else []
-        manager = ["alertmanager"] if self.full and self.hosts.answers else []
+        manager = ["alertmanager"] if self.hosts.answers else []
         return [*self._collected("burrow"), "prometheus", *thanos, *manager, *self._collected(*self.broker_jobs)]
 
     def _collected(self, *names: str) -> tuple[str, ...]:
@@ -143,13 +189,18 @@ class Settings:
         return [*collected, *(others[self.hosts.role] if self.full else [])]
 
     @property
+    def jmx_kept(self) -> tuple[str, ...]:
+        """Return what is kept of a broker's JMX exporter: what dashboards and rules use."""
+        return JMX_KEPT
+
+    @property
     def s3_address(self) -> str:
         """Return the host of one's own bucket, with a port if it has one of its own."""
         domain = "amazonaws.com.cn" if self.s3_region.startswith("cn-") else "amazonaws.com"
         return self.s3_endpoint or f"s3.{self.s3_region}.{domain}"
 
 
-NAMES = tuple(each.name for each in fields(Settings))[3:]
+NAMES = tuple(each.name for each in fields(Settings))[4:]
 """The settings that concern the whole stack, and not one cluster."""
 
 
@@ -161,14 +212,17 @@ def read_settings(path: Path) -> Settings:
     found = former_names.translated(env_file.read(path))
     values = {name: value for name, value in found.values.items() if name.lower() in NAMES}
     of_clusters = {name: value for name, value in found.values.items() if clusters.known(name)}
+    of_teams = {name: value for name, value in found.values.items() if teams.known(name)}
     of_hosts = {name: value for name, value in found.values.items() if name.lower() in hosts.NAMES}
-    unknown = [_unknown(name) for name in found.values if name not in {*values, *of_clusters, *of_hosts}]
+    unknown = [_unknown(name) for name in found.values if name not in {*values, *of_clusters, *of_teams, *of_hosts}]
     read, wrong, odd = clusters.read_clusters(of_clusters, path.parent)
     host, amiss = hosts.read_hosts(of_hosts, path.parent)
     faults, warnings = [*found.faults, *unknown, *wrong, *amiss], (*found.warnings, *odd)
     named = {name.lower(): value for name, value in values.items()}
     try:
-        settings = Settings(clusters=read or DEMO_CLUSTERS, hosts=host, warnings=warnings, **named)
+        groups = teams.read_teams(of_teams)
+        settings = Settings(clusters=read or DEMO_CLUSTERS, hosts=host, teams=groups, warnings=warnings, **named)
+        settings = replace(settings, warnings=(*warnings, *validation.warnings(settings)))
     except SettingsError as error:
         raise SettingsError([*faults, *error.faults], warnings) from error
     if faults:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from compose.renderer.addresses import HOST, LAST_PORT, is_ip_address, is_port
@@ -22,16 +23,26 @@ FORMATS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "not a duration; write one such as 15s, 2d or 1h30m": (
         DURATION.pattern,
-        ("scrape_interval", "alert_for", "retention", "retention_raw", "retention_5m", "retention_1h"),
+        (
+            *("scrape_interval", "alert_for", "retention", "retention_raw", "retention_5m", "retention_1h"),
+            "filter_max_commit_age",
+        ),
     ),
-    "not an address that could stand in an alert; write it without spaces, quotes, braces, # and $": (
-        r"[^\s{}\"'#$]+",
-        ("grafana_url", "runbook_url"),
+    "not an address that could stand in an alert; write one such as https://example.org/path, without spaces, quotes, "
+    "braces, # and $": (
+        rf"https?://({HOST}|\[[0-9A-Fa-f:]+\])(:\d{{1,5}})?(/[^\s{{}}\"'#$\\<>]*)?",
+        ("grafana_url", "prometheus_url", "alertmanager_url"),
+    ),
+    "neither an address such as https://example.org/path nor a path such as docs/runbook.md": (
+        rf"(https?://({HOST}|\[[0-9A-Fa-f:]+\])(:\d{{1,5}})?/?)?[\w./~%+,;=@?&-]*",
+        ("runbook_url",),
     ),
     "not an address; write one such as https://example.org/path": (
         r"https?://[^\s]+",
-        ("slack_webhook_url", "webhook_url"),
+        ("slack_webhook_url", "webhook_url", "teams_webhook_url", "pagerduty_url"),
     ),
+    "not a number of bytes; write one such as 20GB": (r"[1-9]\d*(KB|MB|GB|TB)", ("retention_size",)),
+    "not a whole number; write one such as 1": (r"\d+", ("allowed_lag", "metrics_max_series")),
     "not host:port; write one such as smtp.example.org:587": (rf"{HOST}:\d{{1,5}}", ("smtp_server",)),
     "not the name of a bucket; write its 3 to 63 letters a-z, digits, - and .": (
         r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]",
@@ -78,15 +89,25 @@ def _formats(settings: Settings) -> Iterator[str]:
                 yield f"{name.upper()}: {wrong}"
 
 
+def seconds(duration: str) -> float:
+    """Return the seconds of a duration of Prometheus."""
+    parts = re.findall(r"(\d+)(ms|[smhdwy])", duration, re.ASCII)
+    return sum(int(number) * SECONDS[unit] for number, unit in parts)
+
+
 def _interval(settings: Settings) -> Iterator[str]:
     """Yield an interval at which alerts, which look back for 2m, would find no reading there, or not each time."""
-    parts = re.findall(r"(\d+)(ms|[smhdwy])", settings.scrape_interval, re.ASCII)
-    if sum(int(number) * SECONDS[unit] for number, unit in parts) > SECONDS["m"]:
+    if seconds(settings.scrape_interval) > SECONDS["m"]:
         yield "SCRAPE_INTERVAL: longer than 1m, and alerts, which look back for 2m, would miss readings; write less"
 
 
 def _addresses(settings: Settings) -> Iterator[str]:
-    for name, address in (("BIND_ADDRESS", settings.bind_address), ("TLS_BIND_ADDRESS", settings.hosts.bind_address)):
+    addresses = {
+        "BIND_ADDRESS": settings.bind_address,
+        "GRAFANA_BIND_ADDRESS": settings.grafana_bind_address or "127.0.0.1",
+        "TLS_BIND_ADDRESS": settings.hosts.bind_address,
+    }
+    for name, address in addresses.items():
         if not is_ip_address(address):
             yield f"{name}: not an IP address; write one of this host, such as 127.0.0.1, or 0.0.0.0 for all"
 
@@ -125,6 +146,29 @@ def _passwords(settings: Settings) -> Iterator[str]:
         yield "GRAFANA_ADMIN_PASSWORD: has ${, $__x{ or %(, which Grafana would replace; choose another"
 
 
+def _runbook(settings: Settings) -> Iterator[str]:
+    """Yield a link that leads nowhere from a message."""
+    if settings.alerting and settings.runbook_url and not settings.runbook_url.startswith("http"):
+        yield (
+            "RUNBOOK_URL: a path, which cannot be opened from a message; write an address such as "
+            "https://wiki.example.org/burrow, or leave it out for the runbook in Grafana"
+        )
+
+
+def warnings(settings: Settings) -> Iterator[str]:
+    """Yield what works, and is not safe."""
+    if not _is_loopback(settings.bind_address):
+        yield (
+            f"BIND_ADDRESS: {settings.bind_address} opens Prometheus, Alertmanager, Thanos and the exporter to the "
+            "network without a password; to open Grafana alone set GRAFANA_BIND_ADDRESS, or put a reverse proxy before "
+            "them"
+        )
+
+
+def _is_loopback(address: str) -> bool:
+    return is_ip_address(address) and ip_address(address).is_loopback
+
+
 def _hosts(settings: Settings) -> Iterator[str]:
     """Yield what does not fit with several hosts."""
     if not settings.hosts.several:
@@ -150,6 +194,7 @@ CHECKS: tuple[Callable[[Settings], Iterator[str]], ...] = (
     _together,
     _bucket,
     _passwords,
+    _runbook,
     _hosts,
     _cloudwatch,
 )

@@ -14,6 +14,7 @@ import pytest
 import requests
 import yaml
 
+from burrow_exporter.settings.config_file import convert, load_document
 from tests import ROOT
 from tests.conftest import built, tool
 from tests.support import alerts
@@ -158,8 +159,9 @@ def test_what_prometheus_stores(tmp_path: Path) -> None:
     assert sorted(expected, key=str) == sorted(up, key=str)
     names = {"__name__", "cluster", "consumer_group", "instance", *target}
     assert [] == [each for each in groups if each.keys() != names or "kubernetes" == each["cluster"]]
-    endpoints = {"clusters", "config", "consumers", "lag", "ready", "topic", "topics"}
-    assert endpoints == {each["endpoint"] for each in requested}
+    assert {"clusters", "config", "consumers", "lag", "ready", "topic", "topics"} == {
+        each["endpoint"] for each in requested
+    }
 
 
 def test_the_pages_name_the_files() -> None:
@@ -167,3 +169,43 @@ def test_the_pages_name_the_files() -> None:
     page = (ROOT / "docs" / "kubernetes.md").read_text(encoding="utf-8")
     for name in NAMES:
         assert f"`{name}`" in page
+
+
+def test_rules_can_be_left_out_labelled_and_added() -> None:
+    """What is disabled is gone and nothing else; every alert has the labels, no record has; own groups are there."""
+    values = """
+prometheusRule:
+  disabled: [BurrowForgetsGroups, "cluster:burrow_kafka_consumer_status:not_ok_ratio"]
+  alertLabels: {tenant: "a: b", severity: info}
+  extraRules: [{name: mine, rules: [{record: "a:b:c", expr: "1"}]}]
+"""
+    found = rules("operator", values)
+    assert {"groups": [{"name": "mine", "rules": [{"record": "a:b:c", "expr": "1"}]}]} == found.pop("extra")
+    for name in NAMES:
+        (group,) = found[name]["groups"]
+        expected = []
+        for rule in yaml.safe_load(source(name))["groups"][0]["rules"]:
+            own = {"tenant": "a: b", "severity": "info"} if "alert" in rule else {}
+            labels = {"labels": {**rule.get("labels", {}), **own}} if own else {}
+            expected.append({**rule, **labels})
+        gone = {"BurrowForgetsGroups", "cluster:burrow_kafka_consumer_status:not_ok_ratio"}
+        assert [rule for rule in expected if not {rule.get("alert"), rule.get("record")} & gone] == group["rules"]
+
+
+def test_the_policy_is_in_the_configuration(tmp_path: Path) -> None:
+    """As the exporter reads it; without one the configuration is what it was."""
+    policy = "policy: {groups: [{match: 'nightly-.+', team: data, alerts: off}], clusters: [{match: dev, idle: ok}]}"
+    (config,) = (yaml.safe_load(each["data"]["config.yaml"]) for each in configs("operator", policy))
+    assert {"match": "nightly-.+", "team": "data", "alerts": False} == config["policy"]["groups"][0]
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(config), encoding="utf-8")
+    entry = convert(load_document(path), tmp_path).policy.of_group("default", "c", "nightly-load")
+    assert entry
+    assert ("data", ("off",)) == (entry.team, entry.muted(0))
+    (plain,) = (yaml.safe_load(each["data"]["config.yaml"]) for each in configs("operator"))
+    assert "policy" not in plain
+
+
+def configs(name: str, values: str = "") -> list[dict[str, Any]]:
+    """Return the ConfigMaps that hold the exporter's configuration."""
+    return [each for each in objects("ConfigMap", name, values) if "config.yaml" in each["data"]]

@@ -104,9 +104,10 @@ def test_stale(tmp_path: Path) -> None:
 
 
 def test_provisioned(tmp_path: Path) -> None:
-    """The stack gives Grafana these very files."""
+    """The stack gives Grafana these very files, and the runbook."""
     render(Settings(), tmp_path)
     given = {path.stem: json.loads(path.read_text()) for path in (tmp_path / "grafana/dashboards").glob("*.json")}
+    assert given.pop("burrow-runbook")
     assert DASHBOARDS == given
 
 

@@ -23,6 +23,8 @@ from burrow_exporter.demo import SimulatedBurrow
 from burrow_exporter.metrics.families import FAMILIES
 from burrow_exporter.settings.config_file import convert, load_document
 from burrow_exporter.settings.flags import FLAGS
+from burrow_exporter.settings.policy_file import parse_policy
+from burrow_exporter.settings.value_types import NamedFile
 from burrow_exporter.web.security import web_config
 from compose.renderer.settings import SettingsError, read_settings
 from tests import ROOT
@@ -61,6 +63,21 @@ def as_prometheus(text: str, _: Any, folder: Path) -> None:
 def as_rules(text: str, _: Any, folder: Path) -> None:
     """Read it as Prometheus reads rules."""
     promtool(folder, text, "check", "rules")
+
+
+def as_policy(text: str, _: Any, folder: Path) -> None:
+    """Read it as the exporter reads its policy."""
+    (folder / "policy.yaml").write_text(text, encoding="utf-8")
+    assert not parse_policy(NamedFile(folder / "policy.yaml")).is_empty()
+
+
+def as_alertmanager(text: str, _: Any, folder: Path) -> None:
+    """Read it as a part of Alertmanager's configuration."""
+    (folder / "part.yml").write_text(f"route: {{receiver: a}}\nreceivers: [name: a]\n{text}", encoding="utf-8")
+    run = subprocess.run(
+        [tool("amtool"), "check-config", "part.yml"], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert 0 == run.returncode, run.stdout + run.stderr
 
 
 def as_exporter(text: str, _: Any, folder: Path) -> None:
@@ -104,6 +121,8 @@ YAML: tuple[tuple[set[str], Callable[[str, Any, Path], None]], ...] = (
     ({"basic_auth_users", "http_server_config", "rate_limit", "tls_server_config"}, as_web_config),
     ({"apiVersion"}, as_kubernetes),
     ({"services"}, as_compose),
+    ({"inhibit_rules"}, as_alertmanager),
+    ({"topics", "clusters"}, as_policy),
     ({"groups"}, as_rules),
     ({"alerting", "global", "remote_write", "rule_files", "scrape_configs"}, as_prometheus),
     ({"type"}, as_bucket),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from compose.renderer import cluster_variables, former_names, hosts, settings
+from compose.renderer import cluster_variables, former_names, hosts, settings, teams
 from compose.renderer.cluster_variables import Given
 from compose.renderer.env_file import NAME
 from compose.renderer.render import render
@@ -88,7 +88,9 @@ def test_all_the_rest_works(checkout: Path) -> None:
 
 def test_the_example_has_every_name() -> None:
     """And no other; of the second cluster's the numbers are taken off."""
-    assert KNOWN == {name.removesuffix("_2") for name, _ in shown(EXAMPLE)}
+    names = {name.removesuffix("_2") for name, _ in shown(EXAMPLE)}
+    assert {"TEAM_DATA_SLACK_CHANNEL", "TEAM_DATA_EMAIL_TO"} == {name for name in names if teams.known(name)}
+    assert KNOWN == {name for name in names if not teams.known(name)}
 
 
 def test_the_example_shows_defaults() -> None:

@@ -17,6 +17,7 @@ from burrow_exporter.demo import SimulatedBurrow
 from burrow_exporter.metrics.families import FAMILIES, PARTITION_INFO
 from burrow_exporter.metrics.self_metrics import SelfMetrics
 from tests import ROOT
+from tests.support.policies import policy_file
 from tests.support.processes import Running, exporter, prometheus
 
 DOCUMENT = (ROOT / "docs" / "high-availability.md").read_text(encoding="utf-8")
@@ -55,10 +56,17 @@ def replicas(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Replica]
     with SimulatedBurrow() as burrow, ExitStack() as stack:
         found = []
         for name, configuration, external in zip("ab", CONFIGURATIONS, EXTERNAL, strict=True):
-            _, address = stack.enter_context(exporter("--burrow.address", burrow.address, "--poll.interval=1s"))
+            folder = tmp_path_factory.mktemp(name)
+            flags = (
+                "--burrow.address",
+                burrow.address,
+                "--poll.interval=1s",
+                "--policy.file",
+                str(policy_file(folder)),
+            )
+            _, address = stack.enter_context(exporter(*flags))
             changed = configuration.replace(f"exporter-{name}:9254", address.removeprefix("http://"))
             changed = changed.replace("scrape_interval: 15s", "scrape_interval: 1s")
-            folder = tmp_path_factory.mktemp(name)
             found.append(Replica(*stack.enter_context(prometheus(changed, folder)), external))
         yield found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import threading
@@ -34,6 +35,7 @@ from burrow_exporter.settings.config import (
     TopicFilter,
     WebConfig,
 )
+from burrow_exporter.settings.policy import GroupEntry, PolicyConfig
 from burrow_exporter.settings.validation import ConfigError
 from tests.support.faults import FaultServer, Step, by_path, in_turn, reply, then_hang
 from tests.support.pages import own_of, page_of, select, wait_until
@@ -288,6 +290,20 @@ def test_labels_and_families_change_at_once(start: Callable[..., Reloaded]) -> N
         assert {"eu"} == set(running.lags("region"))
         running.reload(named("a", server), poll=poll, metrics=MetricsConfig(max_series=1))
         assert {} == running.lags()
+
+
+def test_a_policy_changes_at_once(start: Callable[..., Reloaded]) -> None:
+    """A team that changed hands is there with the answer, without another poll, and the poller goes on."""
+    with FaultServer(by_path(of(1))) as server:
+        poll = PollConfig(interval=60)
+        running = start(named("a", server), poll=poll)
+        wait_until(running.lags)
+        before = running.exporter._fleet._members["a"].poller
+        for team in ("data", "platform"):
+            entry = GroupEntry(match=re.compile("g"), team=team)
+            running.reload(named("a", server), poll=poll, policy=PolicyConfig(groups=(entry,)))
+            assert {team: 1} == select(page_of(running.exporter), "burrow_kafka_consumer_policy_info", "team")
+        assert before is running.exporter._fleet._members["a"].poller
 
 
 def test_a_burrow_that_is_gone_leaves_nothing(start: Callable[..., Reloaded]) -> None:

@@ -12,18 +12,22 @@ from hypothesis import strategies as st
 from burrow_exporter.exporter import Exporter
 from burrow_exporter.metrics.families import UNSHARED_FAMILIES
 from burrow_exporter.settings.config import BurrowConfig, Config, Filter, Filters, ShardConfig, TopicFilter
+from burrow_exporter.settings.policy import ClusterEntry, PolicyConfig, TopicEntry
 from tests.support.pages import Sample, own_of, page_of
 from tests.support.recorded import NOT_FOUND, RecordedBurrow, mixed
 
 EVERYTHING = Filters(topic=TopicFilter.of())
+NO_POLICY = PolicyConfig()
 SECONDS = ("burrow_kafka_consumer_lag_seconds", "burrow_kafka_consumer_partition_lag_seconds")
 
 
-def polled(burrow: RecordedBurrow, index: int, total: int, filters: Filters = EVERYTHING) -> Exporter:
+def polled(
+    burrow: RecordedBurrow, index: int, total: int, filters: Filters = EVERYTHING, policy: PolicyConfig = NO_POLICY
+) -> Exporter:
     """Return an exporter of one share that has polled once."""
-    shard = ShardConfig(index=index, total=total)
+    burrows = (BurrowConfig(addresses=(burrow.address,), filters=filters),)
     exporter = Exporter(
-        Config(burrows=(BurrowConfig(addresses=(burrow.address,), filters=filters),), shard=shard), threading.Event()
+        Config(burrows=burrows, shard=ShardConfig(index=index, total=total), policy=policy), threading.Event()
     )
     exporter.poll_once()
     return exporter
@@ -70,8 +74,10 @@ def test_groups_of_others_are_not_asked_for() -> None:
 def test_what_belongs_to_no_group_is_the_first_shards() -> None:
     """Counts, topics' offsets and the rest of a cluster's own figures are published by shard 0 alone."""
     names = {family.name for family in UNSHARED_FAMILIES}
+    policy = PolicyConfig(topics=(TopicEntry(max_silence=60.0),), clusters=(ClusterEntry(idle="ok"),))
     with RecordedBurrow(mixed()) as burrow:
-        published = [{key[0] for key in from_burrow(polled(burrow, index, 2))} & names for index in range(2)]
+        shards = [polled(burrow, index, 2, policy=policy) for index in range(2)]
+        published = [{key[0] for key in from_burrow(each)} & names for each in shards]
     assert [names, set()] == published
 
 

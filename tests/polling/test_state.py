@@ -361,21 +361,22 @@ def test_groups_whose_commits_burrow_has_not_read_are_held_alone() -> None:
 
 
 def test_what_the_filters_leave_out_is_counted() -> None:
-    """By name, by topic and by age; a group with lag of which the age of its commits leaves nothing is named."""
+    """By name, topic and age, Burrow's own aside; one with lag of which its commits' age leaves nothing is named."""
     filters = Filters(group=Filter.of(exclude=["x"]), max_commit_age=3600)
     old = msgspec.structs.replace(part(), current_lag=0)
     answers = {
         "rests": GroupStatus("c", "rests", "OK", [old], 0),
         "hangs": GroupStatus("c", "hangs", "ERR", [msgspec.structs.replace(old, current_lag=9)], 9),
         OWN: own(0),
+        "reads-commits": GroupStatus("c", "reads-commits", "OK", [part(topic="__consumer_offsets")], 0),
     }
     listed = ["a", "x", *answers]
     seen = walked(group("a"), listed_groups=listed, own={OWN: answers[OWN]}, filtered=answers)
     seen.groups |= dict.fromkeys(answers)
     (made,) = Followed(BurrowConfig(filters=filters)).absorb(seen).snapshot.clusters
     assert {"name": 1, "topic": 1, "commit_age": 2} == made.filtered_groups
-    assert (("hangs",), 0, 4) == (made.hidden_groups, made.unreadable_groups, made.wanted_groups)
-    assert len(listed) == len(made.groups) + sum(made.filtered_groups.values())
+    assert (("hangs",), 0, 5) == (made.hidden_groups, made.unreadable_groups, made.wanted_groups)
+    assert len(listed) == len(made.groups) + sum(made.filtered_groups.values()) + len([OWN])
 
 
 @pytest.mark.parametrize("unreadable", [0, 1])
@@ -391,6 +392,18 @@ def test_unreadable_groups_have_one_meaning(unreadable: int) -> None:
     assert (unreadable, 1 - unreadable) == (made.unreadable_groups, made.held_groups)
     poll = followed.absorb(clusters=None)
     assert [1] == [each.unreadable_groups for each in poll.snapshot.clusters]
+
+
+def test_answers_of_several_burrows() -> None:
+    """The log ends of one address go back and forth; another replica's are its own. What is filtered is not gone."""
+    followed = Followed()
+    found = []
+    for log_end, source in ((100, "x"), (90, "x"), (110, "x"), (105, "x"), (120, "x"), (110, "y"), (130, "y")):
+        seen = walked(group("a"), topics={"t": replace(topic(), offsets=(log_end,))})
+        seen.filtered["b"] = GroupStatus("c", "b", "OK", [part()], 0)
+        (made,) = followed.absorb(seen, expires_at=500.0, source=source).snapshot.clusters
+        found.append(made.contradicts)
+    assert [False] * 4 + [True, False, False] == found
 
 
 def test_another_replica_settles_for_itself() -> None:

@@ -20,6 +20,7 @@ from burrow_exporter.settings.validation import ConfigError
 from tests import ROOT
 
 EXAMPLE = ROOT / "config.example.yaml"
+POLICY_EXAMPLE = ROOT / "policy.example.yaml"
 SCHEMA = ROOT / "burrow_exporter" / "config.schema.json"
 BURROW = "burrows: [{name: a}]\n"
 
@@ -59,8 +60,8 @@ def test_example() -> None:
 
 
 def test_example_is_whole() -> None:
-    """Every key that there is stands in the example, at least in a comment."""
-    text = EXAMPLE.read_text(encoding="utf-8")
+    """Every key that there is stands in the example, or in that of the policy, at least in a comment."""
+    text = EXAMPLE.read_text(encoding="utf-8") + POLICY_EXAMPLE.read_text(encoding="utf-8")
     keys = {key for section in json.loads(SCHEMA.read_text())["$defs"].values() for key in section["properties"]}
     assert set() == {key for key in keys if not re.search(rf"\b{key}:", text)}
 

@@ -44,6 +44,7 @@ CASES = (
     ),
     Case("--config.file", "a", "a", "b", "b", alone=False),
     Case("--web.config.file", "a", "a", "b", "b"),
+    Case("--policy.file", "a", "a", "b", "b", alone=False),
     Case("--burrow.proxy-url", "http://a:1", "http://a:1", "http://b", "http://b"),
     Case("--burrow.timeout", "250ms", 0.25, "1m30s", 90.0),
     Case("--burrow.concurrency", "1", 1, "256", 256),

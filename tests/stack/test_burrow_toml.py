@@ -106,7 +106,8 @@ def test_timing(tmp_path: Path) -> None:
     evaluator = {"class-name": "caching", "expire-cache": 5, "allowed-lag": 0, "minimum-complete": 0.0}
     assert evaluator == read["evaluator"]["caching"]
     for cluster in read["cluster"].values():
-        assert (10, 60, 30) == tuple(cluster[f"{each}-refresh"] for each in ("offset", "topic", "groups-reaper"))
+        assert (10, 60) == tuple(cluster[f"{each}-refresh"] for each in ("offset", "topic"))
+        assert "groups-reaper-refresh" not in cluster, "it empties Burrow when Kafka restarts"
     assert {(False, False)} == {(each["start-latest"], each["backfill-earliest"]) for each in read["consumer"].values()}
 
 

@@ -18,6 +18,7 @@ from compose.renderer.clusters import Cluster
 from compose.renderer.render import render
 from compose.renderer.settings import Settings
 from tests.conftest import tool
+from tests.support.policies import policy_file
 from tests.support.processes import exporter, lasting_port, prometheus_on, running
 
 CLUSTERS = {"eu-west", "us-east"}
@@ -89,7 +90,8 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
     own = tuple(Cluster(name, ("127.0.0.1:9092",), jmx_port="1", node_port="2") for name in CLUSTERS)
     render(Settings(own, scrape_interval="1s", alert_for="3s", **links), folder, folder / "none")
     with ExitStack() as stack:
-        _, address = stack.enter_context(exporter("demo", "--poll.interval=1s", "--metrics.partition-info"))
+        flags = ("--poll.interval=1s", "--metrics.partition-info", f"--policy.file={policy_file(folder)}")
+        _, address = stack.enter_context(exporter("demo", *flags))
         targets = folder / "prometheus" / "targets" / "burrow.yaml"
         targets.write_text(targets.read_text().replace("burrow-exporter:9254", address.removeprefix("http://")))
         manager = stack.enter_context(alertmanager(folder / "alertmanager"))
@@ -152,14 +154,13 @@ def test_the_alert_of_a_group_in_error_arrives_once(chain: Chain) -> None:
     expected = {
         **STALLED,
         "severity": "critical",
+        "team": "billing",
         "cluster": "eu-west",
-        "job": "burrow",
-        "instance": "burrow-exporter",
         "monitor": "burrow",
     }
     assert expected == alert["labels"]
     assert "Consumer group invoice-printer on eu-west is in error" == alert["annotations"]["summary"]
-    assert "https://wiki.example.org/burrow#consumergrouperror" == alert["annotations"]["runbook_url"]
+    assert "https://wiki.example.org/invoices" == alert["annotations"]["runbook_url"]
     group = "var-cluster=eu-west&var-consumer_group=invoice-printer"
     assert f"https://grafana.example.org/d/burrow-group?{group}" == alert["annotations"]["dashboard_url"]
 

@@ -18,14 +18,14 @@ LASTING = {name: each for name, each in ALL.items() if name != "init"}
 PUBLISHED = {
     "alertmanager": ["${ALERTMANAGER_ADDRESS:-127.0.0.1}:${ALERTMANAGER_PORT:-9093}:9093"],
     "burrow-exporter": ["${BIND_ADDRESS:-127.0.0.1}:${EXPORTER_PORT:-9254}:9254"],
-    "grafana": ["${BIND_ADDRESS:-127.0.0.1}:${GRAFANA_PORT:-3000}:3000"],
+    "grafana": ["${GRAFANA_BIND_ADDRESS:-127.0.0.1}:${GRAFANA_PORT:-3000}:3000"],
     "prometheus": ["${BIND_ADDRESS:-127.0.0.1}:${PROMETHEUS_PORT:-9090}:9090"],
     "prometheus-a": ["${BIND_ADDRESS:-127.0.0.1}:${PROMETHEUS_PORT:-9090}:9090"],
     "prometheus-b": ["${BIND_ADDRESS:-127.0.0.1}:${PROMETHEUS_B_PORT:-9091}:9090"],
     "thanos-query": ["${BIND_ADDRESS:-127.0.0.1}:${THANOS_PORT:-10902}:10902"],
     "thanos-sidecar": ["${SIDECAR_ADDRESS:-127.0.0.1}:10901:10901"],
 }
-MEGABYTES = {"small": 4096, "full": 8192, "collect": 3072, "query": 4096}
+MEGABYTES = {"small": 4224, "full": 8192, "collect": 3072, "query": 4096}
 by_service = pytest.mark.parametrize("service", LASTING.values(), ids=LASTING)
 
 
@@ -191,5 +191,6 @@ def test_defaults_are_the_settings() -> None:
     text = (COMPOSE / "compose.yaml").read_text(encoding="utf-8")
     defaults = dict(re.findall(r"\$\{(RETENTION\w*|BIND_ADDRESS|\w+_PORT):-([^}]+)\}", text))
     assert str(int(defaults["PROMETHEUS_PORT"]) + 1) == defaults.pop("PROMETHEUS_B_PORT")
+    assert Settings().kept_for == defaults.pop("RETENTION")
     assert {name: getattr(Settings(), name.lower()) for name in defaults} == defaults
     assert 10 == len(defaults)

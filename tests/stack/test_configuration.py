@@ -35,6 +35,8 @@ RECEIVERS: dict[str, dict[str, Any]] = {
         "slack_channel": "#'\"${x}",
     },
     "webhook": {"webhook_url": "https://example.org/hook"},
+    "teams": {"teams_webhook_url": "https://teams.example.org/x"},
+    "pagerduty": {"pagerduty_routing_key": "0123456789abcdef"},
 }
 
 
@@ -71,7 +73,9 @@ def test_alertmanager(receivers: dict[str, Any], tmp_path: Path) -> None:
     """Alertmanager takes the configuration with any receiver and with none, and no secret stands in it."""
     render(Settings(**receivers), tmp_path, tmp_path / "none")
     configuration = tmp_path / "alertmanager" / "alertmanager.yml"
-    assert " - 1 receivers" in said("amtool", "check-config", str(configuration))
+    assert " - 3 receivers" in said("amtool", "check-config", str(configuration))
     text = configuration.read_text(encoding="utf-8")
-    assert [] == [value for name, value in receivers.items() if name.endswith(("url", "password")) and value in text]
+    assert [] == [
+        value for name, value in receivers.items() if name.endswith(("url", "password", "key")) and value in text
+    ]
     assert len(receivers) == 0 or "_configs:" in text

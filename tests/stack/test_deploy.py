@@ -83,7 +83,6 @@ def test_changed_settings(host: Host) -> None:
 def test_a_changed_checkout(host: Host) -> None:
     """The exporter's image is built anew when what it is made from has changed, and only then."""
     host.run("--render")
-    (host.checkout / "docs").mkdir()
     (host.checkout / "docs" / "x.md").touch()
     assert "build" not in host.run("--render").steps
     (host.checkout / "burrow_exporter" / "new.py").touch()
@@ -304,6 +303,20 @@ def test_the_settings_that_worked(host: Host) -> None:
     host.answers["up"] = {"says": "", "code": 1}
     assert "the last .env with which all was healthy is .env.last-good" in host.run().errors
     assert ("MONITOR=good\n", 0o600) == (host.last_good.read_text(), host.last_good.stat().st_mode & 0o777)
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+def test_nobody_else_may_write_what_is_rendered(umask: int, host: Host) -> None:
+    """Whatever the umask of who deploys, and also where a run before left the folder open."""
+    before = os.umask(umask)
+    try:
+        generated = host.checkout / "compose" / "generated"
+        generated.mkdir(exist_ok=True)
+        generated.chmod(0o777)
+        assert 0 == host.run().code
+        assert [] == [path for path in (generated, *generated.rglob("*")) if path.stat().st_mode & 0o022]
+    finally:
+        os.umask(before)
 
 
 def test_down(host: Host) -> None:

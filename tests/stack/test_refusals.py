@@ -20,7 +20,11 @@ WAYS = "plaintext, tls, scram-sha-512, scram-sha-256, iam"
 MSK = "b-1.orders.a1b2c3.c4.kafka.eu-west-1.amazonaws.com"
 INTERVAL = "longer than 1m, and alerts, which look back for 2m, would miss readings; write less"
 DURATION = "not a duration; write one such as 15s, 2d or 1h30m"
-LINK = "not an address that could stand in an alert; write it without spaces, quotes, braces, # and $"
+LINK = (
+    "not an address that could stand in an alert; write one such as https://example.org/path, without spaces, quotes, "
+    "braces, # and $"
+)
+PAGE = "neither an address such as https://example.org/path nor a path such as docs/runbook.md"
 ADDRESS = "not an address; write one such as https://example.org/path"
 PORT = "not a port; write a number from 1 to 65535"
 TARGET = "neither a port nor off; write one of the two"
@@ -69,7 +73,26 @@ STACK = {
     "RETENTION=2 days": f"RETENTION: {DURATION}",
     "RETENTION_1H=forever": f"RETENTION_1H: {DURATION}",
     "GRAFANA_URL=a b": f"GRAFANA_URL: {LINK}",
-    "RUNBOOK_URL=https://x/{{y}}": f"RUNBOOK_URL: {LINK}",
+    "GRAFANA_URL=grafana.example.org": f"GRAFANA_URL: {LINK}",
+    "GRAFANA_URL=https://g:x/": f"GRAFANA_URL: {LINK}",
+    "GRAFANA_URL=https://g/\\": f"GRAFANA_URL: {LINK}",
+    "PROMETHEUS_URL=9090": f"PROMETHEUS_URL: {LINK}",
+    "ALERTMANAGER_URL=file:///x": f"ALERTMANAGER_URL: {LINK}",
+    "RUNBOOK_URL=https://x/{{y}}": f"RUNBOOK_URL: {PAGE}",
+    "RUNBOOK_URL=https://": f"RUNBOOK_URL: {PAGE}",
+    "RUNBOOK_URL=a: b": f"RUNBOOK_URL: {PAGE}",
+    "RUNBOOK_URL=docs/runbook.md\nSLACK_WEBHOOK_URL=https://x/y": (
+        "RUNBOOK_URL: a path, which cannot be opened from a message; write an address such as "
+        "https://wiki.example.org/burrow, or leave it out for the runbook in Grafana"
+    ),
+    "TEAMS_WEBHOOK_URL=x": f"TEAMS_WEBHOOK_URL: {ADDRESS}",
+    "GRAFANA_BIND_ADDRESS=grafana": (
+        "GRAFANA_BIND_ADDRESS: not an IP address; write one of this host, such as 127.0.0.1, or 0.0.0.0 for all"
+    ),
+    "RETENTION_SIZE=20": "RETENTION_SIZE: not a number of bytes; write one such as 20GB",
+    "METRICS_MAX_SERIES=many": "METRICS_MAX_SERIES: not a whole number; write one such as 1",
+    "ALLOWED_LAG=-1": "ALLOWED_LAG: not a whole number; write one such as 1",
+    "FILTER_MAX_COMMIT_AGE=week": f"FILTER_MAX_COMMIT_AGE: {DURATION}",
     "SLACK_WEBHOOK_URL=hooks.slack.com/x": f"SLACK_WEBHOOK_URL: {ADDRESS}",
     "WEBHOOK_URL=ftp://x": f"WEBHOOK_URL: {ADDRESS}",
     "EMAIL_TO=a@example.org": [

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import stat
 import tomllib
 from collections.abc import Iterator
@@ -14,9 +16,10 @@ import yaml
 
 from burrow_exporter.metrics.families import FAMILIES
 from burrow_exporter.metrics.self_metrics import SelfMetrics
+from compose.renderer import render as module
 from compose.renderer.clusters import Cluster
 from compose.renderer.render import render
-from compose.renderer.settings import Settings
+from compose.renderer.settings import Settings, SettingsError
 from tests import ROOT
 from tests.support.stack import COMPOSE
 
@@ -54,6 +57,10 @@ def test_every_file_parses(profile: str, tmp_path: Path, nowhere: Path) -> None:
         assert (tomllib.loads if name.endswith("toml") else yaml.safe_load)(files[name]), name
 
 
+SENT = ("pagerduty-routing-key", "slack-webhook-url", "smtp-password", "teams-webhook-url", "webhook-url")
+"""What is secret of receivers."""
+
+
 def test_every_template_and_rule_is_used(tmp_path: Path, nowhere: Path) -> None:
     """The whole needs all of them, each under its own name but for Prometheus' configuration, which is made twice.
 
@@ -65,20 +72,21 @@ def test_every_template_and_rule_is_used(tmp_path: Path, nowhere: Path) -> None:
     expected = set(rendered(COMPOSE / "templates")) - {"prometheus/prometheus.yml"}
     expected |= {f"prometheus/rules/{path.name}" for path in (COMPOSE / "rules").glob("*.yaml")}
     expected |= {f"grafana/dashboards/{path.name}" for path in (ROOT / "grafana" / "dashboards").glob("*.json")}
-    expected |= {"prometheus/prometheus-a.yml", "prometheus/prometheus-b.yml"}
+    expected |= {"prometheus/prometheus-a.yml", "prometheus/prometheus-b.yml", "grafana/dashboards/burrow-runbook.json"}
+    expected |= {"alertmanager/messages.tmpl", "exporter/policy.yaml"}
     texts = {f"secrets/{name}" for name in ("grafana-admin-password", "object-store-key")}
-    texts |= {f"secrets/{name}" for name in ("slack-webhook-url", "smtp-password", "webhook-url")}
+    texts |= {f"secrets/{name}" for name in SENT}
     texts |= {f"secrets/grpc/{name}.pem" for name in ("ca", "cert", "key")}
     assert (expected | texts) - some == files
     assert some < expected
 
 
 def test_small_has_no_word_of_the_rest(tmp_path: Path, nowhere: Path) -> None:
-    """Only secrets, dashboards that say so and what Grafana forgets speak of Thanos, Alertmanager or a second one."""
+    """Only secrets, dashboards that say so and what Grafana forgets speak of Thanos or a second Prometheus."""
     files = made(Settings(profile="small"), tmp_path, nowhere)
     whole = ("secrets/", "compose.env", "grafana/dashboards/burrow-", "grafana/datasources/")
     text = "\n".join(text for name, text in files.items() if not name.startswith(whole))
-    assert [] == [word for word in ("thanos", "alertmanager", "prometheus-b") if word in text.lower()]
+    assert [] == [word for word in ("thanos", "prometheus-b") if word in text.lower()]
     assert "COMPOSE_PROFILES=small,demo\n" in files["compose.env"]
     assert "http://prometheus-a:9090" in files["grafana/datasources/prometheus.yaml"]
 
@@ -246,7 +254,40 @@ def test_links_of_alerts(end: str, tmp_path: Path, nowhere: Path) -> None:
     notes = [rule["annotations"] for group in groups for rule in group["rules"] if "alert" in rule]
     assert len(notes) > 20
     assert all(each["dashboard_url"].startswith("https://grafana.example.org/g/d/burrow-") for each in notes)
-    assert all(each["runbook_url"].startswith("https://wiki.example.org/burrow#") for each in notes)
+    assert all("https://wiki.example.org/burrow#" in each["runbook_url"] for each in notes)
+    assert not any("docs/runbook.md" in each["runbook_url"] for each in notes)
+
+
+def test_the_runbook_opens_in_grafana(tmp_path: Path, nowhere: Path) -> None:
+    """Without an address of one's own each alert leads to its panel of the runbook's dashboard."""
+    files = made(Settings(grafana_url="https://grafana.example.org"), tmp_path, nowhere)
+    panels = json.loads(files["grafana/dashboards/burrow-runbook.json"])["panels"]
+    titles = {
+        f"https://grafana.example.org/d/burrow-runbook?viewPanel=panel-{each['id']}": each["title"] for each in panels
+    }
+    groups = [group for name in files if "/rules/" in name for group in yaml.safe_load(files[name])["groups"]]
+    for rule in (rule for group in groups for rule in group["rules"] if "alert" in rule):
+        link = re.findall(r"https://grafana\S+?panel-\d+", rule["annotations"]["runbook_url"])
+        assert [rule["alert"]] == [titles[each] for each in link]
+
+
+def test_own_rules_are_loaded(tmp_path: Path, nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files in rules.d stand among the others, and survive each rendering."""
+    (tmp_path / "compose" / "rules.d").mkdir(parents=True)
+    (tmp_path / "compose" / "rules.d" / "mine.yaml").write_text("groups: []\n", encoding="utf-8")
+    own = tmp_path / "compose" / "rules.d"
+    monkeypatch.setattr(module, "OWN_RULES", own)
+    for _ in range(2):
+        assert "groups: []\n" == made(Settings(), tmp_path / "out", nowhere)["prometheus/rules/own-mine.yaml"]
+
+
+def test_the_policy_is_given_to_the_exporter(tmp_path: Path, nowhere: Path) -> None:
+    """The file that is named, or one without entries; one that is not there is refused."""
+    assert "groups: []\n" == made(Settings(), tmp_path / "a", nowhere)["exporter/policy.yaml"]
+    named = made(Settings(policy_file="policy.example.yaml"), tmp_path / "b", nowhere)["exporter/policy.yaml"]
+    assert (ROOT / "policy.example.yaml").read_text(encoding="utf-8") == named
+    with pytest.raises(SettingsError, match=r"^POLICY_FILE: none.yaml cannot be read: no such file or directory"):
+        made(Settings(policy_file="none.yaml"), tmp_path / "c", nowhere)
 
 
 @BOTH

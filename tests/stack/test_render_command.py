@@ -24,6 +24,8 @@ def checkout(tmp_path: Path) -> Path:
     shutil.copytree(COMPOSE, tmp_path / "compose", ignore=shutil.ignore_patterns("generated"))
     (tmp_path / "compose" / "bucket.yaml").unlink(missing_ok=True)
     shutil.copytree(ROOT / "grafana" / "dashboards", tmp_path / "grafana" / "dashboards")
+    (tmp_path / "docs").mkdir()
+    shutil.copy(ROOT / "docs" / "runbook.md", tmp_path / "docs")
     return tmp_path
 
 

@@ -87,6 +87,27 @@ def test_worst_partitions_first() -> None:
     assert ["REWIND", "STOP", "STALL", "WARN", "UNKNOWN", "UNKNOWN", "OK"] == [each.status for each in ordered]
 
 
+@pytest.mark.parametrize(
+    ("expected", "start", "end", "ago"),
+    [
+        (True, 101, 101, 121),
+        (True, 101, 90, 121),
+        (False, 101, 101, 119),
+        (False, 100, 100, 121),
+        (False, None, None, 0),
+    ],
+    ids=["ahead", "was ahead", "just now", "at it", "no commit"],
+)
+def test_an_offset_ahead_of_the_log_end(start: int | None, end: int | None, ago: float, *, expected: bool) -> None:
+    """What a group committed two minutes before the log end was read, and more than that, does not exist."""
+    at = int((NOW - ago) * 1000)
+    first, last = (None if offset is None else Commit(offset, at, at, 0) for offset in (start, end))
+    one = Partition("orders", 0, "", "", "OK", first, last, 0, 1.0)
+    made = group(partitions=[one] if last else [], none=[] if last else [one], seconds=[0.0] if last else [])
+    topics = [Topic("orders", [100], NOW, EXPIRY)]
+    assert [expected] == [each.is_ahead for each in partition_rows(made, cluster(made, topics=topics))]
+
+
 def test_log_ends_stand_beside_partitions() -> None:
     """A log end comes from the topic's own offsets, and is unknown where those do not reach."""
     topics = [Topic("orders", [100], NOW, EXPIRY)]

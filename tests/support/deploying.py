@@ -18,7 +18,7 @@ from tests import ROOT
 from tests.conftest import tool
 from tests.support.stack import WHOLE, services
 
-PARTS = ("burrow_exporter", "compose", "grafana/dashboards")
+PARTS = ("burrow_exporter", "compose", "grafana/dashboards", "docs")
 ANSWERS: dict[str, Any] = {
     "server": "25.0.8",
     "compose": "2.24.5",

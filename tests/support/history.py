@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import requests
+import yaml
 
 from burrow_exporter.demo import SimulatedBurrow
 from burrow_exporter.settings.config import MetricsConfig
@@ -18,6 +18,7 @@ from tests.conftest import Clock, tool
 from tests.support import alerts
 from tests.support.pages import Polled, text_of
 from tests.support.processes import prometheus
+from tests.support.promql import metrics
 
 STEP = 30
 RECORDED = {rule["record"]: rule["expr"] for rule in alerts.rules("record")}
@@ -33,11 +34,11 @@ class History:
     end: float
 
     def ask(self, query: str, start: float) -> list[dict[str, Any]]:
-        """Return the series of a query, of which recorded ones are computed anew, from ``start`` on."""
+        """Return the series of a query from ``start`` on."""
         return self._answer("query_range", query, start=start, end=self.end, step=60)
 
     def now(self, query: str) -> list[dict[str, Any]]:
-        """Return the samples of a query at the end, recorded ones computed anew."""
+        """Return the samples of a query at the end."""
         return self._answer("query", query, time=self.end)
 
     def groups(self, query: str, start: float) -> set[str]:
@@ -45,18 +46,40 @@ class History:
         return {series["metric"]["consumer_group"] for series in self.ask(query, start)}
 
     def _answer(self, path: str, query: str, **form: float) -> list[dict[str, Any]]:
-        answer = requests.post(f"{self.address}/api/v1/{path}", {"query": inlined(query), **form}, timeout=60).json()
+        answer = requests.post(f"{self.address}/api/v1/{path}", {"query": query, **form}, timeout=60).json()
         assert "success" == answer["status"], answer
         return list(answer["data"]["result"])
 
 
-def inlined(query: str) -> str:
-    """Return a query with the rules in place of what they record, which has lost its name."""
-    for name, rule in RECORDED.items():
-        if name in query:
-            anew = f"(1 * ({inlined(rule)}))"
-            query = re.sub(rf"{name}\[(\w+)\]", rf"{anew}[\1:{STEP}s]", query).replace(name, anew)
+def levels() -> list[list[alerts.Rule]]:
+    """Return the recording rules in the order in which they can be computed: each list needs those before it alone."""
+    level: dict[str, int] = {}
+    for name, query in RECORDED.items():
+        level[name] = 1 + max((level[other] for other in metrics(query) & level.keys()), default=-1)
+    rules = list(alerts.rules("record"))
+    return [[rule for rule in rules if level[rule["record"]] == each] for each in range(max(level.values()) + 1)]
+
+
+def at_once(name: str) -> str:
+    """Return the query of a recording rule with those that it needs in place of what they record.
+
+    promtool computes what is recorded some seconds beside the scrapes; a comparison of both would see jumps.
+    """
+    query = str(RECORDED[name])
+    for other in sorted(metrics(query) & RECORDED.keys(), key=len, reverse=True):
+        query = query.replace(other, f"(1 * ({at_once(other)}))")
     return query
+
+
+def record(folder: Path, start: float, end: float) -> None:
+    """Compute what the recording rules would have recorded, into further blocks of a Prometheus' folder."""
+    for number, rules in enumerate(levels()):
+        path = folder / f"level-{number}.yaml"
+        path.write_text(yaml.safe_dump({"groups": [{"name": "level", "rules": rules}]}), encoding="utf-8")
+        with prometheus("global: {}\n", folder) as (_, address):
+            times = (f"--start={start:.0f}", f"--end={end:.0f}", f"--eval-interval={STEP}s", "--output-dir=data")
+            make = (tool("promtool"), "tsdb", "create-blocks-from", "rules", f"--url={address}", *times, path.name)
+            subprocess.run(make, cwd=folder, check=True, capture_output=True)
 
 
 @contextmanager
@@ -79,5 +102,6 @@ def demo_history(folder: Path, seconds: int, more: Callable[[str], str] | None =
         file.write("# EOF\n")
     make = (tool("promtool"), "tsdb", "create-blocks-from", "openmetrics", "page", "data")
     subprocess.run(make, cwd=folder, check=True, capture_output=True)
+    record(folder, start, end)
     with prometheus("global: {}\n", folder) as (_, address):
         yield History(address, start, end)

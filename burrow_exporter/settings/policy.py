@@ -1,0 +1,166 @@
+"""The policy: whose a consumer group is, how late is too late, and when its alerts are muted.
+
+The first entry that matches counts. Regular expressions match whole names; ``None`` matches any.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from burrow_exporter.settings.quiet import Quiet
+from burrow_exporter.settings.section import Section
+from burrow_exporter.settings.validation import require
+from burrow_exporter.settings.value_types import NamedFile, Seconds
+from burrow_exporter.snapshot import Group
+from burrow_exporter.terms import Terms
+
+Severity = Literal["critical", "warning", "none"]
+Switch = Literal["on", "off"]
+Expression = re.Pattern[str] | None
+
+
+class Entry(Section, frozen=True):
+    """What an entry is about."""
+
+    match: Annotated[Expression, Meta(description="Names it is for: a regular expression, whole name.")] = None
+    cluster: Annotated[Expression, Meta(description="Clusters it is for: a regular expression, whole name.")] = None
+    burrow: Annotated[Expression, Meta(description="Names of Burrows it is for: a regular expression.")] = None
+
+    def is_for(self, burrow: str, cluster: str, name: str) -> bool:
+        """Tell whether a group or topic of this name is meant."""
+        pairs = ((self.match, name), (self.cluster, cluster), (self.burrow, burrow))
+        return all(expression is None or expression.fullmatch(text) for expression, text in pairs)
+
+    def is_for_all(self) -> bool:
+        """Tell whether every name is meant, so that no entry behind this one counts."""
+        return all(each is None or each.pattern in (".*", "") for each in (self.match, self.cluster, self.burrow))
+
+
+class GroupEntry(Entry, frozen=True):
+    """The policy of consumer groups. ``max_lag_seconds`` is in seconds, ``min_lag`` in messages of a partition."""
+
+    team: Annotated[str, Meta(max_length=200, description="Team that owns the groups; label of their alerts.")] = ""
+    severity: Annotated[
+        Severity, Meta(description="Severity of a group in error; with none its status raises no alert.")
+    ] = "critical"
+    max_lag_seconds: Annotated[Seconds, Meta(description="Age from which on the lag is too old.")] = 300.0
+    min_lag: Annotated[
+        int, Meta(ge=0, description="A partition with fewer unread messages has a lag of 0 seconds.")
+    ] = 0
+    quiet: Annotated[
+        tuple[Quiet, ...],
+        Meta(description="When the alerts are muted: days, hours and time zone (UTC unless given)."),
+    ] = ()
+    runbook_url: Annotated[str, Meta(description="Page that says what to do; the alerts link to it.")] = ""
+    alerts: Annotated[bool | Switch, Meta(description="Set it to off to mute all alerts of the groups.")] = True
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        require("max_lag_seconds", self.max_lag_seconds > 0, "must be more than 0")
+        usable = not self.runbook_url or re.fullmatch(r"https?://[^\s\"<>\\]+", self.runbook_url)
+        require("runbook_url", usable, "must be an address such as https://wiki.example.org/page")
+
+    def muted(self, moment: float) -> tuple[str, ...]:
+        """Return why alerts are muted at a moment, in Unix seconds; nothing where they are not."""
+        quiet = ("quiet",) if any(window.covers(moment) for window in self.quiet) else ()
+        return quiet if self.alerts in (True, "on") else (*quiet, "off")
+
+    def terms(self, moment: float) -> Terms:
+        """Return the terms at a moment, in Unix seconds."""
+        return Terms(self.team, self.severity, self.max_lag_seconds, self.muted(moment), self.runbook_url)
+
+    def lag_seconds(self, group: Group) -> Sequence[float | None]:
+        """Return the lags in seconds of a group's partitions, 0 where there are fewer than ``min_lag`` messages."""
+        if not self.min_lag:
+            return group.lag_seconds
+        pairs = zip(group.partitions, group.lag_seconds, strict=False)
+        return [0.0 if partition.current_lag < self.min_lag else seconds for partition, seconds in pairs]
+
+
+class TopicEntry(Entry, frozen=True):
+    """The policy of topics. ``max_silence`` is in seconds."""
+
+    max_silence: Annotated[
+        Seconds | None, Meta(description="Raise an alert when nothing was produced for so long.")
+    ] = None
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        require("max_silence", self.max_silence is None or self.max_silence > 0, "must be more than 0")
+
+
+class ClusterEntry(Section, frozen=True):
+    """The policy of clusters."""
+
+    match: Annotated[Expression, Meta(description="Clusters it is for: a regular expression, whole name.")] = None
+    burrow: Annotated[Expression, Meta(description="Names of Burrows it is for: a regular expression.")] = None
+    idle: Annotated[
+        Literal["ok", "alert"],
+        Meta(description="Set it to ok where it is normal that nobody commits for a while."),
+    ] = "alert"
+
+    def is_for(self, burrow: str, cluster: str) -> bool:
+        """Tell whether a cluster is meant."""
+        pairs = ((self.match, cluster), (self.burrow, burrow))
+        return all(expression is None or expression.fullmatch(text) for expression, text in pairs)
+
+
+class Policy(Section, frozen=True):
+    """All of it; nothing is added to the page without entries."""
+
+    groups: Annotated[tuple[GroupEntry, ...], Meta(description="Consumer groups.")] = ()
+    topics: Annotated[tuple[TopicEntry, ...], Meta(description="Topics.")] = ()
+    clusters: Annotated[tuple[ClusterEntry, ...], Meta(description="Clusters.")] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse entries that can never count."""
+        for name, entries in (("groups", self.groups), ("topics", self.topics)):
+            for index, entry in enumerate(entries[:-1]):
+                require(f"{name}[{index}]", not entry.is_for_all(), "matches every name, so it must be the last entry")
+
+    def is_empty(self) -> bool:
+        """Tell whether there is nothing in it."""
+        return not (self.groups or self.topics or self.clusters)
+
+    def has_least_lags(self) -> bool:
+        """Tell whether any group has a ``min_lag``."""
+        return any(entry.min_lag for entry in self.groups)
+
+    def has_topics(self) -> bool:
+        """Tell whether topics are in it."""
+        return bool(self.topics)
+
+    def of_group(self, burrow: str, cluster: str, group: str) -> GroupEntry | None:
+        """Return the entry that counts for a group, if there is one."""
+        return next((entry for entry in self.groups if entry.is_for(burrow, cluster, group)), None)
+
+    def min_lag_of(self, cluster: str, group: str, burrow: str = "default") -> int:
+        """Return how many unread messages of a partition are the least that count as lag in seconds."""
+        entry = self.of_group(burrow, cluster, group)
+        return entry.min_lag if entry else 0
+
+    def max_silence_of(self, burrow: str, cluster: str, topic: str) -> float | None:
+        """Return after how many seconds without production a topic is too silent; ``None`` where that is fine."""
+        return next((entry.max_silence for entry in self.topics if entry.is_for(burrow, cluster, topic)), None)
+
+    def may_idle(self, burrow: str, cluster: str) -> bool:
+        """Tell whether it is normal that nobody commits on a cluster for a while."""
+        return next((entry.idle == "ok" for entry in self.clusters if entry.is_for(burrow, cluster)), False)
+
+
+class PolicyConfig(Policy, frozen=True):
+    """The policy as the configuration has it: its entries, or the file that holds them."""
+
+    file: Annotated[
+        NamedFile | None,
+        Meta(description="YAML file of the policy: team, severity, threshold, quiet hours of consumer groups."),
+    ] = None
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        super().__post_init__()
+        require("file", self.file is None or self.is_empty(), "must not stand beside groups, topics or clusters")

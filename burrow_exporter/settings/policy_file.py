@@ -1,0 +1,78 @@
+"""The policy's own file: read, and what is said of one that is wrong, with the line in which it stands."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from pathlib import Path
+
+import msgspec
+import yaml
+
+from burrow_exporter.settings.config_file import Loader, describe_yaml, explain
+from burrow_exporter.settings.policy import Policy, PolicyConfig
+from burrow_exporter.settings.validation import ConfigError, check_texts
+from burrow_exporter.settings.value_types import NamedFile, read_value
+
+ALLOWED = "must be a mapping; allowed are groups, topics, clusters"
+
+
+def read_policy(policy: PolicyConfig) -> PolicyConfig:
+    """Return a policy with what its file holds; raises ``ConfigError`` with the key ``policy.file``."""
+    if policy.file is None:
+        return policy
+    held = parse_policy(policy.file)
+    return PolicyConfig(groups=held.groups, topics=held.topics, clusters=held.clusters)
+
+
+def parse_policy(file: NamedFile) -> Policy:
+    """Return the policy that a file holds; raises ``ConfigError``."""
+    node, document = load(file)
+    if not isinstance(document, dict):
+        raise fault(file, node, "", ALLOWED)
+    try:
+        check_texts(document)
+        return msgspec.convert(document, Policy, dec_hook=partial(read_value, folder=Path()))
+    except msgspec.ValidationError as error:
+        wrong = explain(error, document, Policy)
+    except ConfigError as error:
+        wrong = error
+    except RecursionError:
+        wrong = ConfigError("groups", "holds itself")
+    raise fault(file, node, wrong.key, wrong.message)
+
+
+def load(file: NamedFile) -> tuple[yaml.Node | None, object]:
+    """Return a file's YAML as nodes, which know their lines, and as values; raises ``ConfigError``."""
+    try:
+        node: yaml.Node | None = Loader(file.content.decode()).get_single_node()
+        return node, Loader("").construct_document(node) if node else None
+    except UnicodeDecodeError:
+        key = "policy.file"
+        raise ConfigError(key, f"{file.path} is not text in UTF-8") from None
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError) as error:
+        key = "policy.file"
+        raise ConfigError(key, f"{file.path} is not YAML: {describe_yaml(error)}") from None
+
+
+def fault(file: NamedFile, node: yaml.Node | None, key: str, message: str) -> ConfigError:
+    """Return what is said of a key: file, line, key, and what is wrong."""
+    place = f"{file.path}, line {line_of(node, key)}"
+    return ConfigError("policy.file", f"{place}: {key}: {message}" if key else f"{place}: {message}")
+
+
+def line_of(node: yaml.Node | None, path: str) -> int:
+    """Return the line of a key's path such as ``groups[1].team``, or that of what stands nearest above it."""
+    line = node.start_mark.line + 1 if node else 1
+    for index, name in re.findall(r"\[(\d+)\]|([^.\[\]]+)", path):
+        if index and isinstance(node, yaml.SequenceNode) and int(index) < len(node.value):
+            node = node.value[int(index)]
+            line = node.start_mark.line + 1
+        elif name and isinstance(node, yaml.MappingNode):
+            pair = next((pair for pair in node.value if pair[0].value == name), None)
+            if pair is None:
+                break
+            line, node = pair[0].start_mark.line + 1, pair[1]
+        else:
+            break
+    return line
