@@ -27,13 +27,15 @@ def read_group(answer: GroupStatus, filters: Filters, read_at: float, expires_at
     if answer.partitions and not kept:
         return None
     whole = len(kept) == len(answer.partitions)
+    uncommitted = tuple([partition for partition in kept if not partition.end])
+    lags = [partition.current_lag for partition in kept]
     return Group(
         name=answer.group,
         status=answer.status if whole else worst_status(kept),
-        partitions=tuple(partition for partition in kept if partition.end),
-        uncommitted=tuple(partition for partition in kept if not partition.end),
-        total_lag=answer.totallag if whole else sum(partition.current_lag for partition in kept),
-        max_lag=max((partition.current_lag for partition in kept), default=0),
+        partitions=tuple([partition for partition in kept if partition.end] if uncommitted else kept),
+        uncommitted=uncommitted,
+        total_lag=answer.totallag if whole else sum(lags),
+        max_lag=max(lags, default=0),
         read_at=read_at,
         expires_at=expires_at,
     )
@@ -42,11 +44,16 @@ def read_group(answer: GroupStatus, filters: Filters, read_at: float, expires_at
 def check_partitions(answer: GroupStatus) -> None:
     """Raise ``BurrowError`` for an answer that would not make a valid page."""
     partitions = answer.partitions
-    names = {part.topic for part in partitions} | {part.owner for part in partitions}
-    if any(map(is_too_long, names | {part.client_id for part in partitions})):
+    topics = {part.topic for part in partitions}
+    names = topics | {part.owner for part in partitions} | {part.client_id for part in partitions}
+    if any(map(is_too_long, names)):
         detail = f"group {answer.group!r} holds a name of more than {MAX_NAME_BYTES} bytes"
         raise BurrowError(Endpoint.LAG, Reason.NAME_TOO_LONG, detail)
-    if len({(part.topic, part.partition) for part in partitions}) < len(partitions):
+    if len(topics) == 1:  # as of most groups, and at half the cost
+        different = len({part.partition for part in partitions})
+    else:
+        different = len({(part.topic, part.partition) for part in partitions})
+    if different < len(partitions):
         raise BurrowError(Endpoint.LAG, Reason.SHAPE, f"group {answer.group!r} holds a partition twice")
 
 
@@ -122,8 +129,10 @@ def newest(*moments: float | None) -> float | None:
 
 def partition_counts(answer: GroupStatus) -> dict[str, int]:
     """Return how many partitions the topics of a group have: Burrow lists them all, with and without a commit."""
-    counts: dict[str, int] = {}
+    counts = dict.fromkeys({partition.topic for partition in answer.partitions}, 0)
+    if len(counts) == 1:  # as of most groups, and at half the cost
+        return dict.fromkeys(counts, max([partition.partition for partition in answer.partitions]) + 1)
     for partition in answer.partitions:
-        if partition.partition >= counts.get(partition.topic, 0):
+        if partition.partition >= counts[partition.topic]:
             counts[partition.topic] = partition.partition + 1
     return counts

@@ -19,8 +19,8 @@ CHECK_SECONDS = 0.05
 """How often a walk is looked after: whether it needs more threads, and whether a request has outlasted its time."""
 GRACE_SECONDS = 0.25
 """How long after its time a request may end by itself; later its thread is left behind."""
-WAITING_DOMINATES = 2.0
-"""So many times the work, waiting is what a walk does, and more threads shorten it."""
+BUSY = 0.9
+"""The share of one processor that a walk should keep busy: below it, it waits for answers, and more threads help."""
 
 
 class Resource(NamedTuple):
@@ -71,8 +71,8 @@ class Schedule:
     """Makes requests until all have an answer, or ``end_at`` (monotonic seconds) comes.
 
     One thread makes them as long as answers come at once, since a second costs more in handing over the interpreter
-    than it gains; where waiting dominates there are more, at most ``concurrency``. A request that outlasts ``timeout``
-    (seconds) and does not end by itself, such as a look-up of a name, leaves its thread behind.
+    than it gains; while the process leaves its processor idle there are more, at most ``concurrency``. A request that
+    outlasts ``timeout`` (seconds) and does not end by itself, such as a look-up of a name, leaves its thread behind.
 
     ``on_outcome`` hears of each attempt: its failure, ``None`` for an answer; its ``pause`` is ``None`` where it is not
     made again. It and what takes answers run under one lock, and may ``ask`` for more. Once ``stop`` is set nothing
@@ -98,7 +98,7 @@ class Schedule:
         self._pending: set[Request[Any]] = set()
         self._under_way: dict[Request[Any], float] = {}
         self._threads = 0
-        self._waited = self._worked = 0.0
+        self._measured_at, self._cpu_then = time.monotonic(), time.process_time()
         self._is_over = False
         self._fault: Exception | None = None
 
@@ -133,11 +133,14 @@ class Schedule:
             return not self._pending or self._fault is not None or time.monotonic() >= self.end_at
 
     def _have_threads(self) -> None:
-        """Start as many threads as the share of waiting wants, that of requests under way included."""
-        now = time.monotonic()
-        waited = self._waited + sum(now - begun for begun in self._under_way.values())
-        wanted = int(waited / (WAITING_DOMINATES * max(self._worked, 0.001)))
-        while self._threads < min(max(1, wanted), self._concurrency):
+        """Start the first thread, later as many more as would keep the processor busy."""
+        now, cpu = time.monotonic(), time.process_time()
+        if self._threads and now - self._measured_at < CHECK_SECONDS:
+            return
+        busy = (cpu - self._cpu_then) / max(now - self._measured_at, CHECK_SECONDS)
+        self._measured_at, self._cpu_then = now, cpu
+        wanted = max(1, int(self._threads * BUSY / max(busy, 0.01)))
+        while self._threads < min(wanted, self._concurrency):
             self._threads += 1
             threading.Thread(target=self._work, name="walk", daemon=True).start()
 
@@ -154,14 +157,11 @@ class Schedule:
         """Make one request after the other, in a thread of its own, until there are no more or it is left behind."""
         try:
             while request := self._next():
-                tries, begun, used = request.tries, time.monotonic(), time.thread_time()
+                tries = request.tries
                 outcome = self._outcome(request)
-                worked = time.thread_time() - used
                 with self._changed:
                     if self._is_over or request.tries != tries or self._under_way.pop(request, None) is None:
                         return
-                    self._worked += worked
-                    self._waited += time.monotonic() - begun - worked
                     self._settle(request, outcome)
         except Exception as fault:  # noqa: BLE001  whoever runs the walk has to know
             with self._changed:
