@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import socket
 import sys
@@ -9,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import TypeVar
 
 import structlog
@@ -33,7 +35,19 @@ STACK_BYTES = 512 * 1024
 OWN_FILES = 24
 """Open files beside the requests to Burrow: standard streams, libraries, sockets to listen, and files while read."""
 RELOAD_SECONDS = 30.0
+M_ARENA_MAX, MOST_ARENAS = -8, 2
+"""A parameter of glibc's mallopt(3), and its value."""
 T = TypeVar("T")
+
+
+def share_arenas() -> None:
+    """Have all threads take their memory from two of glibc's arenas.
+
+    Each arena reserves 64 MiB of addresses, and what is free in one is of no use to threads of another. With as many as
+    threads ask for, 100,000 partitions took 813 MiB of addresses instead of 224, for the same 145 MiB in memory.
+    """
+    with suppress(OSError, AttributeError):  # another C library, which has no arenas
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, MOST_ARENAS)
 
 
 class Exporter:
@@ -58,6 +72,7 @@ class Exporter:
         sys.setswitchinterval(SWITCH_SECONDS)
         # A thread for each connection: of 8 MiB, the usual stack, the kernel may back 2 MiB with one huge page.
         threading.stack_size(STACK_BYTES)
+        share_arenas()
         server = Server(self, listener, self._config.web.telemetry_path, self._limits(), security)
         server.start()
         log = structlog.get_logger()

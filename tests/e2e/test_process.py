@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from html import escape
 from pathlib import Path
@@ -128,6 +129,31 @@ def test_few_open_files() -> None:
     events = [line.partition("event=")[2].partition(" ts=")[0] for line in run.lines]
     assert 4 == len(events), run.lines
     assert "limit on open files is low" in events[0]
+
+
+def test_few_addresses() -> None:
+    """Threads of polls and of five scrapes at once do with the addresses (``ulimit -v``) that the figures need."""
+    limited = ("sh", "-c", 'ulimit -v 358400 && exec "$@"', "sh", *COMMAND)
+    names = [f"g{index}" for index in range(100)]
+    each = [partition(number=index) for index in range(1000)]
+    answers = small({name: lag_answer("c", name, *each) for name in names})
+    with (
+        FaultServer(by_path(dict(answers))) as server,
+        running(
+            *("--burrow.address", server.address, "--poll.interval=10s", "--web.listen-address=127.0.0.1:0"),
+            command=limited,
+        ) as run,
+        ThreadPoolExecutor(5) as pool,
+    ):
+        address = run.wait_for(r'address"?[=:] ?"?(http[^\s"]+)')
+        end = time.monotonic() + 20
+        while requests.get(f"{address}/-/ready", timeout=5).status_code != 200:
+            assert time.monotonic() < end, run.lines
+            time.sleep(0.1)
+        pages = list(pool.map(lambda _: requests.get(f"{address}/metrics", timeout=30).text, range(10)))
+        assert {len(names) * len(each)} == {page.count("burrow_kafka_consumer_partition_lag{") for page in pages}
+        assert 0 == run.end()[0]
+    assert not any("level=error" in line for line in run.lines), run.lines
 
 
 def test_signal_at_any_moment() -> None:
