@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Collection, Sequence
 from heapq import nsmallest
 from operator import attrgetter
@@ -20,13 +21,15 @@ LARGE_SHARE = 100
 class Bounds:
     """Bounds on the names that are asked for and the partitions that are kept, for use by several threads.
 
-    What was ``known`` after the walk before goes before what is new, so that nothing new can displace it.
+    There is room for ``max_names`` of each kind, so that a flood of groups takes none from the topics. What was
+    ``known`` after the walk before goes before what is new, so that nothing new can displace it.
     """
 
     def __init__(self, max_names: int, max_partitions: int, known: Collection[Resource]) -> None:
         self._known = known
         self._max_partitions = max_partitions
-        self._new_names = max(0, max_names - len(known))
+        self._new_names = Counter(dict.fromkeys((Endpoint.LAG, Endpoint.TOPIC), max_names))
+        self._new_names.subtract(each.endpoint for each in known)
         self._large = self._small = 0
         self._lock = threading.Lock()
 
@@ -36,8 +39,9 @@ class Bounds:
         new = (name for name in names if name not in known)
         with self._lock:
             # Of a million names the first by name, whatever their order in this answer.
-            chosen = nsmallest(self._new_names, new) if len(names) > self._new_names else list(new)
-            self._new_names -= len(chosen)
+            room = max(0, self._new_names[endpoint])
+            chosen = nsmallest(room, new) if len(names) > room else list(new)
+            self._new_names[endpoint] -= len(chosen)
         return [Resource(endpoint, cluster, name) for name in (*filter(known.__contains__, names), *chosen)]
 
     def keep(self, resource: Resource, partitions: int, characters: int) -> None:

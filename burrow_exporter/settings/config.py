@@ -143,7 +143,7 @@ class BurrowConfig(Section, frozen=True):
         int,
         Meta(
             ge=1,
-            description="Groups and topics that are read at most, those known before first; each takes up to 3 KiB.",
+            description="Groups that are read at most, and as many topics, those known before first; each takes 3 KiB.",
         ),
     ] = MAX_GROUPS
     max_partitions: Annotated[

@@ -850,23 +850,24 @@ def test_a_walk_leaves_nothing_behind() -> None:
 
 def test_names_beyond_the_bound() -> None:
     """Those known are read, the rest is counted and noted as one failure of the list; so it is for topics."""
-    answers = small(groups(*"abcdz"), {name: [1] for name in ("x", "y")})
+    answers = small(groups(*"abcdz"), {name: [1] for name in "vwxy"})
     known = {Resource(Endpoint.LAG, "c", "z"), Resource(Endpoint.TOPIC, "c", "y")}
     with RecordedBurrow(answers) as server:
         client = BurrowClient(Target(server.address), 5.0, Deaf())
-        bounds = Bounds(4, 100, known)
+        bounds = Bounds(3, 100, known)
         result = Walk(client, Filters(), deadline=time.monotonic() + 10, expires_at=1.0, bounds=bounds).run()
     assert result.clusters
     cluster = result.clusters["c"]
     assert ["z", "a", "b"] == cluster.listed_groups
     assert {"z", "a", "b"} == set(cluster.groups)
     assert (2, 2, 1) == (cluster.omitted_groups, cluster.left_out, cluster.omitted_topics)
-    assert (["y"], ["y"]) == (cluster.listed_topics, list(cluster.topics))
+    assert (["y", "v", "w"], {"y", "v", "w"}) == (cluster.listed_topics, set(cluster.topics))
     assert {
         ("consumers", "too_many", "the groups of 'c': 2 of 5 are not read, as max_groups has it"),
-        ("topics", "too_many", "the topics of 'c': 1 of 2 are not read, as max_groups has it"),
+        ("topics", "too_many", "the topics of 'c': 1 of 4 are not read, as max_groups has it"),
     } == {(each.endpoint, each.reason, each.detail) for each in result.failures}
-    assert known | {Resource(Endpoint.LAG, "c", name) for name in "ab"} == result.known
+    read = {Endpoint.LAG: "zab", Endpoint.TOPIC: "yvw"}
+    assert {Resource(kind, "c", name) for kind, names in read.items() for name in names} == result.known
 
 
 def test_groups_beyond_the_bound_on_partitions() -> None:
