@@ -32,7 +32,7 @@ DOCUMENT = ROOT / "docs" / "faults.md"
 DEADLINE, SHORT, LONG = 3, 0.5, 30
 HEAD = ["hits", "fault", "page", "up", "counted", "logged", "recovery"]
 UNREADABLE = "unreadable_groups"
-PROCESS_FLAGS = ("--poll.interval=1s", "--poll.stale-after=60s", "--burrow.timeout=10s")
+PROCESS_FLAGS = ("--poll.interval=3s", "--poll.stale-after=60s", "--burrow.timeout=10s")
 UP = (("burrow_exporter_burrow_up", frozenset({("burrow", "default")})), 1.0)
 COMPLETE = {
     UP,

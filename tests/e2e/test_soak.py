@@ -41,7 +41,8 @@ def test_use_that_grows() -> None:
     assert ["memory has grown from 40.0 to 42.1 MiB"] == judged([*STEADY, *[Usage(42.1, 9, 12)] * 20])
     assert [] == judged([*STEADY, *[Usage(44.9, 9, 12)] * 20], warming=3.0)
     assert 1 == len(judged([*STEADY, *[Usage(45.1, 9, 12)] * 20], warming=3.0))
-    assert ["threads: 12, at the start 9"] == judged([*STEADY, Usage(40.0, 12, 12)])
+    assert ["threads: 21, at the start 9"] == judged([*STEADY, Usage(40.0, 21, 12)])
+    assert ["threads: 12 left at the end, at the start 9"] == judged([*STEADY, *[Usage(40.0, 12, 12)] * 20])
     assert ["files: 25, at the start 12"] == judged([*STEADY, Usage(40.0, 9, 25)])
     assert ["files: 15 left at the end, at the start 12"] == judged([*STEADY, *[Usage(40.0, 9, 15)] * 20])
 

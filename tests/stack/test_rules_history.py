@@ -21,9 +21,10 @@ FEW = {
     "topic:burrow_kafka_topic_partition_offset:produced_timestamp_seconds",
     "partition:burrow_kafka_topic_partition_offset:hot_ratio",
     "partition:burrow_kafka_consumer_partition_lag:hot_ratio",
+    "partition:burrow_kafka_consumer_current_offset:ahead",
 }
 """What is recorded only where there is something to tell: here are no hot partitions, no policy, none of the exporter's
-own metrics, and no group is lost."""
+own metrics, no commits beyond the log end, and no group is lost."""
 
 
 @pytest.fixture(scope="module")
