@@ -21,6 +21,9 @@ from compose.renderer.clusters import Cluster
 from compose.renderer.render import render
 from compose.renderer.settings import Settings, SettingsError
 from tests import ROOT
+from tests.support import alerts
+from tests.support.dashboards import queries
+from tests.support.promql import metrics
 from tests.support.stack import COMPOSE, services
 
 BOTH = pytest.mark.parametrize("profile", ["small", "full"])
@@ -367,3 +370,15 @@ def test_sidecar_needs_a_bucket(tmp_path: Path, nowhere: Path) -> None:
     expected = r"^S3_BUCKET: missing; with PROFILE=sidecar it names the bucket of your Thanos$"
     with pytest.raises(SettingsError, match=expected):
         made(Settings(profile="sidecar"), tmp_path, nowhere)
+
+
+def test_what_is_kept_of_brokers_is_what_is_used(tmp_path: Path, nowhere: Path) -> None:
+    """Of the JMX exporter that is just what dashboards and rules ask for; its scrape is bounded."""
+    configuration = made(Settings(), tmp_path, nowhere)["prometheus/prometheus-a.yml"]
+    (job,) = [each for each in yaml.safe_load(configuration)["scrape_configs"] if each["job_name"] == "jmx"]
+    asked = {name for query in queries() for name in metrics(query.expression)}
+    asked |= {name for kind in ("alert", "record") for rule in alerts.rules(kind) for name in metrics(rule["expr"])}
+    (kept,) = job["metric_relabel_configs"]
+    assert ("keep", ["__name__"]) == (kept["action"], kept["source_labels"])
+    assert {name for name in asked if re.match("kafka_(?!consumer_group_)", name)} == set(kept["regex"].split("|"))
+    assert ("15s", 50000) == (job["scrape_timeout"], job["sample_limit"])
