@@ -66,6 +66,8 @@ def render(settings: Settings, target: Path, bucket: Path = BUCKET) -> None:
         raise SettingsError(["S3_BUCKET: compose/bucket.yaml describes a bucket too; keep one of the two"])
     if settings.hosts.several and not (own_bucket or settings.s3_bucket):
         raise SettingsError(["S3_BUCKET: missing; several hosts need one bucket that all of them reach"])
+    if settings.profile == "sidecar" and not (own_bucket or settings.s3_bucket):
+        raise SettingsError(["S3_BUCKET: missing; with PROFILE=sidecar it names the bucket of your Thanos"])
     files = {f"secrets/{name}": text for name, text in secret_files(settings, target / "secrets", own_bucket)}
     files |= dict(public_files(settings))
     variables = {"profiles": profiles(settings, own_bucket), "digests": digests(files)}
@@ -193,7 +195,6 @@ def fill(name: str, settings: Settings, **more: object) -> str:
 def rules(name: str, settings: Settings) -> str:
     """Return a file of rules with its links, and each ``for`` replaced if there is something to replace it with."""
     text = (HERE / "rules" / f"{name}.yaml").read_text(encoding="utf-8")
-    grafana = settings.grafana_url.rstrip("/")  # the files have the default, and a slash after it: with two there is
     grafana = settings.grafana_url.rstrip("/")  # the files have the default, and a slash after it: two lead nowhere
     text = runbook.linked(text.replace(Settings.grafana_url, grafana), settings.runbook_url, grafana)
     return re.sub(r"(?m)^(\s+for:) .*$", rf"\g<1> {settings.alert_for}", text) if settings.alert_for else text

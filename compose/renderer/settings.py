@@ -44,13 +44,15 @@ class Settings:
     warnings: tuple[str, ...] = ()
     """What is odd, but works."""
     profile: str = "full"
-    """``small``, or ``full`` for the whole."""
+    """``small``, ``sidecar`` for one host whose Thanos is elsewhere, or ``full`` for the whole."""
     monitor: str = "burrow"
     """Name of this stack, an external label."""
     bind_address: str = "127.0.0.1"
     """The address of the host at which ports are published."""
     grafana_bind_address: str = ""
     """That of Grafana alone; none: the same."""
+    sidecar_bind_address: str = ""
+    """That at which a Thanos Query elsewhere asks the sidecar of ``sidecar``; none: the same."""
     grafana_port: str = "3000"
     prometheus_port: str = "9090"
     """Of the first; the second has the next one."""
@@ -67,7 +69,7 @@ class Settings:
     alertmanager_url: str = "http://localhost:9093"
     """Where people reach them, for the links that they put into messages."""
     retention: str = ""
-    """How long each Prometheus keeps data; none: 2 days, or 30 in ``small``."""
+    """How long each Prometheus keeps data; none: 2 days, or 30 in ``small``, which has no object store."""
     retention_size: str = "20GB"
     """How much disk each Prometheus may take."""
     retention_raw: str = "30d"
@@ -120,9 +122,14 @@ class Settings:
         return self.profile == "full"
 
     @property
+    def uploads(self) -> bool:
+        """Whether a sidecar brings what Prometheus holds to an object store."""
+        return self.profile != "small"
+
+    @property
     def kept_for(self) -> str:
         """Return how long each Prometheus keeps data."""
-        return self.retention or ("2d" if self.full else "30d")
+        return self.retention or ("2d" if self.uploads else "30d")
 
     @property
     def alerting(self) -> bool:
@@ -150,7 +157,7 @@ class Settings:
     @property
     def jobs(self) -> list[str]:
         """Return what Prometheus scrapes; each has a file of targets."""
-        thanos = ["thanos"] if self.full else []
+        thanos = ["thanos"] if self.uploads else []
         manager = ["alertmanager"] if self.hosts.answers else []
         return [*self._collected("burrow"), "prometheus", *thanos, *manager, *self._collected(*self.broker_jobs)]
 
@@ -161,6 +168,8 @@ class Settings:
     @property
     def thanos(self) -> list[str]:
         """Return the components of Thanos that run here, but for the sidecar of one of several hosts."""
+        if not self.full:
+            return ["sidecar-one"] if self.uploads else []
         sidecars = [] if self.hosts.several else ["sidecar-a", "sidecar-b"]
         return [*sidecars, *(["query", "query-frontend", "store", "compact"] if self.hosts.answers else [])]
 
@@ -186,7 +195,8 @@ class Settings:
         """Return the files of rules that have something to watch."""
         collected = self._collected("recording", "consumers", "exporter", *(["brokers"] if self.broker_jobs else []))
         others = {"all": ["prometheus", "thanos"], "collect": ["thanos"], "query": ["hosts", "thanos"]}
-        return [*collected, *(others[self.hosts.role] if self.full else [])]
+        alone = ["thanos"] if self.uploads else []
+        return [*collected, *(others[self.hosts.role] if self.full else alone)]
 
     @property
     def jmx_kept(self) -> tuple[str, ...]:

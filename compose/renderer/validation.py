@@ -16,7 +16,7 @@ DURATION = re.compile(r"(?=.*[1-9])(\d+y)?(\d+w)?(\d+d)?(\d+h)?(\d+m)?(\d+s)?(\d
 """A duration of Prometheus, the larger units first, and not 0."""
 SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "y": 31536000}
 FORMATS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "neither small nor full; write one of the two": ("small|full", ("profile",)),
+    "none of small, sidecar and full; write one of them": ("small|sidecar|full", ("profile",)),
     "not a name of letters and digits, with - _ . inside; choose one": (
         r"[A-Za-z0-9]([\w.-]*[A-Za-z0-9])?",
         ("monitor",),
@@ -105,6 +105,7 @@ def _addresses(settings: Settings) -> Iterator[str]:
     addresses = {
         "BIND_ADDRESS": settings.bind_address,
         "GRAFANA_BIND_ADDRESS": settings.grafana_bind_address or "127.0.0.1",
+        "SIDECAR_BIND_ADDRESS": settings.sidecar_bind_address or "127.0.0.1",
         "TLS_BIND_ADDRESS": settings.hosts.bind_address,
     }
     for name, address in addresses.items():
@@ -163,6 +164,13 @@ def warnings(settings: Settings) -> Iterator[str]:
             "network without a password; to open Grafana alone set GRAFANA_BIND_ADDRESS, or put a reverse proxy before "
             "them"
         )
+    if settings.sidecar_bind_address and settings.profile != "sidecar":
+        yield "SIDECAR_BIND_ADDRESS: has no effect; only PROFILE=sidecar publishes its sidecar"
+    elif settings.sidecar_bind_address and not _is_loopback(settings.sidecar_bind_address):
+        yield (
+            f"SIDECAR_BIND_ADDRESS: {settings.sidecar_bind_address} opens all metrics to the network without a "
+            "password; let a firewall admit your Thanos Query alone"
+        )
 
 
 def _is_loopback(address: str) -> bool:
@@ -176,7 +184,8 @@ def _hosts(settings: Settings) -> Iterator[str]:
     if settings.hosts.collects and settings.demo:
         yield "BROKERS: missing; several hosts need a Kafka of your own, the demo is for one"
     if not settings.full:
-        yield f"PROFILE: small, but ROLE is {settings.hosts.role}; several hosts are the whole, so remove it"
+        role = settings.hosts.role
+        yield f"PROFILE: {settings.profile}, but ROLE is {role}; several hosts are the whole, so remove it"
 
 
 def _cloudwatch(settings: Settings) -> Iterator[str]:

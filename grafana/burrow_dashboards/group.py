@@ -6,7 +6,15 @@ from grafana.burrow_dashboards import signals, variables
 from grafana.burrow_dashboards.dashboards import Section, dashboard
 from grafana.burrow_dashboards.links import GROUP, TOPICS, from_row, from_series
 from grafana.burrow_dashboards.panels import MESSAGES_A_SECOND, Look, Query, figure, over_time, states
-from grafana.burrow_dashboards.statuses import CATCH_UP, GROUP_STATUS, LAG_SECONDS, NONE_IS_GOOD, PARTITION_STATUS
+from grafana.burrow_dashboards.statuses import (
+    CATCH_UP,
+    GROUP_STATUS,
+    LAG_SECONDS,
+    NONE_IS_GOOD,
+    PARTITION_STATUS,
+    RED,
+    STATUS_OR_MUTED,
+)
 from grafana.burrow_dashboards.tables import Cell, Column, Label, rows
 
 ONE, TOPIC_OF = signals.ONE_GROUP, signals.GROUP_TOPICS
@@ -14,6 +22,8 @@ INFO = "burrow_kafka_consumer_partition_info"
 COMMITTED_AT = "burrow_kafka_consumer_partition_commit_timestamp_seconds"
 FILLED = "burrow_kafka_consumer_partition_complete_ratio"
 TO_TOPIC = from_series("Show this topic", TOPICS, "cluster", labels=["topic"])
+MUTED = "burrow_kafka_consumer_alerts_muted"
+LATE = "late from here on"
 GONE = "Burrow does not list this group: it is gone, or another one was chosen."
 NOT_LISTED = "not listed by Burrow"
 NO_OWNERS = "not published"
@@ -132,14 +142,15 @@ def status_over_time() -> Section:
             states(
                 Look(
                     "Status of the group",
-                    "Burrow's judgement of the group over time.",
+                    "Burrow's judgement of the group over time, and when the policy muted its alerts, and why.",
                     "none",
                     24,
-                    4,
+                    5,
                     NOT_LISTED,
-                    GROUP_STATUS,
+                    STATUS_OR_MUTED,
                 ),
                 Query(signals.status(ONE, "cluster"), "group"),
+                Query(f"4 * {signals.merged(MUTED, 'reason', ONE)}", "alerts: {{reason}}"),
             ),
             states(
                 Look(
@@ -162,18 +173,23 @@ def lag_over_time() -> Section:
     """Return how far behind the group is on each topic."""
     seconds = Look(
         "Time lag per topic",
-        "Age of the oldest unread message of each topic.",
+        "Age of the oldest unread message of each topic. Above the red line the group is late: max_lag_seconds of the "
+        "policy, or 5 minutes without one.",
         "s",
         12,
         8,
-        steps=LAG_SECONDS,
         links=[TO_TOPIC],
     )
     messages = Look("Lag per topic", "Unread messages of each topic.", "short", 12, 8, links=[TO_TOPIC])
     return Section(
         "Lag",
         [
-            over_time(seconds, Query(signals.partition_lag_seconds(by="topic"), "{{topic}}")),
+            over_time(
+                seconds,
+                Query(signals.partition_lag_seconds(by="topic"), "{{topic}}"),
+                Query(signals.limit(ONE, "cluster"), LATE),
+                colors={LATE: RED},
+            ),
             over_time(messages, Query(signals.partition_lag(by="topic"), "{{topic}}")),
         ],
     )

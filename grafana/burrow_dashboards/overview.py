@@ -17,6 +17,7 @@ from grafana.burrow_dashboards.statuses import (
     LAG_SECONDS,
     NONE_IS_BEST,
     NONE_IS_GOOD,
+    OF_LIMIT,
     RED,
     YELLOW,
 )
@@ -31,6 +32,7 @@ GROUP_LABELS = (
 )
 TO_GROUP = from_series("Show this group", GROUP, labels=["cluster", "consumer_group"])
 LEGEND = "{{consumer_group}} ({{cluster}})"
+POLICY, MUTED = "burrow_kafka_consumer_policy_info", "burrow_kafka_consumer_alerts_muted"
 SECONDS, MESSAGES = "burrow_kafka_consumer_lag_seconds", "burrow_kafka_consumer_lag_total"
 
 
@@ -91,8 +93,9 @@ def trouble() -> Section:
     )
     all_of_them = Look(
         "Groups that are not OK",
-        "At most 50, the worst first. 'Lag grows' is in messages a second over 10 minutes. Click a group to see its "
-        "partitions.",
+        "At most 50, the worst first. 'Of limit' is the time lag against the policy's max_lag_seconds (without one 5 "
+        "minutes); 'Muted' says why the policy holds back the group's alerts. 'Lag grows' is in messages a second over "
+        "10 minutes. Click a group to see its partitions.",
         "short",
         24,
         9,
@@ -132,7 +135,26 @@ def described(chosen: str) -> list[Cell]:
         Column("Status", signals.among(signals.status(), chosen), "none", 80, words=GROUP_STATUS, filled=True),
         *GROUP_LABELS,
         Column("Time lag", signals.among(signals.lag_seconds(), chosen), "s", 120, steps=LAG_SECONDS),
+        Column(
+            "Of limit",
+            signals.among(f"{signals.lag_seconds()} / {signals.limit()}", chosen),
+            "percentunit",
+            85,
+            steps=OF_LIMIT,
+        ),
         Column("Lag", signals.among(signals.lag(), chosen), "short", 90),
+        Label("team", "Team", 100),
+        Label("reason", "Muted", 80),
+        Column(
+            "Policy",
+            signals.among(signals.merged(POLICY, f"{signals.GROUP}, team", signals.GROUPS), chosen),
+            hidden=True,
+        ),
+        Column(
+            "Quiet",
+            signals.among(signals.merged(MUTED, f"{signals.GROUP}, reason", signals.GROUPS), chosen),
+            hidden=True,
+        ),
     ]
 
 

@@ -14,6 +14,9 @@ PARTITION = "topic, partition"
 TREND = "10m"
 """Over how long growth is measured: longer than commits and polls make lag swing."""
 
+LIMIT_SECONDS = 300
+"""From how many seconds on a lag is too old without a policy, as in compose/rules/recording.yaml."""
+
 CLUSTERS = 'cluster=~"$cluster"'
 GROUPS = f'{CLUSTERS}, consumer_group=~".*($filter).*"'
 ONE_GROUP = 'cluster="$cluster", consumer_group="$consumer_group"'
@@ -40,6 +43,12 @@ def lag(of: str = GROUPS, by: str = GROUP) -> str:
 def lag_seconds(of: str = GROUPS, by: str = GROUP) -> str:
     """Return the lag of groups in seconds."""
     return merged("burrow_kafka_consumer_lag_seconds", by, of)
+
+
+def limit(of: str = GROUPS, by: str = GROUP) -> str:
+    """Return from how many seconds on the lag of groups is too old: by the policy, else as the rules have it."""
+    by_policy = merged("burrow_kafka_consumer_lag_seconds_threshold", by, of)
+    return f"({by_policy} or {lag_seconds(of, by)} * 0 + {LIMIT_SECONDS})"
 
 
 def growth(of: str = GROUPS, by: str = GROUP, at: str = "") -> str:

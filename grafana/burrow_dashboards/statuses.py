@@ -27,6 +27,7 @@ def thresholds(*steps: Step) -> ThresholdsConfig:
 
 
 GROUP_STATUS = words({1: ("OK", GREEN), 2: ("WARN", YELLOW), 3: ("ERR", RED)})
+STATUS_OR_MUTED = words({1: ("OK", GREEN), 2: ("WARN", YELLOW), 3: ("ERR", RED), 4: ("muted", "blue")})
 PARTITION_STATUS = words(
     {1: ("OK", GREEN), 2: ("WARN", YELLOW), 4: ("STOP", RED), 5: ("STALL", ORANGE), 6: ("REWIND", PURPLE)}
 )
@@ -37,6 +38,7 @@ CATCH_UP = words({0: ("caught up", GREEN), -1: ("lag not shrinking", "text")})
 NONE_IS_GOOD: tuple[Step, ...] = ((None, GREEN), (1, RED))
 NONE_IS_BEST: tuple[Step, ...] = ((None, GREEN), (1, ORANGE))
 LAG_SECONDS: tuple[Step, ...] = ((None, GREEN), (60, ORANGE), (600, RED))
-"""Nobody waits for a minute; ten are felt. A team's own limit is a matter of alerts."""
+"""Nobody waits for a minute; ten are felt. A team's own limit is in the policy."""
+OF_LIMIT: tuple[Step, ...] = ((None, GREEN), (0.5, ORANGE), (1, RED))
 DATA_AGE: tuple[Step, ...] = ((None, GREEN), (60, ORANGE), (300, RED))
 USED: tuple[Step, ...] = ((None, GREEN), (0.7, ORANGE), (0.85, RED))

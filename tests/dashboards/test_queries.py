@@ -13,6 +13,7 @@ import requests
 
 from tests.conftest import tool
 from tests.support.dashboards import DASHBOARDS, Query, label_values, queries, variables
+from tests.support.policies import policy_file
 from tests.support.processes import exporter, prometheus, running
 from tests.support.replay import replay
 
@@ -50,7 +51,8 @@ EMPTY = {
     "burrow-overview / Newly broken / A": "no group turned bad within the seconds that the test takes",
     "burrow-overview / Newly broken / B": "no group turned bad within the seconds that the test takes",
     "burrow-overview / Newly broken / C": "no group turned bad within the seconds that the test takes",
-    "burrow-overview / Groups that are not OK / D": "no group turned bad within the seconds that the test takes",
+    "burrow-overview / Groups that are not OK / G": "no group turned bad within the seconds that the test takes",
+    "burrow-group / Status of the group / B": "the policy mutes other groups",
     "burrow-group / Not OK for / A": "the group may have been bad for as long as the test runs",
     "burrow-group / Time to catch up per topic / A": "the group may fall behind while the test runs",
 }
@@ -116,11 +118,12 @@ def filled(text: str, chosen: dict[str, list[str]]) -> str:
 def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
     """Let a Prometheus scrape the demo, a node exporter, recorded brokers and Thanos, and itself, for some seconds."""
     with ExitStack() as stack:
-        _, address = stack.enter_context(exporter("demo", "--poll.interval=1s", "--metrics.partition-info"))
+        folder = tmp_path_factory.mktemp("prometheus")
+        flags = ("--poll.interval=1s", "--metrics.partition-info", f"--policy.file={policy_file(folder)}")
+        _, address = stack.enter_context(exporter("demo", *flags))
         recorded = stack.enter_context(replay())
         command = (tool("prometheus-node-exporter"), "--web.listen-address=127.0.0.1:0")
         node = stack.enter_context(running(command=command)).wait_for(r'[Ll]istening on"? address="?([\d.:]+)')
-        folder = tmp_path_factory.mktemp("prometheus")
         addresses = {"exporter": address.removeprefix("http://"), "node": node, "replay": recorded}
         process, own = stack.enter_context(prometheus(CONFIGURATION, folder, **addresses))
         result, end = Asked(own), time.monotonic() + 40

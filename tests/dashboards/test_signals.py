@@ -11,6 +11,7 @@ import yaml
 
 from grafana.burrow_dashboards import signals
 from tests.conftest import tool
+from tests.support import alerts
 
 TOPIC = 'cluster="c", topic="t", partition="0"'
 COMMITTED = f'burrow_kafka_consumer_current_offset{{consumer_group="g", {TOPIC}}}'
@@ -99,3 +100,9 @@ def test_heat(tmp_path: Path) -> None:
     quiet = {LOG_END.replace('"t"', '"q"'): "0+1x15"}
     shares = {f'{{topic="t", partition="{each}"}}': each / 3 for each in (1, 2, 6)}
     check(tmp_path, {**busy, **quiet}, HEAT, {"15m": shares})
+
+
+def test_the_limit_without_a_policy_is_that_of_the_rules() -> None:
+    """A group is late on the dashboards when it is to the alert."""
+    recorded = {rule["record"]: rule["expr"] for rule in alerts.rules("record")}
+    assert recorded["group:burrow_kafka_consumer_lag_seconds:threshold"].endswith(f" + {signals.LIMIT_SECONDS}")

@@ -83,7 +83,9 @@ def test_all_the_rest_works(checkout: Path) -> None:
     """With one way to authenticate everything else can be uncommented, a second cluster included."""
     found = read("\n\n".join(uncommented(part) for part in (VARIANTS[0], *OTHERS)), checkout)
     assert ["orders", "payments"] == [cluster.name for cluster in found.clusters]
-    assert ["KAFKA_TLS_SKIP_VERIFY"] == [warning.partition(":")[0] for warning in found.warnings]
+    assert ["KAFKA_TLS_SKIP_VERIFY", "SIDECAR_BIND_ADDRESS"] == [
+        warning.partition(":")[0] for warning in found.warnings
+    ]
 
 
 def test_the_example_has_every_name() -> None:

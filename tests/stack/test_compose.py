@@ -13,7 +13,7 @@ from compose.renderer.settings import Settings
 from tests import ROOT
 from tests.support.stack import COMBINATIONS, COMPOSE, HOSTS, WHOLE, Service, composed, services
 
-ALL = services(*WHOLE, *(role for combination in HOSTS for role in combination))
+ALL = services(*WHOLE, "sidecar", *(role for combination in HOSTS for role in combination))
 LASTING = {name: each for name, each in ALL.items() if name != "init"}
 PUBLISHED = {
     "alertmanager": ["${ALERTMANAGER_ADDRESS:-127.0.0.1}:${ALERTMANAGER_PORT:-9093}:9093"],
@@ -24,8 +24,9 @@ PUBLISHED = {
     "prometheus-b": ["${BIND_ADDRESS:-127.0.0.1}:${PROMETHEUS_B_PORT:-9091}:9090"],
     "thanos-query": ["${BIND_ADDRESS:-127.0.0.1}:${THANOS_PORT:-10902}:10902"],
     "thanos-sidecar": ["${SIDECAR_ADDRESS:-127.0.0.1}:10901:10901"],
+    "thanos-sidecar-one": ["${SIDECAR_ADDRESS:-127.0.0.1}:10901:10901"],
 }
-MEGABYTES = {"small": 4224, "full": 8192, "collect": 3072, "query": 4096}
+MEGABYTES = {"small": 4224, "sidecar": 4416, "full": 8192, "collect": 3072, "query": 4096}
 by_service = pytest.mark.parametrize("service", LASTING.values(), ids=LASTING)
 
 
@@ -46,7 +47,7 @@ def test_every_service_has_a_profile() -> None:
 def test_every_service_says_what_it_is_for() -> None:
     """A comment stands above each, but for the second of a pair."""
     text = (COMPOSE / "compose.yaml").read_text(encoding="utf-8")
-    silent = [name for name in ALL if not re.search(rf"^  #.*\n  {name}:$", text, re.MULTILINE)]
+    silent = [name for name in ALL if not re.search(rf"^  #.*\n  {name}:( &\S+)?$", text, re.MULTILINE)]
     assert ["prometheus-b", "thanos-sidecar-b"] == silent
 
 

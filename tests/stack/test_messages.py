@@ -71,8 +71,12 @@ class Manager:
 
 
 @contextmanager
-def manager(folder: Path, **more: Any) -> Iterator[Manager]:
-    """Run the stack's Alertmanager with every receiver at a local endpoint, until the end of the block."""
+def manager(folder: Path, external_url: str = "https://alerts.example.org", **more: Any) -> Iterator[Manager]:
+    """Run the stack's Alertmanager with every receiver at a local endpoint, until the end of the block.
+
+    An empty ``external_url`` stands for its own address.
+    """
+    more = {"runbook_url": "https://wiki.example.org/burrow", **more}
     with endpoints() as (received, hooks, mail):
         base = f"http://127.0.0.1:{hooks}"
         settings = Settings(
@@ -84,7 +88,6 @@ def manager(folder: Path, **more: Any) -> Iterator[Manager]:
             email_to="team@example.org",
             email_from="burrow@example.org",
             smtp_server=f"127.0.0.1:{mail}",
-            runbook_url="https://wiki.example.org/burrow",
             **more,
         )
         render(settings, folder)
@@ -99,7 +102,7 @@ def manager(folder: Path, **more: Any) -> Iterator[Manager]:
             f"--storage.path={folder}/data",
             f"--web.listen-address={address}",
             "--cluster.listen-address=",
-            "--web.external-url=https://alerts.example.org",
+            f"--web.external-url={external_url or f'http://{address}'}",
             "--web.route-prefix=/",
         )
         with running(*flags, command=(built("alertmanager"),), folder=folder) as run:

@@ -53,7 +53,7 @@ NAMES = {
     ],
 }
 STACK = {
-    "PROFILE=big": "PROFILE: neither small nor full; write one of the two",
+    "PROFILE=big": "PROFILE: none of small, sidecar and full; write one of them",
     "MONITOR=a b": "MONITOR: not a name of letters and digits, with - _ . inside; choose one",
     "MONITOR=$HOME": "MONITOR: not a name of letters and digits, with - _ . inside; choose one",
     "BIND_ADDRESS=localhost": (
@@ -86,6 +86,9 @@ STACK = {
         "https://wiki.example.org/burrow, or leave it out for the runbook in Grafana"
     ),
     "TEAMS_WEBHOOK_URL=x": f"TEAMS_WEBHOOK_URL: {ADDRESS}",
+    "PROFILE=sidecar\nS3_BUCKET=abc\nS3_REGION=eu-west-1\nSIDECAR_BIND_ADDRESS=query": (
+        "SIDECAR_BIND_ADDRESS: not an IP address; write one of this host, such as 127.0.0.1, or 0.0.0.0 for all"
+    ),
     "GRAFANA_BIND_ADDRESS=grafana": (
         "GRAFANA_BIND_ADDRESS: not an IP address; write one of this host, such as 127.0.0.1, or 0.0.0.0 for all"
     ),

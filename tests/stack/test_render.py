@@ -21,7 +21,10 @@ from compose.renderer.clusters import Cluster
 from compose.renderer.render import render
 from compose.renderer.settings import Settings, SettingsError
 from tests import ROOT
-from tests.support.stack import COMPOSE
+from tests.support import alerts
+from tests.support.dashboards import queries
+from tests.support.promql import metrics
+from tests.support.stack import COMPOSE, services
 
 BOTH = pytest.mark.parametrize("profile", ["small", "full"])
 OURS = Cluster("ours", ("one:9092", "two:9092"))
@@ -343,3 +346,39 @@ def test_a_secret_that_alone_changes(name: str, mail: dict[str, Any], tmp_path: 
     )
     changed = {line.partition("=")[0] for line in set(before.splitlines()) ^ set(after.splitlines())}
     assert {"ALERTMANAGER_CONFIG"} == changed
+
+
+def test_sidecar_has_its_thanos_elsewhere(tmp_path: Path, nowhere: Path) -> None:
+    """It is small with a sidecar that uploads to one's own bucket; what asks, merges and deletes is not there."""
+    settings = Settings(profile="sidecar", sidecar_bind_address="10.0.1.10", s3_bucket="blocks", s3_region="eu-west-1")
+    files = made(settings, tmp_path / "sidecar", nowhere)
+    small = made(Settings(profile="small"), tmp_path / "small", nowhere)
+    assert {"prometheus/targets/thanos.yaml", "prometheus/rules/thanos.yaml"} == files.keys() - small.keys()
+    assert "COMPOSE_PROFILES=sidecar,demo\n" in files["compose.env"]
+    assert "SIDECAR_ADDRESS=10.0.1.10\n" in files["compose.env"]
+    assert "BIND_ADDRESS=127.0.0.1\n" in files["compose.env"]
+    assert "RETENTION=2d\n" in files["compose.env"]
+    assert ["thanos-sidecar-one:10902"] == re.findall(r"thanos[\w:-]+", files["prometheus/targets/thanos.yaml"])
+    assert "blocks" == yaml.safe_load(files["secrets/bucket.yaml"])["config"]["bucket"]
+    assert "http://prometheus-a:9090" in files["grafana/datasources/prometheus.yaml"]
+    running = {"alertmanager", "burrow", "burrow-exporter", "grafana", "init", "prometheus-a", "thanos-sidecar-one"}
+    assert running == services("sidecar").keys()
+
+
+def test_sidecar_needs_a_bucket(tmp_path: Path, nowhere: Path) -> None:
+    """Without one there would be nothing for the Thanos elsewhere to read."""
+    expected = r"^S3_BUCKET: missing; with PROFILE=sidecar it names the bucket of your Thanos$"
+    with pytest.raises(SettingsError, match=expected):
+        made(Settings(profile="sidecar"), tmp_path, nowhere)
+
+
+def test_what_is_kept_of_brokers_is_what_is_used(tmp_path: Path, nowhere: Path) -> None:
+    """Of the JMX exporter that is just what dashboards and rules ask for; its scrape is bounded."""
+    configuration = made(Settings(), tmp_path, nowhere)["prometheus/prometheus-a.yml"]
+    (job,) = [each for each in yaml.safe_load(configuration)["scrape_configs"] if each["job_name"] == "jmx"]
+    asked = {name for query in queries() for name in metrics(query.expression)}
+    asked |= {name for kind in ("alert", "record") for rule in alerts.rules(kind) for name in metrics(rule["expr"])}
+    (kept,) = job["metric_relabel_configs"]
+    assert ("keep", ["__name__"]) == (kept["action"], kept["source_labels"])
+    assert {name for name in asked if re.match("kafka_(?!consumer_group_)", name)} == set(kept["regex"].split("|"))
+    assert ("15s", 50000) == (job["scrape_timeout"], job["sample_limit"])

@@ -54,7 +54,7 @@ def test_odd(checkout: Path) -> None:
 def test_wrong(checkout: Path) -> None:
     """All faults go to stderr, a line each, behind the warnings; the exit code is 2 and nothing is touched."""
     run = rendering(checkout, "PROFIL=full\nPROFILE=half\nBROKERS=b:9094\nKAFKA_TLS_SKIP_VERIFY=true\n")
-    expected = "PROFIL: not known; did you mean PROFILE?\nPROFILE: neither small nor full; write one of the two\n"
+    expected = "PROFIL: not known; did you mean PROFILE?\nPROFILE: none of small, sidecar and full; write one of them\n"
     assert (2, "", SKIPPED + expected) == (run.returncode, run.stdout, run.stderr)
     assert not (checkout / "compose" / "generated").exists()
 

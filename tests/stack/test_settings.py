@@ -107,6 +107,25 @@ def test_skipping_verification_is_warned_of(tmp_path: Path) -> None:
     assert warning.startswith(f"{expected} can pose as a broker; ")
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("BIND_ADDRESS=0.0.0.0", ["BIND_ADDRESS: 0.0.0.0 opens Prometheus, Alertmanager, Thanos and the exporter"]),
+        ("BIND_ADDRESS=::", ["BIND_ADDRESS: :: opens Prometheus, Alertmanager, Thanos and the exporter"]),
+        ("BIND_ADDRESS=::1", []),
+        ("GRAFANA_BIND_ADDRESS=0.0.0.0", []),
+        ("PROFILE=sidecar\nSIDECAR_BIND_ADDRESS=10.0.1.10", ["SIDECAR_BIND_ADDRESS: 10.0.1.10 opens all metrics"]),
+        ("PROFILE=sidecar\nSIDECAR_BIND_ADDRESS=127.0.0.1", []),
+        ("SIDECAR_BIND_ADDRESS=10.0.1.10", ["SIDECAR_BIND_ADDRESS: has no effect; only PROFILE=sidecar"]),
+    ],
+)
+def test_what_is_open_without_a_password_is_warned_of(text: str, expected: list[str], tmp_path: Path) -> None:
+    """Grafana has a password; all else that others reach is told each time."""
+    found = read(text, tmp_path).warnings
+    assert len(expected) == len(found)
+    assert all(warning.startswith(words) for warning, words in zip(found, expected, strict=True))
+
+
 def test_older_names(tmp_path: Path) -> None:
     """They are taken for today's, brokers in the order of their numbers, and each is told."""
     text = (

@@ -11,7 +11,7 @@ groups:
     max_lag_seconds: 10m
     min_lag: 2
     runbook_url: https://wiki.example.org/invoices
-  - match: session-aggregator
+  - match: session-aggregator|customer-360
     alerts: off
   - match: .*
     severity: warning

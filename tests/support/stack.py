@@ -16,6 +16,8 @@ COMBINATIONS = (
     ("query",),
     ("small",),
     ("small", "demo"),
+    ("sidecar",),
+    ("sidecar", "demo"),
     ("full",),
     ("full", "demo"),
     ("full", "object-store"),
