@@ -159,7 +159,7 @@ def allowed_at(path: str, whole: type = Config) -> list[str]:
     return [str(value) for value in kind.values] if isinstance(kind, inspect.LiteralType) else []
 
 
-def describe(path: str) -> str:
+def help_text(path: str) -> str:
     """Return what a key is for, of lists without an index."""
     kind = kind_at(path)
     schema = isinstance(kind, inspect.Metadata) and kind.extra_json_schema

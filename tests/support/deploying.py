@@ -16,7 +16,7 @@ from typing import Any
 
 from tests import ROOT
 from tests.conftest import tool
-from tests.support.stack import WHOLE, services
+from tests.support.stack import FULL, services
 
 PARTS = ("burrow_exporter", "compose", "grafana/dashboards", "docs")
 ANSWERS: dict[str, Any] = {
@@ -97,7 +97,7 @@ class Host:
             shutil.copy(ROOT / name, self.checkout)
         self.state.mkdir()
         images = (
-            [] if fresh else [re.sub(r"\$\{\w+:-(.*)\}", r"\1", each["image"]) for each in services(*WHOLE).values()]
+            [] if fresh else [re.sub(r"\$\{\w+:-(.*)\}", r"\1", each["image"]) for each in services(*FULL).values()]
         )
         (self.state / "images.json").write_text(json.dumps(dict.fromkeys(images, "")))
         docker = folder / "bin" / "docker"
