@@ -144,7 +144,7 @@ def error_text(error: BaseException) -> str:
         return "closed without an answer"
     if isinstance(error, IncompleteRead):
         return "closed in the middle of the answer"
-    words = str(error).strip()[:MAX_WORDS] or "timed out"
+    words = cut(str(error).strip()) or "timed out"
     return f"answers otherwise than in HTTP: {words}" if isinstance(error, HTTPException) else words
 
 

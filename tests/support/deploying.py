@@ -93,7 +93,7 @@ class Host:
         for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines():
             if line.startswith("!") and (ROOT / line[1:]).is_file():
                 shutil.copy(ROOT / line[1:], self.checkout)
-        for name in (".dockerignore", "Dockerfile", "Makefile"):
+        for name in (".dockerignore", "Dockerfile", "Makefile", "tools.mk"):
             shutil.copy(ROOT / name, self.checkout)
         self.state.mkdir()
         images = (
