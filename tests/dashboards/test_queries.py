@@ -16,6 +16,8 @@ from tests.support.dashboards import DASHBOARDS, Query, label_values, offenders,
 from tests.support.processes import exporter, prometheus, running
 from tests.support.replay import replay
 
+pytestmark = pytest.mark.prometheus
+
 CONFIGURATION = """
 global:
   scrape_interval: 1s
