@@ -16,7 +16,7 @@ export EXPORTER_IMAGE
 .DEFAULT_GOAL := help
 .PHONY: help demo
 .PHONY: test lint format check bench soak fuzz mutate audit dist wheel-test
-.PHONY: lock docs dashboards chart tools clean
+.PHONY: lock docs dashboards chart clean
 .PHONY: image render up down logs e2e e2e-hosts e2e-auth e2e-truth
 
 help: ## List the targets
@@ -97,52 +97,7 @@ dashboards: $(INSTALLED) ## Write Grafana's dashboards anew
 chart: $(INSTALLED) ## Write anew what the Helm chart has from elsewhere
 	$(BIN)/python -m charts.derive
 
-tools: $(addprefix $(TOOLS)/,promtool amtool alertmanager helm crds actionlint) ## Build promtool, amtool, alertmanager, helm and actionlint, for tests and lint (needs Go)
-
-# Prometheus' module v0.3NN is its release v3.NN; other kinds of service discovery than files are left out.
-$(TOOLS)/promtool: compose/compose.yaml
-	GOBIN=$(CURDIR)/$(TOOLS) go install -tags remove_all_sd github.com/prometheus/prometheus/cmd/promtool@$(call \
-		release,prom/prometheus,v3\.,v0.3)
-	@touch $@
-
-$(TOOLS)/amtool: compose/compose.yaml
-	GOBIN=$(CURDIR)/$(TOOLS) go install github.com/prometheus/alertmanager/cmd/amtool@$(call \
-		release,prom/alertmanager,v,v)
-	@touch $@
-
-# Alertmanager's module comes without the pages of its web interface, which are built by Node.js and no test opens.
-ALERTMANAGER = github.com/prometheus/alertmanager@$(call release,prom/alertmanager,v,v)
-$(TOOLS)/alertmanager: compose/compose.yaml
-	go mod download $(ALERTMANAGER)
-	rm -rf $(TOOLS)/source
-	cp -R "$$(go env GOMODCACHE)/$(ALERTMANAGER)" $(TOOLS)/source
-	chmod -R u+w $(TOOLS)/source
-	mkdir -p $(TOOLS)/source/ui/app/dist
-	touch $(TOOLS)/source/ui/app/dist/index.html
-	cd $(TOOLS)/source && go build -o $(CURDIR)/$@ ./cmd/alertmanager
-	rm -rf $(TOOLS)/source
-
-# What the chart's tests need: helm, and the resources that the Prometheus operator defines.
-HELM := v4.3.1
-OPERATOR := github.com/prometheus-operator/prometheus-operator@v0.94.1
-
-$(TOOLS)/helm: Makefile
-	GOBIN=$(CURDIR)/$(TOOLS) go install helm.sh/helm/v4/cmd/helm@$(HELM)
-	@touch $@
-
-$(TOOLS)/crds: Makefile
-	go mod download $(OPERATOR)
-	@mkdir -p $@
-	cd "$$(go env GOMODCACHE)/$(OPERATOR)/example/prometheus-operator-crd" && cp -f \
-		monitoring.coreos.com_prometheusrules.yaml monitoring.coreos.com_servicemonitors.yaml $(CURDIR)/$@
-	@touch $@
-
-$(TOOLS)/actionlint: Makefile
-	GOBIN=$(CURDIR)/$(TOOLS) go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
-	@touch $@
-
-# $(call release,IMAGE,PREFIX,MODULE'S PREFIX): the version of a Go module, from the image's tag in compose.yaml.
-release = $(shell sed -n 's|^ *image: $(1):$(2)|$(3)|p' compose/compose.yaml)
+include tools.mk
 
 image: ## Build the container image (EXPORTER_IMAGE=burrow-exporter)
 	docker build --tag $(EXPORTER_IMAGE) --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) .

@@ -34,7 +34,7 @@ TIMED: tuple[tuple[str, str, str], ...] = (
     ("readings", "polling.readings", "read_group"),
     ("readings", "polling.readings", "last_commit"),
     ("readings", "polling.readings", "unknown_statuses"),
-    ("readings", "polling.state", "BurrowState.absorb"),
+    ("readings", "polling.state", "BurrowState.apply_walk"),
     ("time lag", "lag.time_lag", "TimeLag.update"),
     ("render", "metrics.exposition", "Renderer.render"),
     ("compress", "metrics.compression", "PieceWriter.write"),

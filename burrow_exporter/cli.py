@@ -17,14 +17,14 @@ from click.core import ParameterSource
 from msgspec.structs import replace
 
 from burrow_exporter import __version__, log
-from burrow_exporter.burrow.failures import describe as in_few_words
+from burrow_exporter.burrow.failures import error_text
 from burrow_exporter.demo import SimulatedBurrow
 from burrow_exporter.exporter import Exporter
 from burrow_exporter.settings.config import Config
 from burrow_exporter.settings.flags import FLAGS, Flag
 from burrow_exporter.settings.precedence import build_config, section
 from burrow_exporter.settings.validation import ConfigError
-from burrow_exporter.status.report import describe
+from burrow_exporter.status.report import summary
 from burrow_exporter.web.health_check import ask_healthy
 from burrow_exporter.web.limits import SMALLEST_PIECE
 from burrow_exporter.web.listener import bind
@@ -47,7 +47,7 @@ once         poll one time and print the page
 check        check the configuration, ask Burrow and say what it sees
 healthcheck  ask the running exporter whether it is healthy (for containers)
 
-Every flag has a twin in the environment, BURROW_EXPORTER_ and the flag in capitals with _ for . and -, such as
+Every flag has an environment variable, BURROW_EXPORTER_ and the flag in capitals with _ for . and -, such as
 BURROW_EXPORTER_BURROW_ADDRESS; repeatable ones are separated by white space there. A flag beats the environment.
 Durations are written as in Prometheus: 15s, 1m30s.
 """
@@ -77,7 +77,7 @@ def serve(config: Config, load: Load, greeting: str = "") -> int:
     except ValueError as error:
         raise ConfigError(LISTEN_FLAG, str(error)) from None
     except OSError as error:
-        return give_up(f"{LISTEN_FLAG}: cannot listen on {config.web.listen_address}: {in_few_words(error)}")
+        return give_up(f"{LISTEN_FLAG}: cannot listen on {config.web.listen_address}: {error_text(error)}")
     with listener:
         if greeting:
             log.say(greeting)
@@ -125,7 +125,7 @@ def demo(config: Config, load: Load, size: dict[str, Any]) -> int:
         except (ValueError, OverflowError) as error:
             raise ConfigError(DEMO_LISTEN_FLAG, str(error)) from None
         except OSError as error:
-            return give_up(f"{DEMO_LISTEN_FLAG}: cannot listen on {size['listen_address']}: {in_few_words(error)}")
+            return give_up(f"{DEMO_LISTEN_FLAG}: cannot listen on {size['listen_address']}: {error_text(error)}")
         greeting = f"A simulated Burrow answers at {burrow.address}"
         return serve(on_simulated(config, burrow), lambda: on_simulated(load(), burrow), greeting)
 
@@ -153,7 +153,7 @@ def check(config: Config) -> int:
     polls = Exporter(config, threading.Event()).poll_once()
     for burrow, poll in zip(config.burrows, polls, strict=True):
         click.echo(f"Burrow {burrow.name} at {' '.join(burrow.addresses)}: {'ok' if poll.good else 'FAILED'}")
-        for line in describe(poll, time.time()):
+        for line in summary(poll, time.time()):
             click.echo(f"  {log.one_line(line)}")
     return FINE if all(poll.good for poll in polls) else COULD_NOT_RUN
 

@@ -120,7 +120,7 @@ class Exporter:
         log = structlog.get_logger()
         try:
             config = in_time(self._load, RELOAD_SECONDS)
-            self._fleet.arrange(config)
+            self._fleet.reconfigure(config)
         except Exception as error:  # noqa: BLE001  whatever it is, the old configuration goes on
             self._metrics.reload.set(0)
             return refusal(error)

@@ -87,8 +87,8 @@ Beside these come the usual `process_*` and `python_*`. `burrow` is the name of 
 CONFIGURATION = f"""{NOTE}
 # Configuration
 
-`burrow-exporter [serve|demo|once|check|healthcheck] [flags]`; without a word it serves. Every flag has a twin in the
-environment; a flag beats it. One that takes no value has an opposite, such as `--no-metrics.partition-info`, to turn
+`burrow-exporter [serve|demo|once|check|healthcheck] [flags]`; without a word it serves. Every flag has an environment
+variable, which a flag beats. One that takes no value has an opposite, such as `--no-metrics.partition-info`, to turn
 off what the environment or the file turns on. Repeatable flags are separated by white space in the environment.
 Durations are written as in Prometheus (`15s`, `1m30s`). The exit code is 0 when all is fine, 1 when it could not run,
 and 2 when the configuration is wrong, with one line that says what.
@@ -154,7 +154,7 @@ def configuration() -> str:
     """Return docs/configuration.md."""
     with click.Context(command) as context:
         defaults = {flag.key: default(flag, context) for flag in FLAGS}
-        rows = [(f"`{flag.flag}`", f"`{flag.twin}`", default(flag, context), flag.help or "") for flag in FLAGS]
+        rows = [(f"`{flag.flag}`", f"`{flag.variable}`", default(flag, context), flag.help or "") for flag in FLAGS]
     return CONFIGURATION.format(
         flags=table(["flag", "environment", "default", "meaning"], rows),
         keys=table(["key", "value", "default", "meaning"], keys(schema(), defaults)),

@@ -39,7 +39,7 @@ def clock() -> Clock:
 
 @pytest.fixture(autouse=True)
 def own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the twins of flags that whoever runs the tests has set out of the tests, and the width of help the same."""
+    """Keep the flags' variables of whoever runs the tests out of them, and the width of help the same."""
     for name in list(os.environ):
         if name.startswith("BURROW_EXPORTER_"):
             monkeypatch.delenv(name)

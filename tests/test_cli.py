@@ -108,7 +108,7 @@ def test_wrong_configuration_for_every_word(capfd: Capture, word: str) -> None:
     assert "--poll.deadline" in complaint(capfd, word, "--poll.deadline", "1h")
 
 
-def test_wrong_twin(capfd: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_variable(capfd: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     """A wrong value in the environment is as wrong, and the flag is named."""
     monkeypatch.setenv("BURROW_EXPORTER_POLL_INTERVAL", "often")
     assert "'--poll.interval': 'often'" in complaint(capfd)

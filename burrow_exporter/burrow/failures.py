@@ -104,7 +104,7 @@ def transport_failure(endpoint: Endpoint, path: str, error: Exception) -> Burrow
         reason = Reason.TIMEOUT
     elif isinstance(cause, ssl.SSLError):
         reason = Reason.TLS
-    return BurrowError(endpoint, reason, f"{path}: {describe(cause)}", clue=clue_in(cause))
+    return BurrowError(endpoint, reason, f"{path}: {error_text(cause)}", clue=clue_in(cause))
 
 
 def root_cause(error: BaseException) -> BaseException:
@@ -132,7 +132,7 @@ def clue_in(error: BaseException) -> Clue:
     return Clue.NOTHING
 
 
-def describe(error: BaseException) -> str:
+def error_text(error: BaseException) -> str:
     """Return what a failure below HTTP says, in few words."""
     if isinstance(error, ssl.SSLError):
         return re.sub(r" \(_ssl\.c:\d+\)$", "", str(error))
@@ -144,7 +144,7 @@ def describe(error: BaseException) -> str:
         return "closed without an answer"
     if isinstance(error, IncompleteRead):
         return "closed in the middle of the answer"
-    words = str(error).strip()[:MAX_WORDS] or "timed out"
+    words = cut(str(error).strip()) or "timed out"
     return f"answers otherwise than in HTTP: {words}" if isinstance(error, HTTPException) else words
 
 

@@ -19,7 +19,7 @@ NEAR: Final = 10.0
 """Seconds between two bounds within which a sighting, being less exact, adds nothing."""
 GRACE: Final = 30.0
 """Seconds by which sightings and bounds may contradict each other: replicas of Burrow differ, refreshes are late."""
-BACKLOG: Final = 300.0
+BACKLOG_SECONDS: Final = 300.0
 """Seconds between commit and observation from which Burrow was reading its backlog after a restart."""
 TRUST: Final = 0.25
 """By which part of its own length a curve may be extended into the past: no age is more too large than that."""
@@ -161,7 +161,7 @@ class Curve:
         if SIGHTING in self.kinds[place:]:
             return self.times[place] < time - GRACE
         # A reading that grew was fetched after the one before it; one that did not may be as old as it.
-        return self.times[place] <= (previous if offset > self.read else time - BACKLOG)
+        return self.times[place] <= (previous if offset > self.read else time - BACKLOG_SECONDS)
 
     def _between_bounds(self, before: int, after: int) -> bool:
         if before < 0 or after >= len(self.times) or self.kinds[before] != BOUND or self.kinds[after] != BOUND:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from burrow_exporter.burrow.answers import Commit, Partition
-from burrow_exporter.lag.curve import BACKLOG, GRACE, Curve
+from burrow_exporter.lag.curve import BACKLOG_SECONDS, GRACE, Curve
 from burrow_exporter.snapshot import Topic
 
 PATIENCE: Final = 0.05
@@ -70,7 +70,7 @@ class Lateness:
         """Take what the poll has proven into the mean, and forget old doubts."""
         self.mean += PATIENCE * (min(self._least, self._most) - self.mean)
         self._least, self._most = 0.0, GRACE
-        self._doubted = {key: since for key, since in self._doubted.items() if now - since < BACKLOG}
+        self._doubted = {key: since for key, since in self._doubted.items() if now - since < BACKLOG_SECONDS}
 
     def holds(self, group: str, partition: Partition, commit: Commit, made: float, curve: Curve) -> bool:
         """Tell whether a commit beyond the log end, made at ``made``, is not to be believed yet."""
@@ -95,7 +95,7 @@ class Lateness:
 
 def from_backlog(commit: Commit) -> bool:
     """Tell a commit that Burrow read long after it was made: its lag is against a later log end."""
-    return commit.observed_at - commit.timestamp > BACKLOG * 1000
+    return commit.observed_at - commit.timestamp > BACKLOG_SECONDS * 1000
 
 
 def is_reached(one: Ahead, topic: Topic) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from burrow_exporter.burrow.answers import Commit, Partition
-from burrow_exporter.lag.curve import BACKLOG, GRACE, Curve
+from burrow_exporter.lag.curve import BACKLOG_SECONDS, GRACE, Curve
 from burrow_exporter.lag.lateness import Lateness, from_backlog
 from burrow_exporter.lag.rewinds import Rewinds, went_back
 from burrow_exporter.lag.steady_clock import SteadyClock, Step
@@ -119,7 +119,7 @@ class TimeLag:
                 self._take_at_head(curve, group, partition, commit, log_end)
                 continue
             seen = commit.observed_at / 1000 + 0.5
-            if seen - commit.timestamp / 1000 > BACKLOG and from_backlog(commit) and moved(partition):
+            if seen - commit.timestamp / 1000 > BACKLOG_SECONDS and from_backlog(commit) and moved(partition):
                 curve.remember(commit.timestamp / 1000, commit.offset)
             curve.sighting(min(read_at, seen), commit.offset + lag, late)
         if topic is not None and log_end is not None and end.lag and end.offset + end.lag < log_end:

@@ -34,7 +34,7 @@ ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class RenderedFamily:
     """One family's samples of one Burrow, without the lines that describe the family."""
 
     piece: Piece
@@ -57,7 +57,7 @@ class PartitionLabels:
     patterns: Sequence[bytes]
 
 
-class SectionWriter:
+class FamilyWriter:
     """Writes one family's section, column by column. Label sets are patterns for ``%`` (see ``pattern``)."""
 
     def __init__(self, family: Family[Any, Any]) -> None:
@@ -77,9 +77,9 @@ class SectionWriter:
             self._writer.write(lines % tuple(values))
             self._samples += len(values)
 
-    def finish(self) -> Section:
+    def finish(self) -> RenderedFamily:
         """Return what was written."""
-        return Section(self._writer.finish(), self._samples)
+        return RenderedFamily(self._writer.finish(), self._samples)
 
 
 class Renderer:
@@ -125,11 +125,11 @@ class Renderer:
             for topic in cluster.topics:
                 yield from (family.read(topic) for family in of_topics)
 
-    def render(self, snapshot: Snapshot, *, few: bool = False) -> dict[str, Section]:
+    def render(self, snapshot: Snapshot, *, few: bool = False) -> dict[str, RenderedFamily]:
         """Return the section of each family that has samples, by the family's name; with ``few`` of no partitions."""
         self._refresh_labels(snapshot if not few else replace(snapshot, clusters=()))
         families = [family for family in self._families if not few or family in FEW_FAMILIES]
-        writers = {family.name: SectionWriter(family) for family in families}
+        writers = {family.name: FamilyWriter(family) for family in families}
         for cluster in snapshot.clusters:
             self._write_cluster(writers, cluster)
             # Group by group, not family by family: what is read of a group then stays in the CPU's cache.
@@ -165,19 +165,19 @@ class Renderer:
         tail = pattern(f'"{self._extra}}}')
         return PartitionLabels(partitions, [b"%b%d%b" % (heads[name], number, tail) for name, number in partitions])
 
-    def _write_cluster(self, writers: Mapping[str, SectionWriter], cluster: Cluster) -> None:
+    def _write_cluster(self, writers: Mapping[str, FamilyWriter], cluster: Cluster) -> None:
         labels = [self._label_set(label_pair("cluster", cluster.name))]
         for family in CLUSTER_FAMILIES:
             if writer := writers.get(family.name):
                 writer.write(labels, [family.read(cluster)])
 
-    def _write_group(self, writers: Mapping[str, SectionWriter], cluster: Cluster, group: Group) -> None:
+    def _write_group(self, writers: Mapping[str, FamilyWriter], cluster: Cluster, group: Group) -> None:
         labels = [self._label_set(group_pairs(cluster, group))]
         for group_family in GROUP_FAMILIES:
             if writer := writers.get(group_family.name):
                 writer.write(labels, [group_family.read(group)])
 
-    def _write_partitions(self, writers: Mapping[str, SectionWriter], cluster: Cluster, group: Group) -> None:
+    def _write_partitions(self, writers: Mapping[str, FamilyWriter], cluster: Cluster, group: Group) -> None:
         labels = self._partition_labels[cluster.name, group.name].patterns
         for partition_family in PARTITION_FAMILIES:
             if writer := writers.get(partition_family.name):
@@ -187,7 +187,7 @@ class Renderer:
             labels = [b"%b,%b}" % (before[:-1], pattern(member_pairs(partition))) for before, partition in pairs]
             writer.write(labels, PARTITION_INFO.read(group))
 
-    def _write_topic(self, writers: Mapping[str, SectionWriter], cluster: Cluster, topic: Topic) -> None:
+    def _write_topic(self, writers: Mapping[str, FamilyWriter], cluster: Cluster, topic: Topic) -> None:
         before = f"{label_pair('cluster', cluster.name)},{label_pair('topic', topic.name)}"
         labels = [self._label_set(f'{before},partition="{partition}"') for partition in range(len(topic.offsets))]
         for family in TOPIC_FAMILIES:
@@ -224,7 +224,7 @@ def header(family: Family[Any, Any]) -> Piece:
     return compress(f"# HELP {family.name} {family.help}\n# TYPE {family.name} gauge\n".encode())
 
 
-def assemble(burrows: Iterable[Mapping[str, Section]], families: Iterable[Family[Any, Any]] = FAMILIES) -> Page:
+def assemble(burrows: Iterable[Mapping[str, RenderedFamily]], families: Iterable[Family[Any, Any]] = FAMILIES) -> Page:
     """Return the page of all Burrows' sections: each of the families stands once on it, and only if it has samples."""
     burrows = list(burrows)
     pieces: list[Piece] = []

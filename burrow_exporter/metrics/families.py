@@ -15,7 +15,7 @@ from burrow_exporter.snapshot import GROUP_STATUS_CODES, PARTITION_STATUS_CODES,
 from burrow_exporter.terms import Terms
 
 Value = int | float | None
-WHOLE = b"%d"
+INTEGER = b"%d"
 MILLISECONDS = b"%.3f"
 SHORTEST = b"%a"
 Reading = TypeVar("Reading")
@@ -45,7 +45,7 @@ class Family(Generic[Reading, Result]):
     help: str
     labels: tuple[str, ...]
     read: Callable[[Reading], Result]
-    form: bytes = WHOLE
+    form: bytes = INTEGER
 
 
 ClusterFamily = Family[Cluster, Value]

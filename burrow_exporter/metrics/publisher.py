@@ -12,7 +12,7 @@ import structlog
 
 from burrow_exporter.body import Body, body_of
 from burrow_exporter.metrics.compression import compress, gzip_member
-from burrow_exporter.metrics.exposition import Page, Renderer, Section, assemble
+from burrow_exporter.metrics.exposition import Page, RenderedFamily, Renderer, assemble
 from burrow_exporter.metrics.families import FAMILIES, FEW_FAMILIES
 from burrow_exporter.metrics.self_metrics import SelfMetrics
 from burrow_exporter.snapshot import Snapshot
@@ -46,7 +46,7 @@ class Publisher:
         self._waiting: set[str] = set()
         self._next_page = 0.0
         self._refused: dict[str, frozenset[str]] = {}
-        self._sections: dict[str, dict[str, Section]] = {}
+        self._sections: dict[str, dict[str, RenderedFamily]] = {}
         self._few: set[str] = set()
         self._series: dict[str, int] = {}
         self._limited = False
@@ -70,7 +70,7 @@ class Publisher:
             if self._waiting:
                 self._renew()
 
-    def arrange(self, renderers: Mapping[str, Renderer], max_series: int) -> None:
+    def reconfigure(self, renderers: Mapping[str, Renderer], max_series: int) -> None:
         """Publish what is known in another way: without Burrows that are gone, and as the renderers now have it."""
         with self._lock:
             changed = {name for name, renderer in renderers.items() if self._renderers.get(name) is not renderer}

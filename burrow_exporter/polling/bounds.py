@@ -44,7 +44,7 @@ class Bounds:
             self._new_names[endpoint] -= len(chosen)
         return [Resource(endpoint, cluster, name) for name in (*filter(known.__contains__, names), *chosen)]
 
-    def keep(self, resource: Resource, partitions: int, characters: int) -> None:
+    def add(self, resource: Resource, partitions: int, characters: int) -> None:
         """Take room for an answer with so many partitions, and so many characters of names on the page.
 
         Raises ``BurrowError`` where there is none.

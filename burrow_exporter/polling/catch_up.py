@@ -12,7 +12,7 @@ class Verdict(Enum):
 
     ADMITTED = auto()
     BEHIND = auto()
-    OUT_OF_PATIENCE = auto()
+    TIMED_OUT = auto()
     """Still behind, but for so long that figures that may be wrong are better than none; said once each time."""
 
 
@@ -20,13 +20,13 @@ class Verdict(Enum):
 class CatchUp:
     """Follows one cluster: Burrow is READY long before it has read the backlog of ``__consumer_offsets``.
 
-    ``max_lag`` is in messages of one partition, ``patience`` in seconds. ``held`` are the partitions that Burrow has
+    ``max_lag`` is in messages of one partition, ``timeout`` in seconds. ``held`` are the partitions that Burrow has
     not read while it has others: the groups whose commits they have are to be held back. A partition that stays behind
     alone stays held.
     """
 
     max_lag: int
-    patience: float
+    timeout: float
     held: frozenset[int] = frozenset()
     _seen_own: bool = False
     _behind_since: float | None = None
@@ -58,7 +58,7 @@ class CatchUp:
     def _while_behind(self, monotonic: float) -> Verdict:
         if self._impatient:
             return Verdict.ADMITTED
-        if self._behind_since is not None and monotonic - self._behind_since >= self.patience:
+        if self._behind_since is not None and monotonic - self._behind_since >= self.timeout:
             self._impatient = True
-            return Verdict.OUT_OF_PATIENCE
+            return Verdict.TIMED_OUT
         return Verdict.BEHIND

@@ -55,7 +55,7 @@ class Fleet:
         self._members: dict[str, Member] = {}
         self._started = False
         self._was_ready = False
-        self.arrange(config)
+        self.reconfigure(config)
 
     def start(self) -> None:
         """Begin to poll."""
@@ -66,7 +66,7 @@ class Fleet:
             member.poller.start()
         threading.Thread(target=self._watch, name="watch", daemon=True).start()
 
-    def arrange(self, config: Config) -> None:
+    def reconfigure(self, config: Config) -> None:
         """Poll these Burrows: go on with those configured as before, begin anew with others, drop the rest.
 
         Of one that is configured otherwise the page keeps what it has until the first poll; its counters go on. Changes
@@ -77,7 +77,7 @@ class Fleet:
             members = {burrow.name: self._member(burrow, config, before.get(burrow.name)) for burrow in config.burrows}
             self._was_ready, self._members = self.is_ready(), members
             renderers = {name: member.renderer for name, member in members.items()}
-            self._publisher.arrange(renderers, config.metrics.max_series)
+            self._publisher.reconfigure(renderers, config.metrics.max_series)
             for name, old in before.items():
                 if name not in members:
                     old.poller.end()

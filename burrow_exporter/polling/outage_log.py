@@ -134,7 +134,7 @@ class OutageLog:
         for subject in [each for each in self._outages if each[0] not in {"Burrow", "replica"}]:
             if subject not in failing:
                 self._works(subject, address=used.address, **names(subject))
-        for cluster, lag in poll.out_of_patience.items():
+        for cluster, lag in poll.catch_up_timed_out.items():
             event = "Burrow still behind, cluster published all the same"
             self._log.warning(event, cluster=cluster, burrow_lag=lag)
 

@@ -15,7 +15,7 @@ from burrow_exporter.metrics.self_metrics import BurrowMetrics
 from burrow_exporter.polling.bounds import Bounds
 from burrow_exporter.polling.outage_log import Attempt, OutageLog
 from burrow_exporter.polling.state import BurrowState, Poll
-from burrow_exporter.polling.walk import WHOLE, Walk, WalkResult
+from burrow_exporter.polling.walk import UNSHARDED, Walk, WalkResult
 from burrow_exporter.settings.config import BurrowConfig, PollConfig, ShardConfig
 from burrow_exporter.snapshot import Snapshot
 
@@ -42,7 +42,7 @@ class Poller:
         publish: Callable[[Snapshot], None],
         stop: threading.Event,
         clock: Callable[[], float] = time.time,
-        shard: ShardConfig = WHOLE,
+        shard: ShardConfig = UNSHARDED,
     ) -> None:
         self._burrow = burrow
         self._schedule = schedule
@@ -84,14 +84,14 @@ class Poller:
 
     def is_alive(self) -> bool:
         """Tell whether the polls go on: one has ended within the last three intervals and a deadline."""
-        patience = OVERDUE * self._schedule.interval + self._schedule.deadline
-        return self._thread.is_alive() and time.monotonic() - self._ended_at <= patience
+        limit = OVERDUE * self._schedule.interval + self._schedule.deadline
+        return self._thread.is_alive() and time.monotonic() - self._ended_at <= limit
 
     def poll(self) -> Poll:
         """Poll once, publish what came of it, and return it."""
         begun = time.monotonic()
         walk, attempts = self._walk(begun)
-        poll = self._state.absorb(walk, self._clock(), time.monotonic())
+        poll = self._state.apply_walk(walk, self._clock(), time.monotonic())
         if not poll.good:
             self._clients.rotate(-1)
         for error in poll.failures:

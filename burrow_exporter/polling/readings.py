@@ -23,7 +23,7 @@ def read_group(answer: GroupStatus, filters: Filters, read_at: float, expires_at
     would not make a valid page: a name over 4 KiB, or a partition that stands in it twice.
     """
     check_partitions(answer)
-    kept = keep(answer.partitions, filters, read_at)
+    kept = filter_partitions(answer.partitions, filters, read_at)
     if answer.partitions and not kept:
         return None
     whole = len(kept) == len(answer.partitions)
@@ -62,7 +62,7 @@ def is_too_long(name: str) -> bool:
     return len(name) > MAX_NAME_BYTES // 4 and len(name.encode()) > MAX_NAME_BYTES
 
 
-def keep(partitions: Sequence[Partition], filters: Filters, now: float) -> Sequence[Partition]:
+def filter_partitions(partitions: Sequence[Partition], filters: Filters, now: float) -> Sequence[Partition]:
     """Return the partitions that the filters for topics and for the age of the last commit leave; ``now`` is Unix time.
 
     A partition without a commit has no age, and stays.

@@ -33,11 +33,11 @@ class CaughtUp:
 class Settling:
     """Follows the partitions of one cluster's ``__consumer_offsets`` and the groups whose commits they have.
 
-    ``patience`` is the most that a group is held, in seconds.
+    ``max_hold`` is the most that a group is held, in seconds.
     """
 
-    def __init__(self, patience: float) -> None:
-        self.patience = patience
+    def __init__(self, max_hold: float) -> None:
+        self.max_hold = max_hold
         self._progress: Progress | None = None
         self._caught_up: dict[int, CaughtUp] = {}
         self._answers: dict[str, tuple[Partition, ...]] = {}
@@ -54,7 +54,7 @@ class Settling:
         self._progress = progress
         caught_up, self._caught_up = self._caught_up, {}
         # One that has gone on for longer than anything is held will not have caught up just now.
-        is_old = max(progress.observed) - progress.since >= self.patience * 1000 and not self._was_behind
+        is_old = max(progress.observed) - progress.since >= self.max_hold * 1000 and not self._was_behind
         for number, observed in enumerate(progress.observed):
             if number in behind:
                 self._was_behind = True
@@ -87,7 +87,7 @@ class Settling:
         return before is not None and before != group.partitions
 
     def _wait(self, expire: float) -> float:
-        return min(expire, self.patience) if expire else self.patience
+        return min(expire, self.max_hold) if expire else self.max_hold
 
 
 def is_after(group: Group, since: CaughtUp) -> bool:

@@ -26,7 +26,7 @@ class Poll:
     """The outcome of one poll.
 
     ``good`` when Burrow was ready and at least one of its clusters, if it has any, could be read. ``behind`` holds the
-    clusters whose answers were not used because Burrow itself is behind, ``out_of_patience`` those used all the same
+    clusters whose answers were not used because Burrow itself is behind, ``catch_up_timed_out`` those used all the same
     from now on, each with the lag of Burrow's own group (``None``: no commit of its own yet). ``settings`` are what
     Burrow told of its configuration.
     """
@@ -35,7 +35,7 @@ class Poll:
     snapshot: Snapshot
     failures: list[BurrowError]
     behind: dict[str, int | None] = field(default_factory=dict)
-    out_of_patience: dict[str, int | None] = field(default_factory=dict)
+    catch_up_timed_out: dict[str, int | None] = field(default_factory=dict)
     settings: Settings | None = None
 
 
@@ -54,7 +54,7 @@ class BurrowState:
         self._told = Told(burrow.expire_cache)
         self._source = ""
 
-    def absorb(self, walk: WalkResult, now: float, monotonic: float) -> Poll:
+    def apply_walk(self, walk: WalkResult, now: float, monotonic: float) -> Poll:
         """Take in a walk that ended at ``now`` (Unix seconds), which is ``monotonic`` on the monotonic clock."""
         poll = Poll(walk.clusters == {}, self.snapshot, walk.failures, settings=walk.settings)
         before = {cluster.name: cluster for cluster in self.snapshot.fresh(monotonic).clusters}
@@ -69,7 +69,7 @@ class BurrowState:
                     state.begin_anew()
             moment = Moment(now, monotonic, walk.expires_at)
             clusters = [
-                state.absorb(walk.clusters[name], before.get(name), poll, moment, self._told)
+                state.apply_walk(walk.clusters[name], before.get(name), poll, moment, self._told)
                 for name, state in self._clusters.items()
             ]
         known = tuple(filter(None, clusters))
@@ -139,10 +139,10 @@ class ClusterState:
 
     def begin_anew(self) -> None:
         """Take in that the next answers are from another replica, whose evaluations are its own."""
-        self._settling = Settling(self._settling.patience)
+        self._settling = Settling(self._settling.max_hold)
         self._contradictions = Contradictions()
 
-    def absorb(
+    def apply_walk(
         self, walk: ClusterWalk, before: Cluster | None, poll: Poll, moment: Moment, told: Told
     ) -> Cluster | None:
         """Return the cluster after a walk, given what was published ``before``; note in ``poll`` how it went."""
@@ -170,8 +170,8 @@ class ClusterState:
             self._settling.fell_behind()
             poll.behind[walk.name] = lag
             return before and replace(cluster, held_groups=sum(map(bool, map(walk.groups.get, wanted))))
-        if verdict is Verdict.OUT_OF_PATIENCE:
-            poll.out_of_patience[walk.name] = lag
+        if verdict is Verdict.TIMED_OUT:
+            poll.catch_up_timed_out[walk.name] = lag
         poll.good = True
         return self._read(cluster, walk, wanted, self._held(walk, read, moment, told.expire_cache), moment)
 

@@ -31,7 +31,7 @@ from burrow_exporter.snapshot import Group, Topic
 
 T = TypeVar("T")
 TICK_SECONDS = 1.0
-WHOLE = ShardConfig()
+UNSHARDED = ShardConfig()
 GIVE_UP_AFTER = 8
 """Requests in a row without an answer, after which another replica has its turn."""
 
@@ -119,7 +119,7 @@ class Walk:
         concurrency: int = 4,
         tick: Callable[[], object] = lambda: None,
         clock: Callable[[], float] = time.time,
-        shard: ShardConfig = WHOLE,
+        shard: ShardConfig = UNSHARDED,
         late: Collection[Resource] = (),
         reads: Mapping[tuple[str, str], GroupRead] = MappingProxyType({}),
         bounds: Bounds | None = None,
@@ -255,7 +255,7 @@ class Walk:
         is_same = before is not None and before.answer is answer
         characters = before.characters if before and is_same else label_characters(cluster, name, answer.partitions)
         try:
-            self._bounds.keep(Resource(Endpoint.LAG, cluster, name), len(answer.partitions), characters)
+            self._bounds.add(Resource(Endpoint.LAG, cluster, name), len(answer.partitions), characters)
         except BurrowError:
             self._client.forget(cluster, name)
             raise
@@ -283,7 +283,7 @@ class Walk:
     def _offsets(self, resource: Resource) -> list[int]:
         offsets = self._client.offsets(resource.cluster, resource.name)
         names = len(resource.cluster) + len(resource.name)
-        self._bounds.keep(resource, len(offsets), len(offsets) * names)
+        self._bounds.add(resource, len(offsets), len(offsets) * names)
         return offsets
 
     def _on_group(self, cluster: ClusterWalk, name: str, read: GroupRead) -> None:

@@ -1,7 +1,4 @@
-"""The configuration as a document, from YAML or from flags, and what is said of one that is wrong.
-
-Nothing of a document's values is repeated where YAML cannot be read: one of them may be a password.
-"""
+"""The configuration as a document, from YAML or from flags, and what is said of one that is wrong."""
 
 from __future__ import annotations
 
@@ -11,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import yaml
 from msgspec import inspect
 
 from burrow_exporter.settings.config import Config
 from burrow_exporter.settings.files import read_file
-from burrow_exporter.settings.validation import MOST_VALUES, ConfigError, check_texts
+from burrow_exporter.settings.validation import ConfigError, check_texts
 from burrow_exporter.settings.value_types import read_value
+from burrow_exporter.settings.yaml_file import parse_yaml
 
 Document = dict[str, Any]
 PLACE = re.compile(r" - at (?:`key` in )?`\$(?P<path>.*)`$")
@@ -37,64 +34,19 @@ WORDS = {
 }
 
 
-class Loader(yaml.SafeLoader):
-    """PyYAML's safe loader, which lets no key stand twice (the last would count in silence), and bounds its work."""
-
-    nodes = 0
-
-    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:  # noqa: ANN401  PyYAML's signature
-        """Return the next node."""
-        self.nodes += 1
-        self.check_size(self.nodes, self.peek_event().start_mark)  # type: ignore[no-untyped-call] # no types there
-        return super().compose_node(parent, index)
-
-    def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        """Put into a mapping what it merges; those that merge each other double and double again."""
-        super().flatten_mapping(node)
-        self.check_size(len(node.value), node.start_mark)
-
-    def check_size(self, values: int, mark: yaml.Mark) -> None:
-        """Raise where there are too many values."""
-        if values > MOST_VALUES:
-            raise yaml.constructor.ConstructorError(None, None, f"found more than {MOST_VALUES} values", mark)
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002  PyYAML's signature
-        """Return a mapping."""
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode):
-                if key.value in seen:
-                    raise yaml.constructor.ConstructorError(None, None, "found a key that stands twice", key.start_mark)
-                seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
 def load_document(path: Path) -> Document:
     """Return what a YAML file holds; raises ``ConfigError``."""
     try:
-        text = read_file(path).decode()
-    except UnicodeDecodeError:
-        raise ConfigError(str(path), "is not text in UTF-8") from None
+        content = read_file(path)
     except (OSError, ValueError) as error:
         raise ConfigError(str(path), f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
     try:
-        document = Loader(text).get_single_data()
-    # Where a tag such as !!bool does not fit its value, PyYAML fails in ways of its own, and quotes the value.
-    except (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError) as error:
-        raise ConfigError(str(path), f"is not YAML: {describe_yaml(error)}") from None
+        _, document = parse_yaml(content)
+    except ValueError as error:
+        raise ConfigError(str(path), str(error)) from None
     if not isinstance(document, dict) or "burrows" not in document:
         raise ConfigError(str(path), "must be a mapping that has the key burrows")
     return document
-
-
-def describe_yaml(error: Exception) -> str:
-    """Return what is wrong with YAML and where, without anything that stands there."""
-    problem = (getattr(error, "problem", None) or "cannot be read").partition(", but ")[0]
-    # What YAML's own rules expect is quoted, too, such as ',' or ']'.
-    if not re.match("(could not find |did not find )?expected ", problem):
-        problem = re.split("['\"]", problem)[0].strip()
-    mark = getattr(error, "problem_mark", None)
-    return f"{problem} in line {mark.line + 1}, column {mark.column + 1}" if mark else problem
 
 
 def convert(document: Document, folder: Path) -> Config:
@@ -159,7 +111,7 @@ def allowed_at(path: str, whole: type = Config) -> list[str]:
     return [str(value) for value in kind.values] if isinstance(kind, inspect.LiteralType) else []
 
 
-def describe(path: str) -> str:
+def help_text(path: str) -> str:
     """Return what a key is for, of lists without an index."""
     kind = kind_at(path)
     schema = isinstance(kind, inspect.Metadata) and kind.extra_json_schema

@@ -1,4 +1,4 @@
-"""The flags of the command line, each with its twin in the environment and its key in the configuration: one table."""
+"""The flags of the command line, each with its environment variable and its key in the configuration: one table."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 
 from burrow_exporter import log
 from burrow_exporter.settings.config import INTERNAL_TOPIC, MAX_GROUPS, MAX_PARTITIONS
-from burrow_exporter.settings.config_file import describe
+from burrow_exporter.settings.config_file import help_text
 from burrow_exporter.settings.value_types import Seconds, compile_expression, parse_duration
 
 PREFIX = "BURROW_EXPORTER_"
@@ -47,9 +47,9 @@ class Expression(click.ParamType[str]):
 
 
 class Flag(click.Option):
-    """A flag such as ``--poll.interval`` with its twin ``BURROW_EXPORTER_POLL_INTERVAL``.
+    """A flag such as ``--poll.interval`` with its environment variable ``BURROW_EXPORTER_POLL_INTERVAL``.
 
-    One without a value has an opposite, such as ``--no-metrics.partition-info``, to turn off what the twin turns on.
+    One without a value has an opposite, such as ``--no-metrics.partition-info``, to turn off what the variable sets.
     ``key`` is the path of its value in the configuration, by default the flag's own words; empty for what is not in it.
     """
 
@@ -59,11 +59,11 @@ class Flag(click.Option):
         self.parameter = words.replace(".", "_")
         self.section = flag.removeprefix("--").partition(".")[0]
         self.key = words if key is None else key
-        self.twin = PREFIX + self.parameter.upper()
-        text = text or describe(self.key) + " Repeatable." * attributes.get("multiple", False)
+        self.variable = PREFIX + self.parameter.upper()
+        text = text or help_text(self.key) + " Repeatable." * attributes.get("multiple", False)
         self.opposite = flag.replace("--", "--no-", 1) if attributes.get("is_flag") else ""
         declared = f"{flag}/{self.opposite}" if self.opposite else flag
-        super().__init__([declared, self.parameter], help=text, envvar=self.twin, **attributes)
+        super().__init__([declared, self.parameter], help=text, envvar=self.variable, **attributes)
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
         """Return how the flag is written, and what it is for; one without a value as Prometheus' own help has it."""
@@ -71,9 +71,11 @@ class Flag(click.Option):
         return (self.flag.replace("--", "--[no-]", 1), record[1]) if record and self.opposite else record
 
     def resolve_envvar_value(self, ctx: click.Context) -> str | None:
-        """Return the twin's value; an empty one counts where a flag may be empty, as it does on the command line."""
+        """Return the variable's value; an empty one counts where a flag may be empty, as on the command line."""
         return (
-            os.environ.get(self.twin) if self.multiple and self.key != ADDRESSES else super().resolve_envvar_value(ctx)
+            os.environ.get(self.variable)
+            if self.multiple and self.key != ADDRESSES
+            else super().resolve_envvar_value(ctx)
         )
 
 

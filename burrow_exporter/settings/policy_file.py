@@ -9,10 +9,11 @@ from pathlib import Path
 import msgspec
 import yaml
 
-from burrow_exporter.settings.config_file import Loader, describe_yaml, explain
+from burrow_exporter.settings.config_file import explain
 from burrow_exporter.settings.policy import Policy, PolicyConfig
 from burrow_exporter.settings.validation import ConfigError, check_texts
 from burrow_exporter.settings.value_types import NamedFile, read_value
+from burrow_exporter.settings.yaml_file import parse_yaml
 
 ALLOWED = "must be a mapping; allowed are groups, topics, clusters"
 
@@ -27,7 +28,11 @@ def read_policy(policy: PolicyConfig) -> PolicyConfig:
 
 def parse_policy(file: NamedFile) -> Policy:
     """Return the policy that a file holds; raises ``ConfigError``."""
-    node, document = load(file)
+    try:
+        node, document = parse_yaml(file.content)
+    except ValueError as error:
+        key = "policy.file"
+        raise ConfigError(key, f"{file.path} {error}") from None
     if not isinstance(document, dict):
         raise fault(file, node, "", ALLOWED)
     try:
@@ -40,19 +45,6 @@ def parse_policy(file: NamedFile) -> Policy:
     except RecursionError:
         wrong = ConfigError("groups", "holds itself")
     raise fault(file, node, wrong.key, wrong.message)
-
-
-def load(file: NamedFile) -> tuple[yaml.Node | None, object]:
-    """Return a file's YAML as nodes, which know their lines, and as values; raises ``ConfigError``."""
-    try:
-        node: yaml.Node | None = Loader(file.content.decode()).get_single_node()
-        return node, Loader("").construct_document(node) if node else None
-    except UnicodeDecodeError:
-        key = "policy.file"
-        raise ConfigError(key, f"{file.path} is not text in UTF-8") from None
-    except (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError) as error:
-        key = "policy.file"
-        raise ConfigError(key, f"{file.path} is not YAML: {describe_yaml(error)}") from None
 
 
 def fault(file: NamedFile, node: yaml.Node | None, key: str, message: str) -> ConfigError:

@@ -41,7 +41,7 @@ def load_beside(file: Path, flags: Collection[Flag]) -> Document:
     """Return the file's document, if no flag is set whose place is the file."""
     for flag in flags:
         if flag.key.startswith("burrows."):
-            key = f"{flag.flag} ({flag.twin})"
+            key = f"{flag.flag} ({flag.variable})"
             raise ConfigError(key, "not beside --config.file: it belongs in the file")
     return load_document(file)
 

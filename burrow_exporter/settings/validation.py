@@ -7,7 +7,7 @@ import ssl
 from collections.abc import Callable, Iterator, Mapping
 from urllib.parse import urlsplit
 
-from burrow_exporter.burrow.failures import describe
+from burrow_exporter.burrow.failures import error_text
 from burrow_exporter.metrics.families import FAMILIES, POLICY_FAMILIES
 from burrow_exporter.settings.value_types import NamedFile
 
@@ -125,7 +125,7 @@ def check_authorities(file: NamedFile) -> None:
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(file.path)
     except OSError as error:
-        message = f"{file.path} holds no usable certificate: {describe(error)}"
+        message = f"{file.path} holds no usable certificate: {error_text(error)}"
         raise ValueError(message) from None
 
 
@@ -135,5 +135,5 @@ def check_certificate(certificate: NamedFile, key: NamedFile) -> None:
     try:
         context.load_cert_chain(certificate.path, key.path, password="")  # nosec B106 # none: it is not encrypted
     except OSError as error:
-        message = f"{key.path} is no usable key to the certificate in {certificate.path}: {describe(error)}"
+        message = f"{key.path} is no usable key to the certificate in {certificate.path}: {error_text(error)}"
         raise ValueError(message) from None

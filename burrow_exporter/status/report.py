@@ -19,7 +19,7 @@ OLD: Final = 300.0
 """Seconds without any commit from which something may be wrong, as the alert BurrowBlind has it."""
 
 
-def describe(poll: Poll, now: float) -> list[str]:
+def summary(poll: Poll, now: float) -> list[str]:
     """Return what a poll that ended at ``now`` (Unix seconds) saw, a line each."""
     lines = [f"{error.endpoint}: {error.reason}: {error.detail}" for error in poll.failures[:10]]
     lines += [f"... and {len(poll.failures) - 10} failures more"] if len(poll.failures) > len(lines) else []

@@ -10,7 +10,7 @@ import structlog
 
 from burrow_exporter.body import Body, body_of
 from burrow_exporter.status.page import GROUP_PATH, OVERVIEW_PATH
-from burrow_exporter.web.messages import NOSNIFF, Answer, Request, plain
+from burrow_exporter.web.messages import NOSNIFF, Request, Response, plain
 from burrow_exporter.web.negotiation import accepts_gzip, prefers_openmetrics
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
@@ -65,7 +65,7 @@ class Application:
         self._content = content
         self._rendering, self._reloading = threading.Lock(), threading.Lock()
         self._readers = threading.BoundedSemaphore(MOST_READERS)
-        self._routes: dict[str, tuple[tuple[str, ...], Callable[[Request], Answer]]] = {
+        self._routes: dict[str, tuple[tuple[str, ...], Callable[[Request], Response]]] = {
             OVERVIEW_PATH: (READING, self._status_page),
             GROUP_PATH: (READING, self._status_page),
             "/-/healthy": (READING, self._healthy),
@@ -74,7 +74,7 @@ class Application:
             telemetry_path: (READING, self._metrics),
         }
 
-    def __call__(self, request: Request) -> Answer:
+    def __call__(self, request: Request) -> Response:
         """Answer one request; its body is not read."""
         if request.path not in self._routes:
             return plain(404, "Not found.")
@@ -87,15 +87,15 @@ class Application:
             log.exception("request failed", path=request.path)
             return plain(500, "The answer could not be made; the exporter's log says why.")
 
-    def _metrics(self, request: Request) -> Answer:
+    def _metrics(self, request: Request) -> Response:
         openmetrics = prefers_openmetrics(request.header("accept"))
         gzip = accepts_gzip(request.header("accept-encoding"))
         headers = [("content-type", OPENMETRICS if openmetrics else TEXT), NOSNIFF, ("vary", "Accept, Accept-Encoding")]
         if gzip:
             headers.append(("content-encoding", "gzip"))
-        return Answer(200, self._content.metrics(openmetrics=openmetrics, gzip=gzip), tuple(headers))
+        return Response(200, self._content.metrics(openmetrics=openmetrics, gzip=gzip), tuple(headers))
 
-    def _status_page(self, request: Request) -> Answer:
+    def _status_page(self, request: Request) -> Response:
         if not self._readers.acquire(blocking=False):
             return plain(503, "Too many pages are asked for.", ("retry-after", "1"))
         try:
@@ -104,15 +104,15 @@ class Application:
                 status, page = self._content.status_page(request.path, request.query)
         finally:
             self._readers.release()
-        return Answer(status, body_of(page), STATUS_PAGE_HEADERS)
+        return Response(status, body_of(page), STATUS_PAGE_HEADERS)
 
-    def _healthy(self, _request: Request) -> Answer:
+    def _healthy(self, _request: Request) -> Response:
         return plain(200, "Healthy.") if self._content.is_healthy() else plain(503, "Not healthy.")
 
-    def _ready(self, _request: Request) -> Answer:
+    def _ready(self, _request: Request) -> Response:
         return plain(200, "Ready.") if self._content.is_ready() else plain(503, "Not ready.")
 
-    def _reload(self, request: Request) -> Answer:
+    def _reload(self, request: Request) -> Response:
         """Reload; methods and statuses are those of Prometheus."""
         if not self._content.may_be_reloaded():
             return plain(403, "Lifecycle API is not enabled: --web.enable-lifecycle is off.")

@@ -15,7 +15,7 @@ from threading import Event
 import structlog
 
 from burrow_exporter.web.limits import SMALLEST_PIECE, ConnectionTable, Limits, Phase, TrackedConnection
-from burrow_exporter.web.messages import TOKEN, Answer, BadRequestError, Peer, Request, parse_head, plain
+from burrow_exporter.web.messages import TOKEN, BadRequestError, Peer, Request, Response, parse_head, plain
 from burrow_exporter.web.security.addresses import is_local
 from burrow_exporter.web.security.live_config import Security
 
@@ -34,7 +34,7 @@ class ClientGoneError(ConnectionError):
 class Serving:
     """What all connections of a server share: ``respond`` makes the answers, ``stopping`` ends keep-alive."""
 
-    respond: Callable[[Request], Answer]
+    respond: Callable[[Request], Response]
     connections: ConnectionTable
     limits: Limits
     security: Security | None
@@ -154,7 +154,7 @@ class Connection(TrackedConnection):
         del self._received[:length]
         return True
 
-    def _send_answer(self, answer: Answer, path: str, *, close: bool, head_only: bool = False) -> bool:
+    def _send_answer(self, answer: Response, path: str, *, close: bool, head_only: bool = False) -> bool:
         """Send an answer piece by piece; return whether all of it was taken."""
         try:
             pieces = () if head_only else answer.body.pieces(self._grant())

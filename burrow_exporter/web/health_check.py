@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import ssl
 
-from burrow_exporter.burrow.failures import describe
+from burrow_exporter.burrow.failures import error_text
 from burrow_exporter.web.listener import LARGEST_PORT, LISTEN_ADDRESS
 
 TIMEOUT = 5
@@ -45,9 +45,9 @@ def ask(connection: http.client.HTTPConnection) -> tuple[bool, str]:
         response = connection.getresponse()
         text = response.read(200).decode(errors="replace").strip()
     except ssl.SSLError as error:
-        return False, f"{NOT_TLS}{describe(error)}"
+        return False, f"{NOT_TLS}{error_text(error)}"
     except (OSError, http.client.HTTPException) as error:
-        return False, describe(error)
+        return False, error_text(error)
     finally:
         connection.close()
     return True, "" if response.status == http.client.OK else f"{response.status} {text}"

@@ -120,14 +120,14 @@ def body_length(headers: Mapping[str, Sequence[str]]) -> int | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """One answer; ``headers``, with names in lower case, are those beyond Date, Content-Length and Connection."""
 
     status: int
     body: Body
     headers: tuple[tuple[str, str], ...]
 
-    def with_headers(self, headers: Mapping[str, str]) -> Answer:
+    def with_headers(self, headers: Mapping[str, str]) -> Response:
         """Return the answer with these headers in place of its own of the same names."""
         others = tuple((name, value) for name, value in self.headers if name not in headers)
         return replace(self, headers=(*others, *headers.items()))
@@ -145,7 +145,7 @@ class Answer:
         return "\r\n".join(lines).encode("latin-1")
 
 
-def plain(status: int, text: str, *headers: tuple[str, str]) -> Answer:
+def plain(status: int, text: str, *headers: tuple[str, str]) -> Response:
     """Return a short answer for humans that is not to be cached."""
     common = (("content-type", "text/plain; charset=utf-8"), NOSNIFF, ("cache-control", "no-store"))
-    return Answer(status, body_of(f"{text}\n".encode()), (*common, *headers))
+    return Response(status, body_of(f"{text}\n".encode()), (*common, *headers))

@@ -20,27 +20,11 @@ from burrow_exporter.burrow.failures import BurrowError, Endpoint, Reason, advic
 from burrow_exporter.burrow.session import Target
 from burrow_exporter.polling.walk import Walk, WalkResult
 from burrow_exporter.settings.config import Filters
+from tests.support.observers import RecordingObserver
 from tests.support.recorded import lag_answer, partition
 
 BURROW = "http://burrow.example:8000"
 LAG = "/v3/kafka/c/consumer/g/lag"
-
-
-class Counted:
-    """An observer that counts attempts, and notes failures after which a request is made again."""
-
-    def __init__(self) -> None:
-        """Hear of nothing yet."""
-        self.attempts: list[Endpoint] = []
-        self.again: list[tuple[Endpoint, Reason]] = []
-
-    def sent(self, endpoint: Endpoint) -> None:
-        """Note an attempt."""
-        self.attempts.append(endpoint)
-
-    def failed(self, endpoint: Endpoint, reason: Reason) -> None:
-        """Note a failure."""
-        self.again.append((endpoint, reason))
 
 
 @pytest.fixture
@@ -51,13 +35,13 @@ def burrow() -> Iterator[responses.RequestsMock]:
 
 
 @pytest.fixture
-def counted() -> Counted:
+def counted() -> RecordingObserver:
     """Return an observer."""
-    return Counted()
+    return RecordingObserver()
 
 
 @pytest.fixture
-def client(counted: Counted) -> Iterator[BurrowClient]:
+def client(counted: RecordingObserver) -> Iterator[BurrowClient]:
     """Return a client of that Burrow."""
     client = BurrowClient(Target(BURROW), 5.0, counted)
     yield client
@@ -131,7 +115,7 @@ def test_odd_bodies(burrow: responses.RequestsMock, client: BurrowClient, reason
 def test_headers(burrow: responses.RequestsMock) -> None:
     """Each request says what it takes, wants no compression, and carries the credentials in UTF-8."""
     burrow.get(f"{BURROW}/v3/kafka", json={"error": False, "message": "", "clusters": ["c"]})
-    client = BurrowClient(Target(BURROW, ("exporter", "pässword")), 5.0, Counted())
+    client = BurrowClient(Target(BURROW, ("exporter", "pässword")), 5.0, RecordingObserver())
     assert ["c"] == client.clusters()
     headers = burrow.calls[0].request.headers
     assert ("application/json", "identity") == (headers["Accept"], headers["Accept-Encoding"])
@@ -201,7 +185,7 @@ def test_retry_sequences(
     monkeypatch: pytest.MonkeyPatch,
     burrow: responses.RequestsMock,
     client: BurrowClient,
-    counted: Counted,
+    counted: RecordingObserver,
     attempts: int,
     answers: list[tuple[int, str]],
     last: int | None,
@@ -211,7 +195,7 @@ def test_retry_sequences(
     result = walk(burrow, client, *answers)
     assert ([last] if last else []) == [error.status for error in result.failures]
     assert attempts == counted.attempts.count(Endpoint.LAG)
-    assert [(Endpoint.LAG, Reason.HTTP_5XX)] * (attempts - 1) == counted.again
+    assert [(Endpoint.LAG, Reason.HTTP_5XX)] * (attempts - 1) == counted.failures
 
 
 def test_a_connection_that_is_refused(burrow: responses.RequestsMock, client: BurrowClient) -> None:

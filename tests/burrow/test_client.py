@@ -23,7 +23,7 @@ import trustme
 from burrow_exporter.burrow import client
 from burrow_exporter.burrow.answers import GroupStatus
 from burrow_exporter.burrow.client import BurrowClient
-from burrow_exporter.burrow.failures import BurrowError, Endpoint, Reason, describe
+from burrow_exporter.burrow.failures import BurrowError, Endpoint, Reason, error_text
 from burrow_exporter.burrow.session import Target
 from burrow_exporter.demo import SimulatedBurrow
 from tests.support.faults import (
@@ -388,7 +388,7 @@ def test_refused() -> None:
 )
 def test_few_words(expected: str, error: Exception) -> None:
     """A failure below HTTP is said without numbers of errors, addresses, or lines of Python's source."""
-    assert expected == describe(error)
+    assert expected == error_text(error)
 
 
 def test_unknown_host() -> None:

@@ -8,28 +8,19 @@ import pytest
 
 from burrow_exporter.burrow.answers import ConsumerModule, Settings
 from burrow_exporter.burrow.client import BurrowClient, own_groups
-from burrow_exporter.burrow.failures import BurrowError, Endpoint, Reason
+from burrow_exporter.burrow.failures import BurrowError, Endpoint
 from burrow_exporter.burrow.session import Target
 from tests.support.faults import FaultServer, Step, by_path, reply, then_close
+from tests.support.observers import RecordingObserver
 from tests.support.recorded import Recorded, load
 
 RECORDED = load("config.json")
 
 
-class Deaf:
-    """An observer that does not listen."""
-
-    def sent(self, endpoint: Endpoint) -> None:
-        """Note an attempt."""
-
-    def failed(self, endpoint: Endpoint, reason: Reason) -> None:
-        """Note a failure."""
-
-
 def settings_of(answers: dict[str, Recorded | Step]) -> Settings | None:
     """Ask a Burrow that answers so for its settings."""
     with FaultServer(by_path(answers)) as server:
-        client = BurrowClient(Target(server.address), 5, Deaf())
+        client = BurrowClient(Target(server.address), 5, RecordingObserver())
         try:
             return client.settings()
         finally:

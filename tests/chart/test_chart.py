@@ -35,6 +35,8 @@ from tests.support.chart import (
 from tests.support.processes import exporter
 from tests.support.recorded import RecordedBurrow, small
 
+pytestmark = pytest.mark.helm
+
 EACH = pytest.mark.parametrize("name", VALUES)
 RELEASES = ("1.27", "1.37")
 """The oldest and the newest Kubernetes that objects are checked for."""

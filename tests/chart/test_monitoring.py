@@ -22,6 +22,8 @@ from tests.support.chart import CHART, NAMESPACE, RELEASE, helm, objects, one
 from tests.support.dashboards import FOLDER
 from tests.support.processes import exporter, prometheus
 
+pytestmark = pytest.mark.helm
+
 NAMES = ("consumers", "exporter", "recording")
 BOTH = pytest.mark.parametrize("find", [built, tool], ids=["the stack's release", "Debian's"])
 
@@ -53,6 +55,7 @@ def test_links_of_alerts(end: str) -> None:
 
 
 @BOTH
+@pytest.mark.prometheus
 def test_promtool_takes_the_rules(find: Callable[[str], str], tmp_path: Path) -> None:
     """As the operator hands them to Prometheus."""
     for name, spec in rules("everything").items():
@@ -136,6 +139,7 @@ def scraped(name: str, target: str) -> dict[str, Any]:
     }
 
 
+@pytest.mark.prometheus
 def test_what_prometheus_stores(tmp_path: Path) -> None:
     """Series have the rules' job, the release's name or that of one of several pods, and all labels of their own."""
     with exporter("demo", "--poll.interval=1s") as (_, address):

@@ -10,6 +10,8 @@ import yaml
 from tests import ROOT
 from tests.support.chart import CHART, refusal, rendered
 
+pytestmark = pytest.mark.helm
+
 PAGES = (ROOT / "docs" / "kubernetes.md", CHART / "README.md")
 
 

@@ -8,13 +8,21 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from burrow_exporter.metrics.families import FAMILIES, FEW_FAMILIES
 from compose.renderer.render import render
 from compose.renderer.settings import Settings
 from grafana.burrow_dashboards.__main__ import stale, write
-from tests.support.dashboards import DASHBOARDS, FOLDER, Panel, Query, label_values, panels, queries, variables
+from tests.support.dashboards import (
+    DASHBOARDS,
+    FOLDER,
+    Panel,
+    Query,
+    for_each,
+    label_values,
+    panels,
+    queries,
+    variables,
+)
 from tests.support.promql import OWN, metrics
 
 ALL_PANELS = [(uid, panel) for uid in DASHBOARDS for panel in panels(uid)]
@@ -73,11 +81,10 @@ COLOR_MODES = {"fixed", "palette-classic", "thresholds"}
 UNSEEN_BY_9_4 = {"cellOptions"}
 """Of fields, from later releases: named ``displayMode`` in 9.4, which is written beside it."""
 
-by_panel = pytest.mark.parametrize(
-    ("uid", "panel"), ALL_PANELS, ids=[f"{uid} / {panel['title']}" for uid, panel in ALL_PANELS]
-)
-by_query = pytest.mark.parametrize("query", QUERIES, ids=[query.name for query in QUERIES])
-by_dashboard = pytest.mark.parametrize("uid", DASHBOARDS)
+by_panel = for_each([(f"{uid} / {panel['title']}", (uid, panel)) for uid, panel in ALL_PANELS])
+by_query = for_each([(query.name, (query,)) for query in QUERIES])
+by_dashboard = for_each([(uid, (uid,)) for uid in DASHBOARDS])
+by_variable = for_each([(f"{uid} / {variable['name']}", (uid, variable)) for uid, variable in VARIABLES])
 
 
 def test_uids() -> None:
@@ -180,7 +187,7 @@ def test_rates(query: Query) -> None:
     )
 
 
-@pytest.mark.parametrize(("uid", "variable"), VARIABLES, ids=[f"{uid} / {each['name']}" for uid, each in VARIABLES])
+@by_variable
 def test_variables(uid: str, variable: dict[str, Any]) -> None:
     """Options come from few series: one a group or cluster, one group's, or one a topic; and keep to the time shown."""
     selector, label = label_values(variable)

@@ -12,10 +12,12 @@ import pytest
 import requests
 
 from tests.conftest import tool
-from tests.support.dashboards import DASHBOARDS, Query, label_values, queries, variables
+from tests.support.dashboards import DASHBOARDS, Query, label_values, offenders, queries, variables
 from tests.support.policies import policy_file
 from tests.support.processes import exporter, prometheus, running
 from tests.support.replay import replay
+
+pytestmark = pytest.mark.prometheus
 
 CONFIGURATION = """
 global:
@@ -153,18 +155,21 @@ def test_choices(chosen: dict[str, dict[str, list[str]]]) -> None:
     assert {"burrow", "prometheus", "thanos"} == set(chosen["burrow-monitoring"]["job"])
 
 
-@pytest.mark.parametrize("query", QUERIES, ids=[query.name for query in QUERIES])
-def test_query(asked: Asked, chosen: dict[str, dict[str, list[str]]], query: Query) -> None:
+def test_queries(asked: Asked, chosen: dict[str, dict[str, list[str]]]) -> None:
     """A query has data, unless it may be without; its series bear the labels that are shown, and no two the same."""
-    found = asked.samples(query, chosen[query.dashboard])
-    assert found or query.name in EMPTY
-    labels = [sample["metric"] for sample in found]
-    if query.panel["type"] == "table":
-        assert all(set(each) <= query.labels for each in labels), labels
-    else:
-        assert all(query.labels <= set(each) for each in labels), labels
-    shown = [tuple(each.get(label) for label in sorted(query.labels)) for each in labels]
-    assert len(shown) == len(set(shown))
+
+    def rule(query: Query) -> None:
+        found = asked.samples(query, chosen[query.dashboard])
+        assert found or query.name in EMPTY
+        labels = [sample["metric"] for sample in found]
+        if query.panel["type"] == "table":
+            assert all(set(each) <= query.labels for each in labels), labels
+        else:
+            assert all(query.labels <= set(each) for each in labels), labels
+        shown = [tuple(each.get(label) for label in sorted(query.labels)) for each in labels]
+        assert len(shown) == len(set(shown))
+
+    assert [] == offenders(rule, [(query.name, (query,)) for query in QUERIES])
 
 
 def test_what_may_be_empty() -> None:

@@ -13,6 +13,8 @@ from grafana.burrow_dashboards import signals
 from tests.conftest import tool
 from tests.support import alerts
 
+pytestmark = pytest.mark.prometheus
+
 TOPIC = 'cluster="c", topic="t", partition="0"'
 COMMITTED = f'burrow_kafka_consumer_current_offset{{consumer_group="g", {TOPIC}}}'
 LOG_END = f"burrow_kafka_topic_partition_offset{{{TOPIC}}}"

@@ -200,6 +200,7 @@ def test_every_block_is_what_it_says(block: Block, tmp_path: Path) -> None:
     CHECKS[block.kind](block, tmp_path)
 
 
+@pytest.mark.prometheus
 def test_every_query_parses(tmp_path: Path) -> None:
     """Prometheus takes them, those of other exporters too."""
     rules = [{"record": f"query{number}", "expr": block.text} for number, block in enumerate(QUERIES)]

@@ -61,6 +61,7 @@ def steady(samples: Answer) -> Answer:
 
 
 @pytest.mark.parametrize(("old", "new"), PAIRS, ids=[old.place for old, _ in PAIRS])
+@pytest.mark.prometheus
 def test_both_queries_have_the_same_answer(history: History, old: Block, new: Block) -> None:
     """Under our labels, with our codes of status; a rate, and the line that takes its place, within a tenth."""
     (name,) = metrics(old.text)
@@ -79,6 +80,7 @@ def test_both_queries_have_the_same_answer(history: History, old: Block, new: Bl
 
 
 @pytest.mark.parametrize("query", AFTER, ids=[query.place for query in AFTER])
+@pytest.mark.prometheus
 def test_every_new_query_finds_something(history: History, query: Block) -> None:
     """Also where there is nothing to compare it with, as with CloudWatch."""
     assert history.now(query.text)

@@ -20,6 +20,8 @@ from tests import ROOT
 from tests.support.policies import policy_file
 from tests.support.processes import Running, exporter, prometheus
 
+pytestmark = pytest.mark.prometheus
+
 DOCUMENT = (ROOT / "docs" / "high-availability.md").read_text(encoding="utf-8")
 CONFIGURATIONS = re.findall(r"^```yaml\n(.*?)^```$", DOCUMENT, re.MULTILINE | re.DOTALL)
 EXTERNAL = [yaml.safe_load(configuration)["global"]["external_labels"] for configuration in CONFIGURATIONS]

@@ -13,6 +13,8 @@ import requests
 
 from tests.support.processes import Running, exporter, prometheus
 
+pytestmark = pytest.mark.prometheus
+
 CONFIGURATION = """
 global:
   scrape_interval: 1s

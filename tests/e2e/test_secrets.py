@@ -36,10 +36,10 @@ import sys
 from burrow_exporter.cli import main
 from burrow_exporter.polling.state import BurrowState
 
-def absorb(self, *_):
+def apply_walk(self, *_):
     raise RuntimeError(f"{self._burrow!r} {vars(self)!r}")
 
-BurrowState.absorb = absorb
+BurrowState.apply_walk = apply_walk
 sys.exit(main())
 """
 KEY = f"-----BEGIN PRIVATE KEY-----\\n{SECRET}\\n"

@@ -7,7 +7,17 @@ from collections.abc import Sequence
 
 import pytest
 
-from burrow_exporter.lag.curve import AT_LEAST, BACKLOG, BOUND, KNOTS, REMEMBERED, SCATTER, SIGHTING, TRUST, Curve
+from burrow_exporter.lag.curve import (
+    AT_LEAST,
+    BACKLOG_SECONDS,
+    BOUND,
+    KNOTS,
+    REMEMBERED,
+    SCATTER,
+    SIGHTING,
+    TRUST,
+    Curve,
+)
 
 Knot = tuple[float, int, int]
 ANY = 0.0
@@ -298,7 +308,7 @@ def test_a_reading_that_contradicts(expected: list[Knot], before: Sequence[Knot]
     assert made.read == (read if expected == before else 50)
 
 
-@pytest.mark.parametrize(("stays", "age"), [(True, BACKLOG - 1), (False, BACKLOG)])
+@pytest.mark.parametrize(("stays", "age"), [(True, BACKLOG_SECONDS - 1), (False, BACKLOG_SECONDS)])
 def test_a_log_end_that_stands_below_a_commit(age: float, *, stays: bool) -> None:
     """A reading that is as before may be as old as the one before: a commit ahead of it goes only in five minutes."""
     made = curve((0, 40, SIGHTING), (1000 - age, 60, BOUND))

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from burrow_exporter.burrow.answers import Commit
-from burrow_exporter.lag.curve import BACKLOG, BOUND, GRACE, REMEMBERED, SIGHTING
+from burrow_exporter.lag.curve import BACKLOG_SECONDS, BOUND, GRACE, REMEMBERED, SIGHTING
 from burrow_exporter.lag.lateness import PATIENCE
 from burrow_exporter.lag.time_lag import TimeLag
 from burrow_exporter.snapshot import Group, Topic
@@ -47,7 +47,7 @@ def lateness(groups: list[Group], topics: list[Topic]) -> float:
     return before + (time_lag._lateness.mean - before) / PATIENCE
 
 
-OLD = START - BACKLOG - 9
+OLD = START - BACKLOG_SECONDS - 9
 """A commit made then, but observed at START - 9, was in the backlog that Burrow read."""
 
 
@@ -258,7 +258,7 @@ def test_doubts_pass() -> None:
         groups = [group(now, partition(commit(offset, now - 5, 0), 0))] if offset else []
         time_lag.update(groups, [topic(now, log_end)], now, now)
     assert {("g", "t", 0)} == time_lag._lateness._doubted.keys()
-    time_lag.update([], [topic(now + BACKLOG, 150)], now + BACKLOG, now + BACKLOG)
+    time_lag.update([], [topic(now + BACKLOG_SECONDS, 150)], now + BACKLOG_SECONDS, now + BACKLOG_SECONDS)
     assert {} == time_lag._lateness._doubted
 
 

@@ -130,6 +130,7 @@ def test_the_whole_page_is_the_golden_one(burrow: RecordedBurrow) -> None:
     assert GOLDEN.read_text(encoding="utf-8") == golden(burrow)
 
 
+@pytest.mark.prometheus
 def test_promtool_knows_one_complaint_about_the_page(burrow: RecordedBurrow) -> None:
     """``promtool check metrics`` minds only the name that is Burrow's own."""
     run = subprocess.run(

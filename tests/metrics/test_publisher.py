@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from burrow_exporter.burrow.failures import Endpoint, Reason
 from burrow_exporter.metrics import publisher as module
-from burrow_exporter.metrics.exposition import Renderer, Section, SectionWriter
+from burrow_exporter.metrics.exposition import FamilyWriter, RenderedFamily, Renderer
 from burrow_exporter.metrics.families import Value
 from burrow_exporter.metrics.publisher import Publisher
 from burrow_exporter.metrics.self_metrics import SelfMetrics
@@ -60,7 +60,7 @@ def test_a_cluster_is_refused_whichever_earlier_burrow_has_it() -> None:
     assert [{"burrow": "c", "event": event, "clusters": "'east', 'west'", "log_level": "warning"}] == logs
     assert 2 == samples_in(page(publisher))["burrow_exporter_refused_clusters", frozenset({("burrow", "c")})]
     with capture_logs() as logs:
-        publisher.arrange({name: renderers[name] for name in "bc"}, 0)
+        publisher.reconfigure({name: renderers[name] for name in "bc"}, 0)
     assert [{"burrow": "c", "event": "no cluster refused any more", "log_level": "info"}] == logs
     assert 0 == samples_in(page(publisher))["burrow_exporter_refused_clusters", frozenset({("burrow", "c")})]
 
@@ -70,7 +70,7 @@ class Counting(Renderer):
 
     rendered = 0
 
-    def render(self, snapshot: Snapshot, *, few: bool = False) -> dict[str, Section]:
+    def render(self, snapshot: Snapshot, *, few: bool = False) -> dict[str, RenderedFamily]:
         """Count, and render."""
         self.rendered += 1
         return super().render(snapshot, few=few)
@@ -82,7 +82,7 @@ def test_another_arrangement() -> None:
     publisher = Publisher(SelfMetrics(), {"a": same, "b": gone, "c": gone})
     for name, cluster in (("a", "west"), ("b", "east"), ("c", "west")):
         publisher.publish(snapshot(name, cluster))
-    publisher.arrange({"a": same, "c": other}, 0)
+    publisher.reconfigure({"a": same, "c": other}, 0)
     publisher.publish(snapshot("b", "east"))
     assert [frozenset(), frozenset()] == [each.refused for each in publisher.snapshots.values()]
     assert {"a", "c"} == publisher.snapshots.keys()
@@ -90,7 +90,7 @@ def test_another_arrangement() -> None:
     assert ["west", "west"] == re.findall(r'^burrow_kafka_cluster_topics{cluster="(\w+)"', text, re.MULTILINE)
     assert 1 == text.count('burrow_kafka_cluster_topics{cluster="west",dc="x"} 4')
     assert (1, 1) == (same.rendered, other.rendered)
-    publisher.arrange({"a": same, "b": gone}, 1)
+    publisher.reconfigure({"a": same, "b": gone}, 1)
     assert {"a"} == publisher.snapshots.keys()
     assert (1, 1.0) == (same.rendered, samples_in(page(publisher))["burrow_exporter_series_limited", frozenset()])
 
@@ -133,7 +133,7 @@ def test_too_many_series() -> None:
     with capture_logs() as logs:
         publisher.publish(Snapshot("a", (cluster,), 0))
         for bound in (5, 4, 4, 0):
-            publisher.arrange(renderers, bound)
+            publisher.reconfigure(renderers, bound)
             samples = samples_in(page(publisher))
             figures = (samples[f"burrow_exporter_{name}", frozenset()] for name in ("series", "series_limited"))
             told.append((len(select(samples, "burrow_kafka_topic_partition_offset", "partition")), *figures))
@@ -238,7 +238,7 @@ def test_a_burrow_that_cannot_be_rendered_costs_only_itself() -> None:
     """What was published of it stays, and the others go on."""
 
     class Broken(Counting):
-        def render(self, snapshot: Snapshot, *, few: bool = False) -> dict[str, Section]:
+        def render(self, snapshot: Snapshot, *, few: bool = False) -> dict[str, RenderedFamily]:
             if self.rendered:
                 raise MemoryError
             return super().render(snapshot, few=few)
@@ -254,13 +254,13 @@ def test_a_burrow_that_cannot_be_rendered_costs_only_itself() -> None:
 def test_too_many_series_take_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """Families by partition are not rendered at all above the bound, and all of them are as soon as there is room."""
     written: list[str] = []
-    write = SectionWriter.write
+    write = FamilyWriter.write
 
-    def note(self: SectionWriter, labels: Sequence[bytes], values: Sequence[Value]) -> None:
+    def note(self: FamilyWriter, labels: Sequence[bytes], values: Sequence[Value]) -> None:
         written.append(self._name.decode())
         write(self, labels, values)
 
-    monkeypatch.setattr(SectionWriter, "write", note)
+    monkeypatch.setattr(FamilyWriter, "write", note)
     cluster = Cluster("west", (), (Topic("t", (7, 8, 9), 0, 0),), 3, 4, None, None, 0, 0)
     publisher = Publisher(SelfMetrics(), renderers := {"a": Renderer(), "b": Renderer()}, 5)
     publisher.publish(Snapshot("a", (cluster,), 0))
@@ -268,6 +268,6 @@ def test_too_many_series_take_no_memory(monkeypatch: pytest.MonkeyPatch) -> None
     assert 1 == written.count("burrow_kafka_topic_partition_offset")
     publisher.publish(Snapshot("a", (cluster,), 0))
     assert 1 == written.count("burrow_kafka_topic_partition_offset")
-    publisher.arrange(renderers, 10)
+    publisher.reconfigure(renderers, 10)
     assert 3 == written.count("burrow_kafka_topic_partition_offset")
     assert 6 == len([name for name, _ in samples_in(page(publisher)) if name == "burrow_kafka_topic_partition_offset"])

@@ -41,7 +41,7 @@ def test_names_beyond_the_bound() -> None:
 def kept(bounds: Bounds, partitions: int, characters: int = 0) -> bool:
     """Tell whether there is room for a group."""
     with suppress(BurrowError):
-        bounds.keep(group("g"), partitions, characters)
+        bounds.add(group("g"), partitions, characters)
         return True
     return False
 
@@ -49,7 +49,7 @@ def kept(bounds: Bounds, partitions: int, characters: int = 0) -> bool:
 def test_what_is_said_where_there_is_no_room() -> None:
     """Of what, how many, and by which setting."""
     with pytest.raises(BurrowError) as caught:
-        Bounds(1, 4, ()).keep(group("g"), 5, 0)
+        Bounds(1, 4, ()).add(group("g"), 5, 0)
     assert (Endpoint.LAG, Reason.TOO_MANY) == (caught.value.endpoint, caught.value.reason)
     assert "group 'g' of 'c' has 5 partitions, for which max_partitions leaves no room" == caught.value.detail
 

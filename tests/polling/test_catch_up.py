@@ -6,7 +6,7 @@ import pytest
 
 from burrow_exporter.polling.catch_up import CatchUp, Verdict
 
-ADMITTED, BEHIND, IMPATIENT = Verdict.ADMITTED, Verdict.BEHIND, Verdict.OUT_OF_PATIENCE
+ADMITTED, BEHIND, IMPATIENT = Verdict.ADMITTED, Verdict.BEHIND, Verdict.TIMED_OUT
 MISSING = "missing"
 FAILED = "failed"
 UNKNOWN = "unknown"
@@ -54,13 +54,13 @@ def test_a_cluster_is_admitted_once_burrow_has_read_its_backlog(
     verdicts: list[Verdict], story: list[int | str]
 ) -> None:
     """Only Burrow's own lag, or the lack of any group of its own, admits a cluster."""
-    follower = CatchUp(max_lag=1000, patience=300)
+    follower = CatchUp(max_lag=1000, timeout=300)
     assert verdicts == [judge(follower, own) for own in story]
 
 
-def test_patience_ends_with_one_warning_until_burrow_has_caught_up() -> None:
+def test_timeout_ends_with_one_warning_until_burrow_has_caught_up() -> None:
     """A cluster that stays behind is admitted all the same after the time-out; each new time behind has its own."""
-    follower = CatchUp(max_lag=1000, patience=300)
+    follower = CatchUp(max_lag=1000, timeout=300)
     assert [BEHIND, BEHIND, IMPATIENT, ADMITTED] == [judge(follower, 5000, at) for at in (0, 299, 300, 315)]
     assert ADMITTED == judge(follower, 0, at=330)
     assert [BEHIND, BEHIND, IMPATIENT] == [judge(follower, 5000, at) for at in (345, 644, 645)]
@@ -82,14 +82,14 @@ def test_partitions_that_burrow_has_not_read_are_held_alone(
     expected: Verdict, held: list[int], lags: list[int | None]
 ) -> None:
     """A bound of lag is that of one partition; with none read to its end the whole cluster is behind."""
-    follower = CatchUp(max_lag=1000, patience=300)
+    follower = CatchUp(max_lag=1000, timeout=300)
     assert expected == follower.judge(lags, own_listed=True, own_answered=True, monotonic=0)
     assert frozenset(held) == follower.held
 
 
 def test_a_partition_that_stays_behind_stays_held() -> None:
     """However long it lasts: all that is known of its groups is of the past. A failed request changes nothing."""
-    follower = CatchUp(max_lag=1000, patience=300)
+    follower = CatchUp(max_lag=1000, timeout=300)
     for second in (0, 299, 300, 9000):
         assert ADMITTED == follower.judge([0, 5000], own_listed=True, own_answered=True, monotonic=second)
         assert {1} == follower.held

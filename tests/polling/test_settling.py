@@ -70,9 +70,9 @@ def restarted(*, caught_up_at: float = 20.0) -> Settling:
         "a longer cache",
         "a longer cache has expired",
         "a cache of a day",
-        "a cache of a day, out of patience",
+        "a cache of a day, beyond the time-out",
         "a cache that never expires",
-        "a cache that never expires, out of patience",
+        "a cache that never expires, beyond the time-out",
     ],
 )
 def test_after_a_restart_an_answer_counts_once_it_must_be_newer(
@@ -172,7 +172,7 @@ def replay(name: str) -> Iterator[tuple[Any, Poll]]:
     recording = load(name)
     state = BurrowState(BurrowConfig())
     for moment in recording["polls"]:
-        yield moment, state.absorb(recorded_walk(recording, moment), moment["time"], moment["time"])
+        yield moment, state.apply_walk(recorded_walk(recording, moment), moment["time"], moment["time"])
 
 
 def test_on_a_real_burrow_no_evaluation_of_the_catch_up_is_published() -> None:

@@ -76,11 +76,11 @@ class Followed:
         self.state = BurrowState(config or BurrowConfig(), shard)
         self.now = 0.0
 
-    def absorb(self, *walks: ClusterWalk, expires_at: float = EXPIRES, **fields: Any) -> Poll:
+    def apply_walk(self, *walks: ClusterWalk, expires_at: float = EXPIRES, **fields: Any) -> Poll:
         """Absorb a walk that saw these clusters."""
         clusters = {each.name: each for each in walks}
         result = WalkResult(expires_at, **{"clusters": clusters, **fields})
-        poll = self.state.absorb(result, START + self.now, self.now)
+        poll = self.state.apply_walk(result, START + self.now, self.now)
         self.now += 15
         assert poll.snapshot is self.state.snapshot
         return poll
@@ -95,7 +95,7 @@ def test_a_good_walk() -> None:
     """What it read is published whole, in the order of the names, with the ages of what is unread."""
     followed = Followed()
     failures = [BurrowError(Endpoint.TOPIC, Reason.TIMEOUT, "x") for _ in range(2)]
-    poll = followed.absorb(walked(group("b"), group("a")), replace(walked(), name="b"), failures=failures)
+    poll = followed.apply_walk(walked(group("b"), group("a")), replace(walked(), name="b"), failures=failures)
     outcome = Outcome(good=True, last_good_at=START, expires_at=EXPIRES, failures={("topic", "timeout"): 2})
     clusters = (replace(cluster(), name="b"), cluster(read("a"), read("b")))
     expected = Snapshot("default", clusters, START, frozenset({"b", "c"}), outcome)
@@ -105,8 +105,8 @@ def test_a_good_walk() -> None:
 def test_a_burrow_without_clusters() -> None:
     """That is no failure: what was known is gone."""
     followed = Followed()
-    followed.absorb(walked(group("a")))
-    poll = followed.absorb()
+    followed.apply_walk(walked(group("a")))
+    poll = followed.apply_walk()
     assert (
         Snapshot(
             "default", (), START + 15, frozenset(), Outcome(good=True, last_good_at=START + 15, expires_at=EXPIRES)
@@ -124,8 +124,8 @@ def test_a_burrow_without_clusters() -> None:
 def test_a_walk_without_a_list(walks: dict[str, Any], lists: dict[str, Any]) -> None:
     """Everything stays, as read before, and counts as unread; the poll is not good, the last one keeps its time."""
     followed = Followed()
-    before = followed.absorb(walked(group("a"), group("b"))).snapshot
-    poll = followed.absorb(walked(group("a", 5), **lists), expires_at=60.0, **walks)
+    before = followed.apply_walk(walked(group("a"), group("b"))).snapshot
+    poll = followed.apply_walk(walked(group("a", 5), **lists), expires_at=60.0, **walks)
     assert (cluster(read("a"), read("b"), unreadable_groups=2),) == poll.snapshot.clusters
     assert bad(START, 60.0) == poll.snapshot.outcome
     assert (False, before.listed, START + 15) == (poll.good, poll.snapshot.listed, poll.snapshot.taken_at)
@@ -133,14 +133,14 @@ def test_a_walk_without_a_list(walks: dict[str, Any], lists: dict[str, Any]) -> 
 
 def test_a_cluster_of_which_nothing_was_ever_read() -> None:
     """It is listed and there is nothing to show."""
-    poll = Followed().absorb(walked(listed_groups=None))
+    poll = Followed().apply_walk(walked(listed_groups=None))
     assert Snapshot("default", (), START, frozenset({"c"}), bad(None)) == poll.snapshot
 
 
 def test_what_failed_keeps_its_reading_and_what_is_not_listed_goes() -> None:
     """Group by group and topic by topic; a group that Burrow does not know, or that is filtered out, is not unread."""
     followed = Followed(BurrowConfig(filters=Filters(group=Filter.of(exclude=["x"]))))
-    followed.absorb(
+    followed.apply_walk(
         walked(group("a"), group("b"), group("d"), listed_topics=["t", "u"], topics={"t": topic(), "u": topic("u")})
     )
     later = walked(
@@ -150,7 +150,7 @@ def test_what_failed_keeps_its_reading_and_what_is_not_listed_goes() -> None:
         topics={"v": topic("v", 60.0)},
         last_commit=None,
     )
-    poll = followed.absorb(later, expires_at=60.0)
+    poll = followed.apply_walk(later, expires_at=60.0)
     expected = cluster(
         read("b", 60.0),
         topics=(topic("u"), topic("v", 60.0)),
@@ -173,9 +173,9 @@ def test_of_several_shards_each_keeps_its_own_groups() -> None:
     for shard in shards:
         mine = [name for name in names if shard.holds("c", name)]
         seen = walked(listed_groups=names, groups={name: group(name) for name in mine[1:]})
-        (made,) = Followed(shard=shard).absorb(seen).snapshot.clusters
+        (made,) = Followed(shard=shard).apply_walk(seen).snapshot.clusters
         assert (mine[1:], 20, 1) == ([each.name for each in made.groups], made.listed_groups, made.unreadable_groups)
-        (behind,) = [Followed(shard=shard).absorb(walked(listed_groups=[*names, OWN], own={OWN: own(5000)}))]
+        (behind,) = [Followed(shard=shard).apply_walk(walked(listed_groups=[*names, OWN], own={OWN: own(5000)}))]
         found += mine
         assert () == behind.snapshot.clusters
     assert sorted(names) == sorted(found)
@@ -185,18 +185,18 @@ def test_a_burrow_that_is_behind() -> None:
     """Nothing new is published; what was known stays, with the counts and Burrow's own lag of now."""
     followed = Followed()
     seen = walked(group("a"), listed_groups=["a", OWN], own={OWN: own(5000)})
-    poll = followed.absorb(seen)
+    poll = followed.apply_walk(seen)
     assert ((), {"c": 5000}, False) == (poll.snapshot.clusters, poll.behind, poll.good)
     assert bad(None, behind=5000) == poll.snapshot.outcome
-    caught_up = followed.absorb(replace(seen, own={OWN: own(3)}))
+    caught_up = followed.apply_walk(replace(seen, own={OWN: own(3)}))
     held = cluster(listed_groups=2, burrow_lag=3, unreadable_groups=1, held_groups=1)
     assert ((held,), {}, True) == (caught_up.snapshot.clusters, caught_up.behind, caught_up.good)
     newer = replace(group("a", expires_at=90.0), read_at=START + 30)
-    caught_up = followed.absorb(replace(seen, own={OWN: own(3)}, groups={"a": newer}), expires_at=60.0)
+    caught_up = followed.apply_walk(replace(seen, own={OWN: own(3)}, groups={"a": newer}), expires_at=60.0)
     known = cluster(replace(newer, lag_seconds=[0.0]), listed_groups=2, burrow_lag=3, unreadable_groups=1)
     known = replace(known, expires_at=60.0)
     assert ((known,), {}, True) == (caught_up.snapshot.clusters, caught_up.behind, caught_up.good)
-    poll = followed.absorb(replace(seen, own={OWN: own(1001)}, groups={"a": group("a", 9)}), expires_at=60.0)
+    poll = followed.apply_walk(replace(seen, own={OWN: own(1001)}, groups={"a": group("a", 9)}), expires_at=60.0)
     old = replace(known, topics=(), burrow_lag=1001, held_groups=1, expires_at=60.0)
     assert ((old,), {"c": 1001}, False) == (poll.snapshot.clusters, poll.behind, poll.good)
     assert bad(START + 30, 60.0, 1001) == poll.snapshot.outcome
@@ -206,9 +206,9 @@ def test_a_burrow_that_is_behind_for_too_long() -> None:
     """After the time-out it is published all the same, which is said once; that it is behind always is."""
     followed = Followed(BurrowConfig(catch_up_timeout=30))
     seen = walked(group("a"), listed_groups=["a", OWN], own={OWN: own(5000)})
-    polls = [followed.absorb(seen) for _ in range(4)]
+    polls = [followed.apply_walk(seen) for _ in range(4)]
     assert [{"c": 5000}, {"c": 5000}, {}, {}] == [poll.behind for poll in polls]
-    assert [{}, {}, {"c": 5000}, {}] == [poll.out_of_patience for poll in polls]
+    assert [{}, {}, {"c": 5000}, {}] == [poll.catch_up_timed_out for poll in polls]
     assert [{"c": 5000}] * 4 == [poll.snapshot.outcome.behind for poll in polls]
     assert [False, False, True, True] == [poll.good for poll in polls]
 
@@ -218,10 +218,10 @@ def test_a_burrow_without_a_commit_of_its_own() -> None:
     followed = Followed(BurrowConfig(catch_up_lag=5))
     silent = msgspec.structs.replace(part(topic="__consumer_offsets"), start=None, end=None)
     seen = walked(group("a"), listed_groups=["a", OWN], own={OWN: GroupStatus("c", OWN, "OK", [silent], 0)})
-    poll = followed.absorb(seen)
+    poll = followed.apply_walk(seen)
     assert ({"c": None}, {"c": None}) == (poll.behind, poll.snapshot.outcome.behind)
-    assert {} == followed.absorb(replace(seen, own={OWN: own(5)})).snapshot.outcome.behind
-    none = Followed(BurrowConfig(catch_up_lag=0)).absorb(replace(seen, own={OWN: own(0)}))
+    assert {} == followed.apply_walk(replace(seen, own={OWN: own(5)})).snapshot.outcome.behind
+    none = Followed(BurrowConfig(catch_up_lag=0)).apply_walk(replace(seen, own={OWN: own(0)}))
     assert ({}, 0) == (none.snapshot.outcome.behind, none.snapshot.clusters[0].burrow_lag)
 
 
@@ -237,7 +237,7 @@ def test_a_burrow_without_a_commit_of_its_own() -> None:
 )
 def test_groups_that_may_be_burrows_own(good: bool, listed: list[str], answers: dict[str, GroupStatus]) -> None:  # noqa: FBT001
     """A name is not enough; one without an answer may be."""
-    assert good == Followed().absorb(walked(group("a"), listed_groups=listed, own=answers)).good
+    assert good == Followed().apply_walk(walked(group("a"), listed_groups=listed, own=answers)).good
 
 
 @pytest.mark.parametrize("named", ["burrow-alerts", "burrow-mirror"])
@@ -252,7 +252,7 @@ def test_burrow_tells_which_group_is_its_own(named: str) -> None:
         ({}, ["a", named]),
     ):
         seen = walked(group("a"), listed_groups=listed, own=answers)
-        poll = Followed().absorb(seen, settings=settings)
+        poll = Followed().apply_walk(seen, settings=settings)
         assert (True, {}, ["a"]) == (poll.good, poll.behind, [each.name for each in poll.snapshot.clusters[0].groups])
 
 
@@ -261,7 +261,7 @@ def test_burrow_tells_how_long_its_answers_last() -> None:
     followed = Followed(BurrowConfig(expire_cache=1))
     assert 1 == followed.state._told.expire_cache
     for told, expected in ((Settings(60, {}), 60), (None, 60), (Settings(0, {}), 0)):
-        followed.absorb(walked(group("a")), settings=told)
+        followed.apply_walk(walked(group("a")), settings=told)
         assert expected == followed.state._told.expire_cache
 
 
@@ -269,10 +269,10 @@ def test_one_failed_request_for_its_own_group() -> None:
     """It tells nothing: the lag known before stays, and so does the newest commit where it was newer."""
     followed = Followed()
     seen = walked(group("a"), listed_groups=["a", OWN], own={OWN: own(3)})
-    followed.absorb(seen)
-    poll = followed.absorb(replace(seen, own={}, last_commit=6.0))
+    followed.apply_walk(seen)
+    poll = followed.apply_walk(replace(seen, own={}, last_commit=6.0))
     assert (cluster(read("a"), listed_groups=2, burrow_lag=3, unreadable_groups=1),) == poll.snapshot.clusters
-    poll = followed.absorb(replace(seen, own={OWN: None}, last_commit=8.0))
+    poll = followed.apply_walk(replace(seen, own={OWN: None}, last_commit=8.0))
     assert poll.snapshot.clusters[0].last_commit == 8.0
     assert poll.snapshot.clusters[0].burrow_lag is None
 
@@ -280,7 +280,9 @@ def test_one_failed_request_for_its_own_group() -> None:
 def test_readings_expire_one_by_one() -> None:
     """Each at its own time; what has nothing to lose is the same object."""
     followed = Followed()
-    followed.absorb(walked(group("a", expires_at=20.0), group("b", expires_at=30.0), topics={"t": topic("t", 25.0)}))
+    followed.apply_walk(
+        walked(group("a", expires_at=20.0), group("b", expires_at=30.0), topics={"t": topic("t", 25.0)})
+    )
     snapshot = followed.state.snapshot
     assert 20.0 == snapshot.next_expiry()
     left = []
@@ -300,14 +302,14 @@ def test_readings_expire_one_by_one() -> None:
 
 def test_what_has_expired_by_the_end_of_a_walk_is_not_published() -> None:
     """A poll that took too long brings readings that are too old."""
-    assert () == Followed().absorb(walked(group("a")), expires_at=0.0).snapshot.clusters
+    assert () == Followed().apply_walk(walked(group("a")), expires_at=0.0).snapshot.clusters
 
 
 def test_what_has_expired_before_a_walk_is_no_longer_known() -> None:
     """Groups of a cluster that cannot be read count as unreadable whether they are still published or not."""
     followed = Followed()
-    followed.absorb(walked(group("a", expires_at=10.0), group("b", expires_at=30.0)))
-    poll = followed.absorb(walked(listed_groups=None))
+    followed.apply_walk(walked(group("a", expires_at=10.0), group("b", expires_at=30.0)))
+    poll = followed.apply_walk(walked(listed_groups=None))
     assert [(["b"], 2)] == [
         ([one.name for one in each.groups], each.unreadable_groups) for each in poll.snapshot.clusters
     ]
@@ -315,7 +317,7 @@ def test_what_has_expired_before_a_walk_is_no_longer_known() -> None:
 
 def test_groups_beyond_the_bound_are_counted() -> None:
     """As listed, and as unreadable those that would have been asked for."""
-    poll = Followed().absorb(walked(group("a"), omitted_groups=5, omitted_topics=7, left_out=3))
+    poll = Followed().apply_walk(walked(group("a"), omitted_groups=5, omitted_topics=7, left_out=3))
     (seen,) = poll.snapshot.clusters
     assert (6, 7 + len(walked().listed_topics or ()), 3) == (
         seen.listed_groups,
@@ -343,11 +345,11 @@ def test_groups_whose_commits_burrow_has_not_read_are_held_alone() -> None:
 
     followed = Followed()
     seen = walked(group(stuck), group(well), listed_groups=[stuck, well], own=own_with(0))
-    followed.absorb(seen)
+    followed.apply_walk(seen)
     now: dict[str, Group | None] = {stuck: group(stuck, 500, 90.0), well: group(well, 7, 90.0)}
     lags = []
     for lag in (0, 5000, 9000, 400_000):
-        poll = followed.absorb(
+        poll = followed.apply_walk(
             replace(seen, listed_groups=[stuck, well, OWN], own=own_with(lag), groups=now), expires_at=90
         )
         (made,) = poll.snapshot.clusters
@@ -356,7 +358,7 @@ def test_groups_whose_commits_burrow_has_not_read_are_held_alone() -> None:
     late = replace(seen, listed_groups=[stuck, well, OWN], own=own_with(400_000))
     followed.now = 100.0
     now = {each: group(each, 9, 190.0) for each in (stuck, well)}
-    poll = followed.absorb(replace(late, groups=now), expires_at=190)
+    poll = followed.apply_walk(replace(late, groups=now), expires_at=190)
     assert [(well, 9)] == [(each.name, each.total_lag) for each in poll.snapshot.clusters[0].groups]
 
 
@@ -373,7 +375,7 @@ def test_what_the_filters_leave_out_is_counted() -> None:
     listed = ["a", "x", *answers]
     seen = walked(group("a"), listed_groups=listed, own={OWN: answers[OWN]}, filtered=answers)
     seen.groups |= dict.fromkeys(answers)
-    (made,) = Followed(BurrowConfig(filters=filters)).absorb(seen).snapshot.clusters
+    (made,) = Followed(BurrowConfig(filters=filters)).apply_walk(seen).snapshot.clusters
     assert {"name": 1, "topic": 1, "commit_age": 2} == made.filtered_groups
     assert (("hangs",), 0, 5) == (made.hidden_groups, made.unreadable_groups, made.wanted_groups)
     assert len(listed) == len(made.groups) + sum(made.filtered_groups.values()) + len([OWN])
@@ -386,11 +388,11 @@ def test_unreadable_groups_have_one_meaning(unreadable: int) -> None:
     names = ["a", "b", "c", "d", "e"]
     answered: dict[str, Group | None] = {} if unreadable else {"a": group("a")}
     fine = walked(group("a"), listed_groups=[*names, OWN], own={OWN: own(0)})
-    (made,) = followed.absorb(fine).snapshot.clusters
+    (made,) = followed.apply_walk(fine).snapshot.clusters
     assert (0, 1) == (made.unreadable_groups, made.wanted_groups)
-    (made,) = followed.absorb(replace(fine, own={OWN: own(5000)}, groups=answered)).snapshot.clusters
+    (made,) = followed.apply_walk(replace(fine, own={OWN: own(5000)}, groups=answered)).snapshot.clusters
     assert (unreadable, 1 - unreadable) == (made.unreadable_groups, made.held_groups)
-    poll = followed.absorb(clusters=None)
+    poll = followed.apply_walk(clusters=None)
     assert [1] == [each.unreadable_groups for each in poll.snapshot.clusters]
 
 
@@ -401,7 +403,7 @@ def test_answers_of_several_burrows() -> None:
     for log_end, source in ((100, "x"), (90, "x"), (110, "x"), (105, "x"), (120, "x"), (110, "y"), (130, "y")):
         seen = walked(group("a"), topics={"t": replace(topic(), offsets=(log_end,))})
         seen.filtered["b"] = GroupStatus("c", "b", "OK", [part()], 0)
-        (made,) = followed.absorb(seen, expires_at=500.0, source=source).snapshot.clusters
+        (made,) = followed.apply_walk(seen, expires_at=500.0, source=source).snapshot.clusters
         found.append(made.contradicts)
     assert [False] * 4 + [True, False, False] == found
 
@@ -410,6 +412,6 @@ def test_another_replica_settles_for_itself() -> None:
     """One that has long caught up is published at once, though the one before it was behind."""
     followed = Followed()
     seen = walked(group("a"), listed_groups=["a", OWN], own={OWN: own(5000)})
-    followed.absorb(seen, source="one")
-    poll = followed.absorb(replace(seen, own={OWN: own(0)}), source="two")
+    followed.apply_walk(seen, source="one")
+    poll = followed.apply_walk(replace(seen, own={OWN: own(0)}), source="two")
     assert ["a"] == [each.name for each in poll.snapshot.clusters[0].groups]

@@ -28,6 +28,7 @@ from burrow_exporter.polling.walk import ClusterWalk, GroupRead, Walk, WalkResul
 from burrow_exporter.settings.config import Filter, Filters, ShardConfig
 from burrow_exporter.snapshot import Group
 from tests.support.faults import FaultServer, Step, by_path, good, in_turn, reply, then_close, then_hang
+from tests.support.observers import RecordingObserver
 from tests.support.recorded import (
     BROKEN,
     STARTING,
@@ -53,16 +54,6 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retries, "WAIT", wait_none())
 
 
-class Deaf:
-    """An observer that does not listen."""
-
-    def sent(self, endpoint: Endpoint) -> None:
-        """Forget an attempt."""
-
-    def failed(self, endpoint: Endpoint, reason: Reason) -> None:
-        """Forget a failure."""
-
-
 def walk_of(
     server: FaultServer,
     filters: Filters | None = None,
@@ -72,7 +63,7 @@ def walk_of(
     **options: Any,
 ) -> WalkResult:
     """Walk through the server's Burrow, for at most ``seconds``."""
-    client = BurrowClient(Target(server.address), timeout, observer or Deaf())
+    client = BurrowClient(Target(server.address), timeout, observer or RecordingObserver())
     now = time.monotonic()
     return Walk(client, filters or Filters(), deadline=now + seconds, expires_at=now + 45, **options).run()
 
@@ -128,7 +119,7 @@ def test_what_has_not_changed_is_taken_over() -> None:
     """An answer that is byte for byte the one of the walk before is not read again; its reading has the new times."""
     answers = small(groups("same", "moved"))
     with RecordedBurrow(answers) as server:
-        client = BurrowClient(Target(server.address), 5.0, Deaf())
+        client = BurrowClient(Target(server.address), 5.0, RecordingObserver())
         first = Walk(client, Filters(), deadline=time.monotonic() + 10, expires_at=1.0, clock=lambda: NOW).run()
         end = commit(offset=95, timestamp=1_700_000_015_000, lag=5)
         answers[GROUP("moved")] = lag_answer("c", "moved", partition(end=end, current_lag=5))
@@ -146,7 +137,7 @@ def test_what_has_not_changed_is_taken_over() -> None:
 def test_commits_grow_old_in_answers_that_stay_the_same() -> None:
     """With a bound on the age of commits every answer is read anew: a partition may be too old by now."""
     with RecordedBurrow(small()) as server:
-        client, filters = BurrowClient(Target(server.address), 5.0, Deaf()), Filters(max_commit_age=60.0)
+        client, filters = BurrowClient(Target(server.address), 5.0, RecordingObserver()), Filters(max_commit_age=60.0)
         now = time.monotonic()
         first = Walk(client, filters, deadline=now + 10, expires_at=1.0, clock=lambda: 1_700_000_050.0).run()
         options: dict[str, Any] = {"deadline": now + 10, "expires_at": 2.0, "reads": first.reads}
@@ -164,7 +155,7 @@ def read_in(result: WalkResult) -> dict[str, Group]:
 def test_readings_carry_their_times() -> None:
     """A reading knows when it was read, by the clock that it was given, and expires when the walk was told."""
     with FaultServer(by_path(dict(small()))) as server:
-        client = BurrowClient(Target(server.address), 5.0, Deaf())
+        client = BurrowClient(Target(server.address), 5.0, RecordingObserver())
         deadline = time.monotonic() + 10
         result = Walk(client, Filters(), deadline=deadline, expires_at=77.0, clock=lambda: 1234.5).run()
     assert result.clusters
@@ -421,7 +412,7 @@ def test_own_mistakes_are_loud() -> None:
             raise ZeroDivisionError
 
     with FaultServer(by_path(dict(small()))) as server:
-        client = Faulty(Target(server.address), 5.0, Deaf())
+        client = Faulty(Target(server.address), 5.0, RecordingObserver())
         now = time.monotonic()
         with pytest.raises(ZeroDivisionError):
             Walk(client, Filters(), deadline=now + 5, expires_at=now + 5).run()
@@ -458,7 +449,7 @@ def test_deadline(failed: Endpoint, path: str) -> None:
 def test_when_the_clusters_are_not_listed_in_time(given_up: bool, seconds: float | None) -> None:  # noqa: FBT001
     """It is given up where another replica stands by; alone it has the time until its deadline."""
     with FaultServer(by_path({**small(), READY: then_hang()})) as server:
-        client = BurrowClient(Target(server.address), 30.0, Deaf())
+        client = BurrowClient(Target(server.address), 30.0, RecordingObserver())
         now = time.monotonic()
         walk = Walk(client, Filters(), deadline=now + (30 if given_up else 0.5), expires_at=now + 45)
         result = walk.run(seconds and now + seconds)
@@ -475,7 +466,7 @@ def test_a_look_up_that_hangs_holds_up_no_end(monkeypatch: pytest.MonkeyPatch) -
         return []
 
     monkeypatch.setattr(socket, "getaddrinfo", hang)
-    client = BurrowClient(Target("http://burrow.example:8000"), 30.0, Deaf())
+    client = BurrowClient(Target("http://burrow.example:8000"), 30.0, RecordingObserver())
     now = time.monotonic()
     try:
         result = Walk(client, Filters(), deadline=now + 0.3, expires_at=now + 45).run()
@@ -572,7 +563,7 @@ def test_concurrency(count: int) -> None:
 def test_connections_last() -> None:
     """A walk has as many connections as requests at once; the next has its own, to where the name leads then."""
     with FaultServer(by_path(dict(small(groups(*"abcdefgh"))))) as server:
-        client = BurrowClient(Target(server.address), 5.0, Deaf())
+        client = BurrowClient(Target(server.address), 5.0, RecordingObserver())
         for walks in range(1, 4):
             now = time.monotonic()
             run = Walk(client, Filters(), deadline=now + 5, expires_at=now + 5, concurrency=3).run
@@ -584,26 +575,9 @@ def test_connections_last() -> None:
 # What is tried again
 
 
-class Keen:
-    """An observer that keeps what it hears."""
-
-    def __init__(self) -> None:
-        """Hear of nothing yet."""
-        self.attempts: list[Endpoint] = []
-        self.failures: list[tuple[Endpoint, Reason]] = []
-
-    def sent(self, endpoint: Endpoint) -> None:
-        """Note an attempt."""
-        self.attempts.append(endpoint)
-
-    def failed(self, endpoint: Endpoint, reason: Reason) -> None:
-        """Note a failure that is tried again."""
-        self.failures.append((endpoint, reason))
-
-
-def of_group(*steps: Step, **options: Any) -> tuple[WalkResult, Keen, FaultServer]:
+def of_group(*steps: Step, **options: Any) -> tuple[WalkResult, RecordingObserver, FaultServer]:
     """Walk through a small Burrow whose group is answered in these steps."""
-    group, others, heard = in_turn(*steps), by_path(dict(small())), Keen()
+    group, others, heard = in_turn(*steps), by_path(dict(small())), RecordingObserver()
     with FaultServer(lambda path: (group if path == GROUP("g") else others)(path)) as server:
         result = walk_of(server, observer=heard, **options)
     return result, heard, server
@@ -751,7 +725,7 @@ def test_failures_name_what_failed() -> None:
 
 def unasked(**options: Any) -> Walk:
     """Return a walk that asks nobody."""
-    client = BurrowClient(Target("http://127.0.0.1:9"), 1.0, Deaf())
+    client = BurrowClient(Target("http://127.0.0.1:9"), 1.0, RecordingObserver())
     return Walk(client, Filters(), deadline=0.0, expires_at=0.0, **options)
 
 
@@ -834,7 +808,7 @@ def test_a_walk_leaves_nothing_behind() -> None:
     gc.disable()
     try:
         with FaultServer(by_path(answers)) as server:
-            client = BurrowClient(Target(server.address), 5.0, Deaf())
+            client = BurrowClient(Target(server.address), 5.0, RecordingObserver())
             walk = Walk(client, Filters(), deadline=time.monotonic() + 10, expires_at=1.0)
             result, gone = walk.run(), weakref.ref(walk)
         assert [Reason.HTTP_4XX, Reason.NOT_JSON] == sorted(each.reason for each in result.failures)
@@ -853,7 +827,7 @@ def test_names_beyond_the_bound() -> None:
     answers = small(groups(*"abcdz"), {name: [1] for name in "vwxy"})
     known = {Resource(Endpoint.LAG, "c", "z"), Resource(Endpoint.TOPIC, "c", "y")}
     with RecordedBurrow(answers) as server:
-        client = BurrowClient(Target(server.address), 5.0, Deaf())
+        client = BurrowClient(Target(server.address), 5.0, RecordingObserver())
         bounds = Bounds(3, 100, known)
         result = Walk(client, Filters(), deadline=time.monotonic() + 10, expires_at=1.0, bounds=bounds).run()
     assert result.clusters
@@ -874,7 +848,7 @@ def test_groups_beyond_the_bound_on_partitions() -> None:
     """They are failures of their own, and nothing of them is kept."""
     answers = small({"g": lag_answer("c", "g", *(partition("orders", number=n) for n in range(5)))})
     with RecordedBurrow(answers) as server:
-        client = BurrowClient(Target(server.address), 5.0, Deaf())
+        client = BurrowClient(Target(server.address), 5.0, RecordingObserver())
         bounds = Bounds(4, 8, ())
         result = Walk(client, Filters(), deadline=time.monotonic() + 10, expires_at=1.0, bounds=bounds).run()
     assert [("lag", "too_many")] == [(each.endpoint, each.reason) for each in result.failures]

@@ -13,7 +13,7 @@ import yaml
 
 from burrow_exporter.cli import command, main
 from burrow_exporter.settings.config import BurrowConfig, Config, Filter, TopicFilter
-from burrow_exporter.settings.config_file import describe
+from burrow_exporter.settings.config_file import help_text
 from burrow_exporter.settings.flags import FLAGS
 from burrow_exporter.settings.precedence import build_config
 from burrow_exporter.settings.validation import ConfigError
@@ -274,10 +274,10 @@ def test_flags_of_a_burrow_beside_the_file(
     """What belongs in the file is an error beside it, on the command line and in the environment."""
     file.write_text(BURROW)
     value = {"boolean": "1", "duration": "1s", "integer range": "1"}.get(flag.type.name, "x")
-    expected = f"burrow-exporter: {flag.flag} ({flag.twin}): not beside --config.file: it belongs in the file\n"
+    expected = f"burrow-exporter: {flag.flag} ({flag.variable}): not beside --config.file: it belongs in the file\n"
     arguments = [flag.flag] if flag.is_flag else [flag.flag, value]
     assert (2, expected) == (main(["check", f"--config.file={file}", *arguments]), capfd.readouterr().err)
-    monkeypatch.setenv(flag.twin, value)
+    monkeypatch.setenv(flag.variable, value)
     assert (2, expected) == (main(["check", f"--config.file={file}"]), capfd.readouterr().err)
 
 
@@ -338,4 +338,4 @@ def test_schema_knows_every_key_of_the_example() -> None:
 
 def test_every_flag_in_the_configuration_has_a_key() -> None:
     """What a flag sets is there under its key, with a description."""
-    assert [] == [flag.flag for flag in FLAGS if flag.key and not describe(flag.key).endswith(".")]
+    assert [] == [flag.flag for flag in FLAGS if flag.key and not help_text(flag.key).endswith(".")]

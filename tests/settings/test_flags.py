@@ -1,4 +1,4 @@
-"""Every flag and its twin in the environment: what they mean, which counts, and what is refused."""
+"""Every flag and its environment variable: what they mean, which counts, and what is refused."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Case:
     alone: bool = True
 
     @property
-    def twin(self) -> str:
-        """The twin's name, by the contract's rule."""
+    def variable(self) -> str:
+        """The environment variable's name, by the contract's rule."""
         return "BURROW_EXPORTER_" + self.flag.removeprefix("--").upper().replace(".", "_").replace("-", "_")
 
 
@@ -86,7 +86,7 @@ CASES = (
 BY_FLAG = {case.flag: case for case in CASES}
 SWITCH = "--metrics.partition-info"
 SWITCHES = {SWITCH, "--burrow.tls.insecure-skip-verify", "--web.enable-lifecycle"}
-SWITCH_TWIN = "BURROW_EXPORTER_METRICS_PARTITION_INFO"
+SWITCH_VARIABLE = "BURROW_EXPORTER_METRICS_PARTITION_INFO"
 
 each_flag = pytest.mark.parametrize("case", CASES, ids=BY_FLAG)
 
@@ -119,10 +119,10 @@ def test_every_flag_is_tested() -> None:
     assert {*BY_FLAG, *SWITCHES} == {flag.opts[0] for flag in FLAGS}
 
 
-def test_twins_follow_one_rule() -> None:
-    """A twin is called BURROW_EXPORTER_ and the flag in capitals, with _ for . and -."""
-    twins = {case.flag: case.twin for case in CASES} | {SWITCH: SWITCH_TWIN}
-    assert twins == {flag.opts[0]: flag.envvar for flag in FLAGS if flag.opts[0] in twins}
+def test_variables_follow_one_rule() -> None:
+    """An environment variable is called BURROW_EXPORTER_ and the flag in capitals, with _ for . and -."""
+    variables = {case.flag: case.variable for case in CASES} | {SWITCH: SWITCH_VARIABLE}
+    assert variables == {flag.opts[0]: flag.envvar for flag in FLAGS if flag.opts[0] in variables}
 
 
 @each_flag
@@ -133,29 +133,29 @@ def test_flag(case: Case) -> None:
 
 
 @each_flag
-def test_twin(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A twin has the same meaning as its flag."""
+def test_variable(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An environment variable has the same meaning as its flag."""
     for text, expected in ((case.text, case.value), (case.other, case.other_value)):
-        monkeypatch.setenv(case.twin, text)
+        monkeypatch.setenv(case.variable, text)
         assert expected == value(case)
 
 
 @each_flag
-def test_flag_beats_twin(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where both are given the flag counts, and of the twin nothing is left."""
-    monkeypatch.setenv(case.twin, case.other)
+def test_flag_beats_variable(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where both are given the flag counts, and of the environment variable nothing is left."""
+    monkeypatch.setenv(case.variable, case.other)
     assert case.value == value(case, case.flag, case.text)
 
 
 @each_flag
-def test_empty_twin(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An empty twin is as good as none, as compose files set it; a repeatable flag's means none of them.
+def test_empty_variable(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty variable is as good as none, as compose files set it; a repeatable flag's means none of them.
 
     There is no Burrow without an address.
     """
     repeatable = isinstance(case.value, tuple) and case.flag != "--burrow.address"
     expected = () if repeatable else value(case)
-    monkeypatch.setenv(case.twin, "")
+    monkeypatch.setenv(case.variable, "")
     assert expected == value(case)
 
 
@@ -173,14 +173,14 @@ def test_whole_configuration(case: Case) -> None:
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if isinstance(case.value, tuple)], ids=lambda case: case.flag)
-def test_twin_of_several_values(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In the twin of a repeatable flag any white space separates."""
-    monkeypatch.setenv(case.twin, f"  {case.text}\n\t{case.other} {case.text}\n")
+def test_variable_of_several_values(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the environment variable of a repeatable flag any white space separates."""
+    monkeypatch.setenv(case.variable, f"  {case.text}\n\t{case.other} {case.text}\n")
     assert (*case.value, *case.other_value, *case.value) == value(case)
 
 
 def test_switch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A flag without a value is off, on when given, and its twin is any of the usual words."""
+    """A flag without a value is off, on when given, and its environment variable is any of the usual words."""
     assert configuration().metrics.partition_info is False
     assert configuration(SWITCH).metrics.partition_info is True
     for text, expected in {
@@ -192,17 +192,17 @@ def test_switch(monkeypatch: pytest.MonkeyPatch) -> None:
         "no": False,
         "": False,
     }.items():
-        monkeypatch.setenv(SWITCH_TWIN, text)
+        monkeypatch.setenv(SWITCH_VARIABLE, text)
         assert expected is configuration().metrics.partition_info, text
     assert configuration(SWITCH).metrics.partition_info is True
 
 
 @pytest.mark.parametrize("switch", sorted(SWITCHES))
 def test_opposite_of_a_switch(switch: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A flag without a value has an opposite, which beats the twin; of both on the command line the last counts."""
+    """A flag without a value has an opposite, which beats the variable; of both on the command line the last counts."""
     flag = next(flag for flag in FLAGS if flag.flag == switch)
     opposite = switch.replace("--", "--no-", 1)
-    monkeypatch.setenv(flag.twin, "1")
+    monkeypatch.setenv(flag.variable, "1")
     assert [True, False, False, True] == [
         values(*arguments)[flag.parameter] for arguments in ([], [opposite], [switch, opposite], [opposite, switch])
     ]
@@ -227,8 +227,8 @@ def test_a_byte_astray(case: Case, capfd: pytest.CaptureFixture[str]) -> None:
     assert case.flag in line or case.flag == "--config.file"
 
 
-def test_unknown_twins(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Variables of that prefix that are no twin do nothing: Kubernetes sets some for a service of that name."""
+def test_unknown_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Variables of that prefix that belong to no flag do nothing: Kubernetes sets some for a service of that name."""
     expected = configuration()
     for name in ("PORT", "SERVICE_HOST", "PORT_9254_TCP", "WORD", "HELP", "VERSION", "BURROW", "POLL"):
         monkeypatch.setenv(f"BURROW_EXPORTER_{name}", "tcp://10.0.0.1:9254")
@@ -236,7 +236,7 @@ def test_unknown_twins(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_defaults() -> None:
-    """Without flags and twins the configuration is the default one."""
+    """Without flags and environment variables the configuration is the default one."""
     assert Config() == configuration()
 
 
@@ -303,9 +303,9 @@ def test_filters(expected: Filters, arguments: list[str]) -> None:
     ],
 )
 def test_what_is_refused(flag: str, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A value that is none is refused on the command line and in the twin alike, in words that name the flag."""
+    """A value that is none is refused on the command line and in the variable alike, in words that name the flag."""
     assert f"Invalid value for '{flag}': " in refusal(flag, text)
-    monkeypatch.setenv(BY_FLAG[flag].twin, f"good {text}" if flag.startswith("--filter.group") else text)
+    monkeypatch.setenv(BY_FLAG[flag].variable, f"good {text}" if flag.startswith("--filter.group") else text)
     assert f"Invalid value for '{flag}': " in refusal()
 
 

@@ -21,6 +21,8 @@ from tests.conftest import tool
 from tests.support.policies import policy_file
 from tests.support.processes import exporter, lasting_port, prometheus_on, running
 
+pytestmark = pytest.mark.prometheus
+
 CLUSTERS = {"eu-west", "us-east"}
 """The demo Burrow's, as if they were one's own."""
 STALLED = {"alertname": "ConsumerGroupError", "consumer_group": "invoice-printer"}

@@ -11,9 +11,9 @@ import pytest
 
 from compose.renderer.settings import Settings
 from tests import ROOT
-from tests.support.stack import COMBINATIONS, COMPOSE, HOSTS, WHOLE, Service, composed, services
+from tests.support.stack import COMBINATIONS, COMPOSE, FULL, HOSTS, Service, composed, services
 
-ALL = services(*WHOLE, "sidecar", *(role for combination in HOSTS for role in combination))
+ALL = services(*FULL, "sidecar", *(role for combination in HOSTS for role in combination))
 LASTING = {name: each for name, each in ALL.items() if name != "init"}
 PUBLISHED = {
     "alertmanager": ["${ALERTMANAGER_ADDRESS:-127.0.0.1}:${ALERTMANAGER_PORT:-9093}:9093"],

@@ -16,6 +16,8 @@ from tests import ROOT
 from tests.conftest import built, tool
 from tests.support.stack import tag
 
+pytestmark = pytest.mark.prometheus
+
 OWN = tuple(Cluster(name, ("b-1:9092", "[::1]:9092"), jmx_port="11001", node_port="11002") for name in ("a", "1-b"))
 RECEIVERS: dict[str, dict[str, Any]] = {
     "nobody": {},

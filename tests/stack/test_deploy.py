@@ -14,13 +14,13 @@ from tests.conftest import tool
 from tests.support.deploying import Host
 from tests.support.stack import COMPOSE
 
-WHOLE = [
+ALL_STEPS = [
     *("version", "compose version", "build", "render aside", "compose config", "compose pull"),
     *("compose build", "compose build", "compose build"),
     *("promtool", "promtool", "amtool", "thanos", "burrow", "render", "compose up"),
     *("compose ps", "ps", "compose exec"),
 ]
-AGAIN = [step for step in WHOLE if step not in {"build", "compose pull", "compose build"}]
+AGAIN = [step for step in ALL_STEPS if step not in {"build", "compose pull", "compose build"}]
 REFUSED_FIRST = ("compose up", "render")
 
 
@@ -34,7 +34,7 @@ def test_the_first_time(tmp_path: Path) -> None:
     """All is checked before the first thing is started, and what is missing is built or pulled."""
     run = Host(tmp_path, fresh=True).run()
     assert (0, "") == (run.code, run.errors)
-    assert WHOLE == run.steps
+    assert ALL_STEPS == run.steps
     assert ["--detach", "--remove-orphans", "--wait", "--wait-timeout", "300"] == run.arguments("compose up")[-5:]
 
 

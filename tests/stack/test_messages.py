@@ -27,6 +27,8 @@ from tests.conftest import built
 from tests.support.processes import lasting_port, running
 from tests.support.receivers import Received, endpoints
 
+pytestmark = pytest.mark.prometheus
+
 GOLDEN = ROOT / "tests" / "golden" / "messages"
 ODD = 'q"uo`te\\ <b> | ü✓ &amp; *x*_y_[z]'
 LONG = "x" * 200

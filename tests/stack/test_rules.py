@@ -30,6 +30,7 @@ def said(promtool: str, *arguments: str) -> str:
 
 
 @BOTH
+@pytest.mark.prometheus
 def test_promtool_takes_them(find: Callable[[str], str]) -> None:
     """As they are, without a stack, by the oldest and the newest release that are supported."""
     told = said(find("promtool"), "check", "rules", *(path.name for path in alerts.files()))
@@ -37,6 +38,7 @@ def test_promtool_takes_them(find: Callable[[str], str]) -> None:
 
 
 @BOTH
+@pytest.mark.prometheus
 def test_they_do_what_their_tests_say(find: Callable[[str], str]) -> None:
     """Each alert fires when it should, with its labels and annotations, and not before or otherwise."""
     tests = sorted(str(path.relative_to(alerts.RULES)) for path in (alerts.RULES / "tests").glob("*.yaml"))

@@ -10,6 +10,8 @@ import pytest
 from tests.support import alerts
 from tests.support.history import RECORDED, History, at_once, demo_history
 
+pytestmark = pytest.mark.prometheus
+
 ALERTS = {rule["alert"]: rule["expr"] for rule in alerts.rules("alert")}
 WELL = {"checkout-payments", "newsletter-mailer", "session-aggregator", "burrow-eu-west", "burrow-us-east"}
 GAVE_UP = {"customer-360"}

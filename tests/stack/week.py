@@ -93,7 +93,7 @@ def pages(policies: Sequence[Policy], minutes: int) -> Iterator[list[str]]:
                 clock=clock,
                 reads=last.reads,
             ).run()
-            poll = state.absorb(last, clock.now, clock.now)
+            poll = state.apply_walk(last, clock.now, clock.now)
             of_burrow.clusters(poll.snapshot.clusters)
             of_burrow.polled(good=poll.good, at=clock.now, duration=0.1)
             tail = own.render(openmetrics=False).decode() + 'up{job="burrow"} 1\n'

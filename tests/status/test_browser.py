@@ -19,6 +19,8 @@ from tests.status.test_rows import cluster, group, partition, snapshot, uncommit
 from tests.support.browser import Browser, chromium
 from tests.web.test_server import FixedContent, port_of, serving
 
+pytestmark = pytest.mark.chromium
+
 WIDTHS = (390, 1280)
 NORMAL_TEXT = 4.5
 """The contrast that WCAG 2.2 (1.4.3) asks for."""

@@ -9,7 +9,7 @@ import pytest
 from burrow_exporter.burrow.answers import Commit, Partition, Settings
 from burrow_exporter.polling.state import Poll
 from burrow_exporter.snapshot import Cluster, Group, Snapshot, Topic
-from burrow_exporter.status.report import describe
+from burrow_exporter.status.report import summary
 
 NOW = 1_700_000_000.0
 
@@ -26,7 +26,7 @@ def cluster(age: float | None = 10.0, lag: int = 0, log_end: int = 100) -> Clust
 def said(made: Cluster, settings: Settings | None = None) -> list[str]:
     """Return what is said of a cluster beside what is listed and published."""
     poll = Poll(good=True, snapshot=Snapshot("default", (made,), NOW), failures=[], settings=settings)
-    return [line for line in describe(poll, NOW) if "listed" not in line]
+    return [line for line in summary(poll, NOW) if "listed" not in line]
 
 
 @pytest.mark.parametrize("seconds", [None, 1, 5, 60])

@@ -29,8 +29,9 @@ COMMENT = re.compile(r"(?:^|(?<=\s))#(?:\s.*)?$", re.MULTILINE)
 ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=.*", re.DOTALL)
 OPERATORS = "();<>|&\n"
 KEYWORDS = {"do", "done", "else", "fi", "if", "then", "until", "while", "!", "$", "exec", "sudo", "nohup"}
-TARGETS = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
-VARIABLES = set(re.findall(r"\b([A-Z_]{4,})\b", (ROOT / "Makefile").read_text("utf-8")))
+MAKEFILES = "".join((ROOT / name).read_text("utf-8") for name in ("Makefile", "tools.mk"))
+TARGETS = set(re.findall(r"^([\w-]+):", MAKEFILES, re.MULTILINE))
+VARIABLES = set(re.findall(r"\b([A-Z_]{4,})\b", MAKEFILES))
 MADE = ("compose/generated/", "compose/bucket.yaml", ".venv/", "dist/")
 """What commands and users make, and the repository does not hold."""
 FOREIGN = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,3 +68,29 @@ def label_values(variable: Variable) -> tuple[str, str]:
     match = re.fullmatch(r"label_values\((.*), (\w+)\)", variable["query"]["query"])
     assert match, variable["query"]
     return match[1], match[2]
+
+
+def offenders(rule: Callable[..., None], cases: Sequence[tuple[str, tuple[Any, ...]]]) -> list[str]:
+    """Return the names of the cases for which a rule does not hold, each with what it asserts in vain."""
+    assert cases
+    found = []
+    for name, values in cases:
+        try:
+            rule(*values)
+        except (AssertionError, LookupError) as error:
+            found.append(f"{name}: {error!r}" if isinstance(error, LookupError) else f"{name}: {error}")
+    return found
+
+
+def for_each(cases: Sequence[tuple[str, tuple[Any, ...]]]) -> Callable[[Callable[..., None]], Callable[[], None]]:
+    """Return a decorator that makes one test of a rule: it tries all cases, and fails with a list of offenders."""
+
+    def decorate(rule: Callable[..., None]) -> Callable[[], None]:
+        def test() -> None:
+            found = offenders(rule, cases)
+            assert not found, "\n".join(found)
+
+        test.__doc__ = rule.__doc__
+        return test
+
+    return decorate

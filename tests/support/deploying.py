@@ -16,7 +16,7 @@ from typing import Any
 
 from tests import ROOT
 from tests.conftest import tool
-from tests.support.stack import WHOLE, services
+from tests.support.stack import FULL, services
 
 PARTS = ("burrow_exporter", "compose", "grafana/dashboards", "docs")
 ANSWERS: dict[str, Any] = {
@@ -93,11 +93,11 @@ class Host:
         for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines():
             if line.startswith("!") and (ROOT / line[1:]).is_file():
                 shutil.copy(ROOT / line[1:], self.checkout)
-        for name in (".dockerignore", "Dockerfile", "Makefile"):
+        for name in (".dockerignore", "Dockerfile", "Makefile", "tools.mk"):
             shutil.copy(ROOT / name, self.checkout)
         self.state.mkdir()
         images = (
-            [] if fresh else [re.sub(r"\$\{\w+:-(.*)\}", r"\1", each["image"]) for each in services(*WHOLE).values()]
+            [] if fresh else [re.sub(r"\$\{\w+:-(.*)\}", r"\1", each["image"]) for each in services(*FULL).values()]
         )
         (self.state / "images.json").write_text(json.dumps(dict.fromkeys(images, "")))
         docker = folder / "bin" / "docker"

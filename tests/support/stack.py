@@ -24,7 +24,7 @@ COMBINATIONS = (
     ("full", "object-store", "demo"),
 )
 """The profiles that `make render` may choose together."""
-WHOLE = COMBINATIONS[-1]
+FULL = COMBINATIONS[-1]
 HOSTS = COMBINATIONS[:2]
 """Those of several hosts."""
 Service = dict[str, Any]
@@ -43,5 +43,5 @@ def services(*profiles: str) -> dict[str, Service]:
 
 def tag(image: str) -> str:
     """Return the release that compose.yaml pins an image to."""
-    (found,) = {match for each in services(*WHOLE).values() for match in re.findall(f"^{image}:(.+)$", each["image"])}
+    (found,) = {match for each in services(*FULL).values() for match in re.findall(f"^{image}:(.+)$", each["image"])}
     return str(found)

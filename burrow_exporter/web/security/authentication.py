@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import structlog
 
-from burrow_exporter.web.messages import Answer, Request, plain
+from burrow_exporter.web.messages import Request, Response, plain
 from burrow_exporter.web.security.addresses import is_local
 from burrow_exporter.web.security.live_config import ActiveConfig, Security
 from burrow_exporter.web.security.passwords import BusyError, PasswordChecker
@@ -29,12 +29,12 @@ class AccessControl:
     and learns no more than whether the exporter works.
     """
 
-    def __init__(self, respond: Callable[[Request], Answer], security: Security, passwords: PasswordChecker) -> None:
+    def __init__(self, respond: Callable[[Request], Response], security: Security, passwords: PasswordChecker) -> None:
         self._respond = respond
         self._security = security
         self._passwords = passwords
 
-    def __call__(self, request: Request) -> Answer:
+    def __call__(self, request: Request) -> Response:
         """Answer one request, or refuse it."""
         active = self._security.current()
         refusal = None if is_own_health_check(request) else self._refusal(request, active)
@@ -42,7 +42,7 @@ class AccessControl:
             log.debug("request refused", path=request.path, status=refusal.status)
         return (refusal or self._respond(request)).with_headers(active.file.headers)
 
-    def _refusal(self, request: Request, active: ActiveConfig) -> Answer | None:
+    def _refusal(self, request: Request, active: ActiveConfig) -> Response | None:
         if request.peer.lacks_certificate:
             return NO_CERTIFICATE
         if active.bucket and not active.bucket.take():

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import structlog
 
+from burrow_exporter.settings.validation import ConfigError, require
 from burrow_exporter.web.security import tls
 from burrow_exporter.web.security.rate_limit import TokenBucket
-from burrow_exporter.web.security.web_config import WebConfigError, WebFile, parse, require
+from burrow_exporter.web.security.web_config import WebConfigError, WebFile, parse
 
 CHECK_SECONDS = 1.0
 
@@ -78,7 +79,7 @@ class Security:
             same = former is None or bool(wanted) == bool(former.contexts)
             require("tls_server_config", same, "TLS cannot be turned on or off without a restart")
             contexts = tls.build(wanted, self._named_file) if wanted else None
-        except WebConfigError as error:
+        except (ConfigError, WebConfigError) as error:
             message = f"{self._path}: {error}"
             raise WebConfigError(message) from None
         return ActiveConfig(file, contexts, bucket_of(file, former))

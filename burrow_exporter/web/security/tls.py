@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from burrow_exporter.web.security.web_config import CIPHER_SUITES, CURVES, TLS, WebConfigError, require
+from burrow_exporter.settings.validation import require
+from burrow_exporter.web.security.web_config import CIPHER_SUITES, CURVES, TLS, WebConfigError
 
 VERSIONS = {"TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv1_3}
 VERIFY_MODES = {
@@ -54,7 +55,7 @@ def alternative_names(certificate: dict[str, Any]) -> frozenset[str]:
 
 
 def build(tls: TLS, read: Callable[[str, str], bytes]) -> Contexts:
-    """Return contexts; ``read`` takes a key and the path that stands there. Raises ``WebConfigError``.
+    """Return contexts; ``read`` takes a key and the path there. Raises ``WebConfigError`` and ``ConfigError``.
 
     They are made afresh when anything changes: a CA cannot be taken out of a context, and its session tickets would
     let in again whom a former CA had let in.

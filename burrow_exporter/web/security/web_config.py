@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import yaml
 
-from burrow_exporter.settings.validation import ConfigError, check_texts
+from burrow_exporter.settings.validation import ConfigError, check_texts, require
 from burrow_exporter.settings.value_types import PEM
 
 CLIENT_AUTH_TYPES = ("NoClientCert", "VerifyClientCertIfGiven", "RequireAndVerifyClientCert")
@@ -138,7 +138,7 @@ Loader.add_constructor(NULL, lambda _loader, _node: None)
 
 
 def parse(data: bytes) -> WebFile:
-    """Return what the file says, once all of it can be kept; raise ``WebConfigError``."""
+    """Return what the file says, once all of it can be kept; raise ``WebConfigError`` or ``ConfigError``."""
     raw = load(data)
     for name, section in SECTIONS.items():
         if section is not None and isinstance(raw.get(name), dict):
@@ -180,13 +180,6 @@ def load(data: bytes) -> dict[str, Any]:
     shown = {name if name in SECTIONS or value is not None else "?" for name, value in (raw or {}).items()}
     refuse_unknown("", shown, SECTIONS)
     return {name: value for name, value in (raw or {}).items() if value not in (None, {})}
-
-
-def require(key: str, condition: bool, message: str) -> None:  # noqa: FBT001  a condition is what it takes
-    """Raise ``WebConfigError`` unless ``condition`` holds."""
-    if not condition:
-        text = f"{key}: {message}"
-        raise WebConfigError(text)
 
 
 def refuse_unknown(prefix: str, names: Any, known: Any) -> None:  # noqa: ANN401  mappings or sequences of names
@@ -272,7 +265,7 @@ def check_rate_limit(limit: RateLimit) -> None:
 
 
 def parse_interval(text: str) -> float:
-    """Return the seconds of a duration in Go's notation (``1s``, ``1m30s``, ``0.5s``); raise ``WebConfigError``."""
+    """Return the seconds of a duration in Go's notation (``1s``, ``1m30s``, ``0.5s``); raise ``ConfigError``."""
     if text == "0":
         return 0.0
     parts = DURATION_PART.findall(text)

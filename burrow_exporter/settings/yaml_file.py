@@ -1,0 +1,69 @@
+"""YAML, read within bounds: what every file of the configuration has in common.
+
+Nothing of a value is repeated where YAML cannot be read: it may be a password.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import yaml
+
+from burrow_exporter.settings.validation import MOST_VALUES
+
+
+class Loader(yaml.SafeLoader):
+    """PyYAML's safe loader, which lets no key stand twice (the last would count in silence), and bounds its work."""
+
+    nodes = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:  # noqa: ANN401  PyYAML's signature
+        """Return the next node."""
+        self.nodes += 1
+        self.check_size(self.nodes, self.peek_event().start_mark)  # type: ignore[no-untyped-call] # no types there
+        return super().compose_node(parent, index)
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Put into a mapping what it merges; those that merge each other double and double again."""
+        super().flatten_mapping(node)
+        self.check_size(len(node.value), node.start_mark)
+
+    def check_size(self, values: int, mark: yaml.Mark) -> None:
+        """Raise where there are too many values."""
+        if values > MOST_VALUES:
+            raise yaml.constructor.ConstructorError(None, None, f"found more than {MOST_VALUES} values", mark)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002  PyYAML's signature
+        """Return a mapping."""
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    raise yaml.constructor.ConstructorError(None, None, "found a key that stands twice", key.start_mark)
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def parse_yaml(content: bytes) -> tuple[yaml.Node | None, Any]:
+    """Return a document as nodes, which know their lines, and as values; ``ValueError`` says why it is none."""
+    try:
+        loader = Loader(content.decode())
+        node = loader.get_single_node()
+        return node, loader.construct_document(node) if node else None
+    except UnicodeDecodeError:
+        message = "is not text in UTF-8"
+    # Where a tag such as !!bool does not fit its value, PyYAML fails in ways of its own, and quotes the value.
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError) as error:
+        message = f"is not YAML: {describe_yaml(error)}"
+    raise ValueError(message)
+
+
+def describe_yaml(error: Exception) -> str:
+    """Return what is wrong with YAML and where, without anything that stands there."""
+    problem = (getattr(error, "problem", None) or "cannot be read").partition(", but ")[0]
+    # What YAML's own rules expect is quoted, too, such as ',' or ']'.
+    if not re.match("(could not find |did not find )?expected ", problem):
+        problem = re.split("['\"]", problem)[0].strip()
+    mark = getattr(error, "problem_mark", None)
+    return f"{problem} in line {mark.line + 1}, column {mark.column + 1}" if mark else problem
