@@ -30,7 +30,8 @@ from burrow_exporter.web.limits import DEFAULT_LIMITS, Limits, affordable_connec
 from burrow_exporter.web.security.live_config import Security
 from burrow_exporter.web.server import Server
 
-SWITCH_SECONDS = 0.0001
+SWITCH_SECONDS, MOST_SWITCH_SECONDS = 0.0001, 0.005
+"""For each Burrow, and at most."""
 STACK_BYTES = 512 * 1024
 OWN_FILES = 24
 """Open files beside the requests to Burrow: standard streams, libraries, sockets to listen, and files while read."""
@@ -38,6 +39,15 @@ RELOAD_SECONDS = 30.0
 M_ARENA_MAX, MOST_ARENAS = -8, 2
 """A parameter of glibc's mallopt(3), and its value."""
 T = TypeVar("T")
+
+
+def share_interpreter(config: Config) -> None:
+    """Set how soon a thread lets another have the interpreter.
+
+    A scrape needs it some twenty times, and each time waits for a poll's thread, with Python's own interval up to 5 ms.
+    But every thread that waits wakes so often: with 0.1 ms throughout, the polls of 300 Burrows starved each other.
+    """
+    sys.setswitchinterval(min(MOST_SWITCH_SECONDS, SWITCH_SECONDS * len(config.burrows)))
 
 
 def share_arenas() -> None:
@@ -67,9 +77,7 @@ class Exporter:
 
     def serve(self, listener: socket.socket, security: Security | None = None) -> bool:
         """Poll, and serve on ``listener``, until stopped; return whether it ended because it was."""
-        # A scrape needs the interpreter some twenty times, and each time waits for a poll's thread to let it go, with
-        # Python's own interval up to 5 ms.
-        sys.setswitchinterval(SWITCH_SECONDS)
+        share_interpreter(self._config)
         # A thread for each connection: of 8 MiB, the usual stack, the kernel may back 2 MiB with one huge page.
         threading.stack_size(STACK_BYTES)
         share_arenas()
@@ -121,6 +129,7 @@ class Exporter:
         try:
             config = in_time(self._load, RELOAD_SECONDS)
             self._fleet.reconfigure(config)
+            share_interpreter(config)
         except Exception as error:  # noqa: BLE001  whatever it is, the old configuration goes on
             self._metrics.reload.set(0)
             return refusal(error)

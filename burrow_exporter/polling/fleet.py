@@ -23,6 +23,9 @@ from burrow_exporter.settings.policy import PolicyConfig
 from burrow_exporter.snapshot import Snapshot
 
 WATCH_SECONDS = 1.0
+STAGGER_SECONDS = 0.02
+"""How long after one Burrow the next is first polled: hundreds of polls at once would take the interpreter from each
+other, and end at their deadline instead of one after the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +65,8 @@ class Fleet:
         with self._lock:
             self._started = True
             members = list(self._members.values())
-        for member in members:
-            member.poller.start()
+        for index, member in enumerate(members):
+            member.poller.start(delay=index * STAGGER_SECONDS)
         threading.Thread(target=self._watch, name="watch", daemon=True).start()
 
     def reconfigure(self, config: Config) -> None:
@@ -82,11 +85,11 @@ class Fleet:
                 if name not in members:
                     old.poller.end()
                     old.metrics.forget()
-            for name, member in members.items():
-                self._begin(member, before.get(name))
+            for index, (name, member) in enumerate(members.items()):
+                self._begin(member, before.get(name), index * STAGGER_SECONDS)
 
-    def _begin(self, member: Member, before: Member | None) -> None:
-        """Let a member poll, in place of ``before``, unless it is the same."""
+    def _begin(self, member: Member, before: Member | None, delay: float) -> None:
+        """Let a member poll after ``delay`` seconds, in place of ``before``, unless it is the same."""
         if before and before.generation == member.generation:
             return
         member.metrics.begin()
@@ -94,7 +97,7 @@ class Fleet:
             before.poller.end()
         if self._started:
             keeps_state = before is not None and what_is_read(*before.polled) == what_is_read(*member.polled)
-            member.poller.start(before.poller if before else None, keeps_state=keeps_state)
+            member.poller.start(before.poller if before else None, keeps_state=keeps_state, delay=delay)
 
     def _publish(self, generation: int, snapshot: Snapshot) -> None:
         """Publish what a member saw, unless it has been removed or replaced."""

@@ -60,14 +60,15 @@ class Poller:
         self._thread = threading.Thread(target=self._run, name=f"poll-{burrow.name}", daemon=True)
         self._before: Poller | None = None
         self._keeps_state = False
+        self._delay = 0.0
         self._ended_at = 0.0
 
-    def start(self, before: Poller | None = None, *, keeps_state: bool = False) -> None:
-        """Begin to poll; in place of ``before``, whose last poll is waited for.
+    def start(self, before: Poller | None = None, *, keeps_state: bool = False, delay: float = 0.0) -> None:
+        """Begin to poll after ``delay`` seconds; in place of ``before``, whose last poll is waited for.
 
         With ``keeps_state`` the readings and histories of that are kept: it must have read the same.
         """
-        self._before, self._keeps_state = before, keeps_state
+        self._before, self._keeps_state, self._delay = before, keeps_state, delay
         self._ended_at = time.monotonic()
         self._thread.start()
 
@@ -149,6 +150,7 @@ class Poller:
 
     def _run(self) -> None:
         self._take_over()
+        self._ended.wait(self._delay)
         begun, turn = time.monotonic(), 0
         while not self._is_over():
             try:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import requests
 import structlog
+import yaml
 
 from burrow_exporter.exporter import Exporter
 from burrow_exporter.metrics.families import FEW_FAMILIES
@@ -180,6 +181,26 @@ def with_time(path: str) -> Step:
     """Answer as a Burrow whose group lags by as many messages as milliseconds have gone by since 2026 began."""
     lag = round((time.time() - NEW_YEAR) * 1000)
     return by_path(dict(of(lag)))(path)
+
+
+def test_hundreds_of_burrows(tmp_path: Path) -> None:
+    """They are read one after the other, none starves another, and a reload takes little."""
+    count = 300
+    with FaultServer(by_path(dict(of(1)))) as server:
+        burrows = [{"name": f"b{n}", "addresses": [server.address], "labels": {"site": f"s{n}"}} for n in range(count)]
+        file = tmp_path / "burrows.yaml"
+        file.write_text(yaml.safe_dump({"burrows": burrows, "web": {"enable_lifecycle": True}}))
+        with process("--config.file", str(file)) as (_, address):
+
+            def read() -> int:
+                page = requests.get(f"{address}/metrics", timeout=20).text
+                return page.count(f"\n{GROUPS}{{")
+
+            begun = time.monotonic()
+            wait_until(lambda: read() == count, 60)
+            print(f"all read after {time.monotonic() - begun:.1f} s")  # noqa: T201  shown by pytest -rP
+            assert 200 == requests.post(f"{address}/-/reload", timeout=20).status_code
+            assert count == read()
 
 
 def test_a_hanging_burrow_costs_the_others_nothing(tmp_path: Path) -> None:
