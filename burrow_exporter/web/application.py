@@ -9,7 +9,7 @@ from typing import Protocol
 import structlog
 
 from burrow_exporter.body import Body, body_of
-from burrow_exporter.status.page import GROUP_PATH, OVERVIEW_PATH
+from burrow_exporter.status.page import GROUP_PATH, OVERVIEW_PATH, TOPIC_PATH, Page
 from burrow_exporter.web.messages import NOSNIFF, Answer, Request, plain
 from burrow_exporter.web.negotiation import accepts_gzip, prefers_openmetrics
 
@@ -39,8 +39,8 @@ class Content(Protocol):
     def metrics(self, *, openmetrics: bool, gzip: bool) -> Body:
         """Return the page in OpenMetrics 1.0 or text format 0.0.4, compressed or not."""
 
-    def status_page(self, path: str, query: str) -> tuple[int, bytes]:
-        """Return the status and the HTML, in UTF-8, of one of the pages for humans; ``query`` as in the URL."""
+    def status_page(self, path: str, query: str) -> Page:
+        """Return one of the pages for humans; ``query`` as in the URL."""
 
     def is_healthy(self) -> bool:
         """Tell whether the exporter works."""
@@ -68,6 +68,7 @@ class Application:
         self._routes: dict[str, tuple[tuple[str, ...], Callable[[Request], Answer]]] = {
             OVERVIEW_PATH: (READING, self._status_page),
             GROUP_PATH: (READING, self._status_page),
+            TOPIC_PATH: (READING, self._status_page),
             "/-/healthy": (READING, self._healthy),
             "/-/ready": (READING, self._ready),
             RELOAD_PATH: (WRITING, self._reload),
@@ -101,10 +102,11 @@ class Application:
         try:
             # One at a time: it is made of thousands of groups, and scrapes need the interpreter too.
             with self._rendering:
-                status, page = self._content.status_page(request.path, request.query)
+                page = self._content.status_page(request.path, request.query)
         finally:
             self._readers.release()
-        return Answer(status, body_of(page), STATUS_PAGE_HEADERS)
+        refresh = (("refresh", str(page.refresh)),) if page.refresh else ()
+        return Answer(page.status, body_of(page.body), STATUS_PAGE_HEADERS + refresh)
 
     def _healthy(self, _request: Request) -> Answer:
         return plain(200, "Healthy.") if self._content.is_healthy() else plain(503, "Not healthy.")
