@@ -23,6 +23,7 @@ from burrow_exporter.polling.state import Poll
 from burrow_exporter.settings.config import Config
 from burrow_exporter.settings.section import Section
 from burrow_exporter.settings.validation import ConfigError
+from burrow_exporter.status.api import respond
 from burrow_exporter.status.page import Page, render
 from burrow_exporter.status.view import View
 from burrow_exporter.web.limits import DEFAULT_LIMITS, Limits, affordable_connections
@@ -127,6 +128,10 @@ class Exporter:
     def status_page(self, path: str, query: str) -> Page:
         """Return a page for humans."""
         return render(path, query, self._view())
+
+    def api(self, path: str, query: str) -> tuple[int, bytes]:
+        """Return the status and the JSON for a path of the API."""
+        return respond(path, query, self._view())
 
     def _view(self) -> View:
         """Return what there is to show."""

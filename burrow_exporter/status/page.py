@@ -220,4 +220,4 @@ def clock(moment: float) -> str:
 def link(path: str, **values: object) -> str:
     """Return a relative link with a query of those values that are not empty; on another page the rest is kept."""
     query = urlencode({name: value for name, value in values.items() if value}, errors="replace")
-    return f"{path}?{query}" if query else path
+    return path if path == "./" and not query else f"{path}?{query}"

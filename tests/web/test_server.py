@@ -463,6 +463,16 @@ def test_status_page(server: Server, method: str, expected: bytes, target: str) 
     assert (None if "off" in target else "15") == reply.headers.get("refresh")
 
 
+@pytest.mark.parametrize(("status", "path"), [(200, "/api/v1/groups/a%2Fb/c"), (404, "/api/v1/missing")])
+def test_api(server: Server, status: int, path: str) -> None:
+    """Whatever is below the path of the API is answered as JSON that nothing caches; it is only read."""
+    reply = ask(server, f"{path}?q=a%20b")
+    assert (status, f"{path} q=a%20b".encode()) == (reply.status, reply.body)
+    assert ("application/json", "no-store") == (reply.headers["content-type"], reply.headers["cache-control"])
+    assert 405 == ask(server, path, "DELETE").status
+    assert 404 == ask(server, "/api/v1").status
+
+
 def test_status_page_does_not_hold_up_the_rest(server: Server, content: FixedContent) -> None:
     """While one page is made, which may take a while, metrics are answered; another page waits for its turn."""
     begun, go_on = threading.Event(), threading.Event()
