@@ -6,7 +6,7 @@ its query string, so that names may hold anything. Links are relative: a reverse
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,7 +22,14 @@ from burrow_exporter.status import words
 from burrow_exporter.status.burrows import cluster_row, counted
 from burrow_exporter.status.links import alertmanager, grafana, runbook
 from burrow_exporter.status.missing import why_missing
-from burrow_exporter.status.rows import MARKS, SECTIONS, GroupRow, kind_of, partition_rows
+from burrow_exporter.status.rows import (
+    MARKS,
+    GroupRow,
+    by_section,
+    counts,
+    kind_of,
+    partition_rows,
+)
 from burrow_exporter.status.topics import topic_row
 from burrow_exporter.status.view import View
 
@@ -75,14 +82,15 @@ def overview_page(given: Mapping[str, str], view: View) -> tuple[int, bytes]:
     every = view.groups()
     matching = [row for row in every if matches(row, text, team)] if text or team else every
     rows = [row for row in matching if row.has(mark)] if mark else matching
+    sections = by_section(rows)
     return 200, page(
         "overview.html",
         view,
         given,
         burrows=view.burrow_rows(),
-        sheet=sheet(sorted(rows, key=GroupRow.urgency), given.get("page", ""), GROUPS_A_PAGE),
-        sections=Counter(row.section for row in rows),
-        counts={each: sum(row.has(each) for row in matching) for each in MARKS},
+        sheet=worst_first(sections, given.get("page", "")),
+        sections={section: len(those) for section, those in sections.items()},
+        counts=counts(matching),
         matching=len(matching),
         every=len(every),
         text=text,
@@ -153,16 +161,39 @@ def matches(row: GroupRow, text: str, team: str = "") -> bool:
 
     Names are its own, that of its cluster, of its Burrow, and of its team.
     """
+    if not text and not team:
+        return True
     names = one_line(f"{row.group.name} {row.cluster} {row.burrow} {row.team}").casefold()
     return team in ("", row.team) and all(word in names for word in text.casefold().split())
 
 
+def worst_first(sections: Mapping[str, Sequence[GroupRow]], wanted: str) -> Sheet[GroupRow]:
+    """Return the page of groups that is ``wanted``; only those sections are sorted that are on it."""
+    total = sum(map(len, sections.values()))
+    number, pages = turned(wanted, total, GROUPS_A_PAGE)
+    rows: list[GroupRow] = []
+    left = (number - 1) * GROUPS_A_PAGE
+    for those in sections.values():
+        if left < len(those) and len(rows) < GROUPS_A_PAGE:
+            rows += sorted(those, key=GroupRow.urgency)[left : left + GROUPS_A_PAGE - len(rows)]
+        left = max(0, left - len(those))
+    return Sheet(rows, number, pages, total)
+
+
 def sheet(rows: Sequence[Row], wanted: str, size: int) -> Sheet[Row]:
-    """Return the page of ``rows`` that is ``wanted``, the nearest there is, or the first where that is no number."""
-    pages = max(1, -(-len(rows) // size))
-    number = int(wanted) if wanted.isascii() and wanted.isdigit() and len(wanted) < len(str(10**9)) else 1
-    number = min(max(number, 1), pages)
+    """Return the page of ``rows`` that is ``wanted``."""
+    number, pages = turned(wanted, len(rows), size)
     return Sheet(rows[(number - 1) * size : number * size], number, pages, len(rows))
+
+
+def turned(wanted: str, total: int, size: int) -> tuple[int, int]:
+    """Return the number of the page that is ``wanted``, or of the nearest, and how many there are.
+
+    It is the first one where that is no number.
+    """
+    pages = max(1, -(-total // size))
+    number = int(wanted) if wanted.isascii() and wanted.isdigit() and len(wanted) < len(str(10**9)) else 1
+    return min(max(number, 1), pages), pages
 
 
 def page(template: str, view: View, given: Mapping[str, str], **values: object) -> bytes:
@@ -208,7 +239,7 @@ def environment() -> Environment:
         "capitalize_first": lambda text: text[:1].upper() + text[1:],
         "counted": counted,
     }
-    made.globals |= {"version": __version__, "marks": MARKS, "all_sections": SECTIONS, "link": link, "words": words}
+    made.globals |= {"version": __version__, "marks": MARKS, "link": link, "words": words, "by_section": by_section}
     return made
 
 

@@ -6,9 +6,9 @@ status. A figure that is not known is ``None``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from burrow_exporter.burrow.answers import Partition
@@ -79,12 +79,16 @@ class PartitionRow:
         return rank, -(self.seconds or 0), -partition.current_lag, partition.topic, partition.partition
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class GroupRow:
     """A consumer group. ``seconds`` is the largest lag in seconds of a partition.
 
     ``is_stale`` when the last poll brought no reading of it, and this is one from before; ``is_past`` when that is so
     old that it is no longer exposed. ``track`` is its last hour, ``terms`` what the policy says of it.
+
+    From these follow ``kind``, how bad it is; ``max_seconds``, from which age on its lag is too old; ``is_late``,
+    whether it is; ``is_muted``, whether the policy mutes the alert that it would raise; and ``section``, the heading
+    under which it stands. They are computed once: there are thousands of rows on a page.
     """
 
     burrow: str
@@ -95,53 +99,38 @@ class GroupRow:
     is_past: bool = False
     track: Track | None = None
     terms: Terms | None = None
+    kind: str = field(init=False)
+    max_seconds: float = field(init=False)
+    is_late: bool = field(init=False)
+    is_muted: bool = field(init=False)
+    section: str = field(init=False)
 
-    @property
-    def max_seconds(self) -> float:
-        """From which age on its lag is too old."""
-        return self.terms.max_lag_seconds if self.terms else MAX_LAG_SECONDS
+    def __post_init__(self) -> None:
+        """Judge it."""
+        terms, status = self.terms, self.group.status
+        self.max_seconds = terms.max_lag_seconds if terms else MAX_LAG_SECONDS
+        self.is_late = self.seconds is not None and self.seconds >= self.max_seconds
+        self.kind = kind = kind_of_group(status, self.seconds, self.max_seconds)
+        self.is_muted = terms is not None and (bool(terms.muted) or (terms.severity == "none" and not self.is_late))
+        if kind == "ok":
+            self.section = "fine"
+        elif self.is_muted:
+            self.section = "muted"
+        elif kind == "late":
+            self.section = "late" if status == "OK" else "attention"
+        else:
+            self.section = "attention" if kind == "err" else "watch"
 
-    @cached_property
-    def kind(self) -> str:
-        """How bad it is."""
-        return kind_of_group(self.group.status, self.seconds, self.max_seconds)
-
-    @property
-    def is_late(self) -> bool:
-        """Whether its lag is too old, whatever its status."""
-        return self.seconds is not None and self.seconds >= self.max_seconds
-
-    @property
-    def is_muted(self) -> bool:
-        """Whether the policy mutes the alert that it would raise."""
-        if self.terms is None:
-            return False
-        return bool(self.terms.muted) or (self.terms.severity == "none" and not self.is_late)
-
-    @cached_property
-    def section(self) -> str:
-        """Under which heading it stands: one of ``SECTIONS``."""
-        if self.kind == "ok":
-            return "fine"
-        if self.is_muted:
-            return "muted"
-        if self.kind == "err":
-            return "attention"
-        if self.kind == "late":
-            return "late" if self.group.status == "OK" else "attention"
-        return "watch"
-
-    def urgency(self) -> tuple[int, int, float, int, str, str, str]:
-        """Return what sorts the worst first: by section, kind, lag against its threshold, lag in messages."""
+    def urgency(self) -> tuple[int, float, int, str, str, str]:
+        """Return what sorts the worst of a section first: by kind, lag against its threshold, lag in messages."""
         over = -(self.seconds or 0) / self.max_seconds
-        names = self.group.name, self.cluster, self.burrow
-        return SECTIONS.index(self.section), RANKS[self.kind], over, -self.group.total_lag, *names
+        return RANKS[self.kind], over, -self.group.total_lag, self.group.name, self.cluster, self.burrow
 
     def has(self, mark: str) -> bool:
         """Tell whether one of ``MARKS`` is true of it."""
         if mark == "late":
             return self.is_late
-        return self.is_muted and self.section == "muted" if mark == "muted" else mark == kind_of(self.group.status)
+        return self.section == "muted" if mark == "muted" else mark == kind_of(self.group.status)
 
     @property
     def status(self) -> str:
@@ -163,12 +152,12 @@ class GroupRow:
         """How many partitions there are, those without a commit included."""
         return len(self.group.partitions) + len(self.group.uncommitted)
 
-    @cached_property
+    @property
     def not_ok(self) -> int:
         """How many partitions have a commit and another status than OK."""
         return sum(partition.status != "OK" for partition in self.group.partitions)
 
-    @cached_property
+    @property
     def members(self) -> int | None:
         """How many consumers read it, by host and client id; ``None`` where Burrow knows no host."""
         partitions = (*self.group.partitions, *self.group.uncommitted)
@@ -178,6 +167,24 @@ class GroupRow:
     def team(self) -> str:
         """The team that owns it by the policy."""
         return self.terms.team if self.terms else ""
+
+
+def by_section(rows: Iterable[GroupRow]) -> dict[str, list[GroupRow]]:
+    """Return rows under their headings, those headings in their order that have any."""
+    found: dict[str, list[GroupRow]] = {section: [] for section in SECTIONS}
+    for row in rows:
+        found[row.section].append(row)
+    return {section: those for section, those in found.items() if those}
+
+
+def counts(rows: Iterable[GroupRow]) -> dict[str, int]:
+    """Return of how many rows each of ``MARKS`` is true."""
+    found = dict.fromkeys(MARKS, 0)
+    for (status, is_late, section), count in Counter((r.group.status, r.is_late, r.section) for r in rows).items():
+        found[kind_of(status)] += count
+        found["late"] += count * is_late
+        found["muted"] += count * (section == "muted")
+    return found
 
 
 def partition_rows(group: Group, cluster: Cluster | None = None) -> list[PartitionRow]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from burrow_exporter.burrow.answers import Partition
+from burrow_exporter.polling.history import largest
 from burrow_exporter.snapshot import Topic
 from burrow_exporter.status.rows import RANKS, GroupRow, kind_of, word_of
 from burrow_exporter.status.view import Place, View
@@ -62,10 +62,10 @@ def topic_row(view: View, place: Place, name: str) -> TopicRow | None:
 def reader_of(row: GroupRow, topic: str) -> Reader | None:
     """Return a group's part in a topic, if it has one."""
     group = row.group
-    lags = group.lag_seconds or [None] * len(group.partitions)
-    mine = [pair for pair in zip(group.partitions, lags, strict=True) if pair[0].topic == topic]
+    mine = [at for at, partition in enumerate(group.partitions) if partition.topic == topic]
     if not mine:
         return None
-    worst: Partition = min((each for each, _ in mine), key=lambda each: RANKS[kind_of(each.status)])
-    seconds = max((lag for _, lag in mine if lag is not None), default=None)
-    return Reader(row, word_of(worst.status), sum(each.current_lag for each, _ in mine), seconds, len(mine))
+    partitions = [group.partitions[at] for at in mine]
+    worst = min({each.status for each in partitions}, key=lambda status: RANKS[kind_of(status)])
+    seconds = largest([group.lag_seconds[at] for at in mine]) if group.lag_seconds else None
+    return Reader(row, word_of(worst), sum(each.current_lag for each in partitions), seconds, len(mine))

@@ -11,7 +11,7 @@ import pytest
 from burrow_exporter.burrow.answers import Commit, Partition
 from burrow_exporter.snapshot import Cluster, Group, Outcome, Snapshot, Topic
 from burrow_exporter.status.burrows import BurrowRow, burrow_row, counted
-from burrow_exporter.status.rows import MARKS, GroupRow, PartitionRow, partition_rows
+from burrow_exporter.status.rows import MARKS, GroupRow, PartitionRow, by_section, counts, partition_rows
 from burrow_exporter.status.view import View
 from burrow_exporter.terms import Terms
 
@@ -82,8 +82,9 @@ def test_what_pages_comes_first() -> None:
         ("fine", with_terms(row(group("l", "OK", [partition(lag=99)], [720.0])), max_lag_seconds=900.0)),
         ("fine", row(group("m", "OK", [partition()], [0.0]))),
     ]
-    rows = sorted((each for _, each in reversed(expected)), key=GroupRow.urgency)
-    assert [(section, each.group.name) for section, each in expected] == [(e.section, e.group.name) for e in rows]
+    found = by_section(each for _, each in reversed(expected))
+    rows = [(section, each.group.name) for section in found for each in sorted(found[section], key=GroupRow.urgency)]
+    assert [(section, each.group.name) for section, each in expected] == rows
 
 
 def with_terms(made: GroupRow, **terms: Any) -> GroupRow:
@@ -109,6 +110,7 @@ def test_marks(expected: set[str], status: str, seconds: float | None, terms: di
     """What a group is filtered by: its status, whether it is late, and whether the policy mutes what it would raise."""
     made = with_terms(row(group("g", status, [partition()], [seconds])), **terms)
     assert expected == {mark for mark in MARKS if made.has(mark)}
+    assert expected == {mark for mark, count in counts([made]).items() if count}
 
 
 def test_worst_partitions_first() -> None:
