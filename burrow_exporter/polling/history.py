@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
-from burrow_exporter.snapshot import Cluster, Snapshot, Topic
+from burrow_exporter.polling.absent import Absence
+from burrow_exporter.snapshot import Cluster, Group, Snapshot, Topic
 from burrow_exporter.terms import GroupPolicy, Policy
 
 SLOT_SECONDS: Final = 30
@@ -28,6 +29,8 @@ KINDS: Final = ("none", "ok", "unknown", "warn", "late", "err")
 CODES: Final = MappingProxyType({kind: code for code, kind in enumerate(KINDS)})
 STATUS_KINDS: Final = MappingProxyType({"OK": "ok", "WARN": "warn", "ERR": "err"})
 NOTHING: Final = math.nan
+UNREAD: Final = frozenset({Absence.UNREADABLE, Absence.HELD})
+"""Why groups are absent that may well be as before."""
 
 
 def kind_of_group(status: str, seconds: float | None, max_seconds: float) -> str:
@@ -111,11 +114,15 @@ class TopicTrack:
 class History:
     """What one Burrow's polls saw. ``hold`` is for how many seconds a reading counts.
 
+    ``clusters`` are the last known state of each, ``lost`` the last readings of its groups that have since expired
+    although Burrow lists them.
+
     Written by one thread at a time; others may read meanwhile.
     """
 
     def __init__(self, policy: Policy | None = None, hold: float = 45.0) -> None:
         self.clusters: Mapping[str, Cluster] = {}
+        self.lost: Mapping[str, tuple[Group, ...]] = {}
         self._policy = policy
         self._is_new = False
         self._hold = math.ceil(hold / SLOT_SECONDS)
@@ -141,13 +148,24 @@ class History:
         names = snapshot.names()
         read = [cluster for cluster in snapshot.clusters if cluster.expires_at >= snapshot.outcome.expires_at]
         known = {name: cluster for name, cluster in self.clusters.items() if name in names}
+        lost = {name: groups for name, groups in self.lost.items() if name in names}
         for cluster in read:
+            lost[cluster.name] = self._lost(cluster)
             if cluster.groups or cluster.name not in snapshot.outcome.behind or cluster.name not in known:
                 known[cluster.name] = cluster
             self._record(cluster, snapshot)
-        self.clusters, self._is_new = known, False
+        self.clusters, self.lost, self._is_new = known, lost, False
         for gone in self._groups.keys() - names:
             del self._groups[gone], self._topics[gone]
+
+    def _lost(self, cluster: Cluster) -> tuple[Group, ...]:
+        """Return the last readings of listed groups that a poll could not read, and that have expired."""
+        old = self.clusters.get(cluster.name)
+        reasons = cluster.absent_groups
+        if not old or not reasons:
+            return ()
+        groups = (*old.groups, *self.lost.get(cluster.name, ()))
+        return tuple(group for group in groups if reasons.get(group.name) in UNREAD)
 
     def _record(self, cluster: Cluster, snapshot: Snapshot) -> None:
         is_first = cluster.name not in self._groups
@@ -170,7 +188,8 @@ class History:
             track.note(kind, group.total_lag, moment, self._hold)
         for topic in cluster.topics:
             topics.setdefault(topic.name, TopicTrack()).note(topic)
-        forget(tracks, {group.name for group in cluster.groups}, slot)
+        groups = (*cluster.groups, *self._lost(cluster))
+        forget(tracks, {group.name for group in groups}, slot)
         for name in topics.keys() - {topic.name for topic in cluster.topics}:
             del topics[name]
 

@@ -72,12 +72,22 @@ class View:
     def rows(self, place: Place) -> list[GroupRow]:
         """Return the groups of a cluster, in no order."""
         known: dict[int, Terms] = {}
-        return [self._row(place, group, known) for group in place.cluster.groups]
+        rows = [self._row(place, group, known, is_past=place.is_past) for group in place.cluster.groups]
+        return rows + [self._row(place, group, known, is_past=True) for group in self._lost(place)]
+
+    def _lost(self, place: Place) -> list[Group]:
+        """Return the last readings of groups that have expired, of a cluster that has not."""
+        history = self.histories.get(place.burrow)
+        lost = history.lost.get(place.cluster.name) if history and not place.is_past else None
+        shown = {group.name for group in place.cluster.groups} if lost else set()
+        return [group for group in lost or () if group.name not in shown]
 
     def group(self, place: Place, name: str) -> GroupRow | None:
         """Return a group of a cluster."""
-        group = next((each for each in place.cluster.groups if each.name == name), None)
-        return self._row(place, group, {}) if group else None
+        for is_past, groups in ((place.is_past, place.cluster.groups), (True, self._lost(place))):
+            if group := next((each for each in groups if each.name == name), None):
+                return self._row(place, group, {}, is_past=is_past)
+        return None
 
     def burrow_rows(self) -> list[BurrowRow]:
         """Return how each Burrow is."""
@@ -85,11 +95,11 @@ class View:
             burrow_row(burrow, self.snapshots.get(burrow), self.monotonic, self.past(burrow)) for burrow in self.burrows
         ]
 
-    def _row(self, place: Place, group: Group, known: dict[int, Terms]) -> GroupRow:
+    def _row(self, place: Place, group: Group, known: dict[int, Terms], *, is_past: bool) -> GroupRow:
         history = self.histories.get(place.burrow)
         track = history.group(place.cluster.name, group.name) if history else None
         entry = track.entry if track else None
-        if entry and place.is_past:
+        if entry and is_past:
             group = replace(group, lag_seconds=entry.lag_seconds(group))
         return GroupRow(
             place.burrow,
@@ -97,7 +107,7 @@ class View:
             group,
             largest(group.lag_seconds),
             group.expires_at < place.snapshot.outcome.expires_at,
-            place.is_past,
+            is_past,
             track,
             self._terms(entry, known) if entry else None,
         )

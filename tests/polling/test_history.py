@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from burrow_exporter.burrow.answers import Commit, Partition
+from burrow_exporter.polling.absent import Absence
 from burrow_exporter.polling.history import SLOTS, SPARE, History, kind_of_group, largest
 from burrow_exporter.settings.policy import GroupEntry, Policy
 from burrow_exporter.snapshot import Cluster, Group, Outcome, Snapshot, Topic
@@ -173,6 +174,25 @@ def test_the_last_known_state() -> None:
     assert [["b"]] == [[each.name for each in cluster.groups] for cluster in history.clusters.values()]
     history.record(replace(poll(135), clusters=(), listed=frozenset()))
     assert ({}, None) == (history.clusters, history.group("c", "b"))
+
+
+def test_groups_that_expire_alone() -> None:
+    """What Burrow lists but the exporter cannot read stays as it was last, with its history, however many they are."""
+    history = History()
+    names = [str(number) for number in range(2 * SPARE)]
+    history.record(poll(0, *(group(name, "ERR") for name in names)))
+
+    def later(moment: float, reason: Absence) -> Snapshot:
+        seen = poll(moment, group("0"))
+        cluster = replace(seen.clusters[0], absent_groups=dict.fromkeys(names[1:], reason))
+        return replace(seen, clusters=(cluster,))
+
+    for moment in (60, 75, 90):
+        history.record(later(moment, Absence.UNREADABLE))
+        assert names[1:] == [each.name for each in history.lost["c"]]
+    assert ("err", 0, False) == since(history, "199")
+    history.record(later(105, Absence.NOT_FOUND))
+    assert ((), None) == (history.lost["c"], history.group("c", "199"))
 
 
 def test_stale_groups_are_not_recorded() -> None:

@@ -188,6 +188,17 @@ def test_the_last_known_state_of_a_burrow_that_is_gone() -> None:
     assert "is it up?" in alone.all
 
 
+def test_the_last_known_state_of_a_group_that_is_not_read() -> None:
+    """It stays, marked, beside those that are read."""
+    old = snapshot(cluster(group("a"), group("b", "ERR", [partition("STOP", 0, 7)], [9.0])))
+    now = snapshot(cluster(group("a"), listed_groups=2, absent_groups={"b": "unreadable"}))
+    shown = replace(view(now), histories=recorded(old, now))
+    page = show("/", shown)
+    assert ["b", "a"] == groups_of(page)
+    assert "for at least 4s last known state, of 3s ago" in page.all
+    assert "the last known state" in show("/group", shown, burrow="default", cluster="west", name="b").all
+
+
 def test_data_has_its_own_time() -> None:
     """The head tells when the data was read, not when the page was asked for."""
     assert "Data of 08:00:00 UTC, 0s ago" in show("/", view(snapshot(THREE))).all
