@@ -1,7 +1,7 @@
-# Tools written in Go, built into .tools at the versions that the stack runs; the Makefile includes this.
+# Tools for tests and lint in .tools, those of Go at the versions that the stack runs; the Makefile includes this.
 .PHONY: tools
 
-tools: $(addprefix $(TOOLS)/,promtool amtool alertmanager helm crds actionlint) ## Build promtool, amtool, alertmanager, helm and actionlint, for tests and lint (needs Go)
+tools: $(addprefix $(TOOLS)/,promtool amtool alertmanager helm crds actionlint axe.js) ## Get promtool, amtool, alertmanager, helm, actionlint and axe-core, for tests and lint (needs Go and npm)
 
 # Prometheus' module v0.3NN is its release v3.NN; other kinds of service discovery than files are left out.
 $(TOOLS)/promtool: compose/compose.yaml
@@ -44,6 +44,16 @@ $(TOOLS)/crds: tools.mk
 $(TOOLS)/actionlint: tools.mk
 	GOBIN=$(CURDIR)/$(TOOLS) go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 	@touch $@
+
+# What looks for faults of accessibility in the status pages.
+AXE := axe-core@4.14.1
+AXE_SHA512 := 1477dafa598d8d065f273d6af302aa203c02e83131707b7fa648cd41bd3d6b734f8c22a0dab86ee6a6f64b8afbe804b214d36db85a2826965edfb3a0b9d546b5
+$(TOOLS)/axe.js: tools.mk
+	@mkdir -p $(TOOLS)/axe
+	npm pack --silent --pack-destination $(TOOLS)/axe $(AXE) >/dev/null
+	echo "$(AXE_SHA512)  $(TOOLS)/axe/$(subst @,-,$(AXE)).tgz" | sha512sum --check --quiet
+	tar --extract --gzip --to-stdout --file $(TOOLS)/axe/$(subst @,-,$(AXE)).tgz package/axe.min.js >$@
+	rm -r $(TOOLS)/axe
 
 # $(call release,IMAGE,PREFIX,MODULE'S PREFIX): the version of a Go module, from the image's tag in compose.yaml.
 release = $(shell sed -n 's|^ *image: $(1):$(2)|$(3)|p' compose/compose.yaml)

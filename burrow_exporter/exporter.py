@@ -25,7 +25,9 @@ from burrow_exporter.polling.state import Poll
 from burrow_exporter.settings.config import Config
 from burrow_exporter.settings.section import Section
 from burrow_exporter.settings.validation import ConfigError
-from burrow_exporter.status.page import View, render
+from burrow_exporter.status.api import respond
+from burrow_exporter.status.page import Page, render
+from burrow_exporter.status.view import View
 from burrow_exporter.web.limits import DEFAULT_LIMITS, Limits, affordable_connections
 from burrow_exporter.web.security.live_config import Security
 from burrow_exporter.web.server import Server
@@ -147,16 +149,28 @@ class Exporter:
         """Return the page."""
         return self._publisher.metrics(openmetrics=openmetrics, gzip=gzip)
 
-    def status_page(self, path: str, query: str) -> tuple[int, bytes]:
-        """Return the status and the HTML of a page for humans."""
-        view = View(
+    def status_page(self, path: str, query: str) -> Page:
+        """Return a page for humans."""
+        return render(path, query, self._view())
+
+    def api(self, path: str, query: str) -> tuple[int, bytes]:
+        """Return the status and the JSON for a path of the API."""
+        return respond(path, query, self._view())
+
+    def _view(self) -> View:
+        """Return what there is to show."""
+        return View(
             burrows=self._fleet.names(),
             snapshots=self._publisher.snapshots,
             telemetry_path=self._config.web.telemetry_path,
             now=time.time(),
             monotonic=time.monotonic(),
+            histories=self._fleet.histories(),
+            addresses=self._fleet.addresses(),
+            interval=self._config.poll.interval,
+            grafana_url=self._config.web.grafana_url,
+            alertmanager_url=self._config.web.alertmanager_url,
         )
-        return render(path, query, view)
 
     def is_healthy(self) -> bool:
         """Tell whether every poll loop lives."""

@@ -63,7 +63,8 @@ class Cluster:
     had read their commits. ``filtered_groups`` counts those of this share, Burrow's own aside, that were left out, by
     what did so: a filter for names (``name``), for topics (``topic``) or for the age of commits (``commit_age``).
     ``hidden_groups`` are those left out for the age of their commits although they have lag. ``contradicts`` while the
-    answers contradict each other, as those of several Burrows behind one address do.
+    answers contradict each other, as those of several Burrows behind one address do. ``absent_groups`` are listed
+    groups that are not among ``groups``, each with the reason; of many only some.
     """
 
     name: str
@@ -80,6 +81,7 @@ class Cluster:
     filtered_groups: Mapping[str, int] = field(default_factory=dict)
     hidden_groups: tuple[str, ...] = ()
     contradicts: bool = False
+    absent_groups: Mapping[str, str] = field(default_factory=dict)
 
     def fresh(self, monotonic: float) -> Cluster:
         """Return this cluster without the groups and topics that have expired by ``monotonic``."""
@@ -105,7 +107,8 @@ class Outcome:
     ``last_good_at`` is when the last good poll ended (Unix seconds), ``None`` where there was none. ``expires_at`` is
     that of what this poll read, so that readings which expire before it are older ones. ``failures`` counts requests
     without an answer of use, by endpoint and reason. ``behind`` holds the clusters of which Burrow itself has not read
-    all, with the messages that it lacks (``None``: nothing tells).
+    all, with the messages that it lacks (``None``: nothing tells). ``hints`` say what may be wrong where requests
+    failed.
     """
 
     good: bool = True
@@ -113,6 +116,7 @@ class Outcome:
     expires_at: float = 0.0
     failures: Mapping[tuple[str, str], int] = field(default_factory=dict)
     behind: Mapping[str, int | None] = field(default_factory=dict)
+    hints: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from burrow_exporter.metrics.exposition import Renderer
 from burrow_exporter.metrics.families import UNSHARED_FAMILIES
 from burrow_exporter.metrics.publisher import Publisher
 from burrow_exporter.metrics.self_metrics import BurrowMetrics, SelfMetrics
+from burrow_exporter.polling.history import History
 from burrow_exporter.polling.poller import Poller
 from burrow_exporter.polling.state import Poll
 from burrow_exporter.settings.config import BurrowConfig, Config, MetricsConfig, PollConfig, ShardConfig
@@ -41,6 +42,7 @@ class Member:
     metrics: BurrowMetrics
     poller: Poller
     renderer: Renderer
+    history: History
 
 
 class Fleet:
@@ -86,6 +88,7 @@ class Fleet:
                     old.poller.end()
                     old.metrics.forget()
             for index, (name, member) in enumerate(members.items()):
+                member.history.reconfigure(config.policy, config.poll.stale_after)
                 self._begin(member, before.get(name), index * STAGGER_SECONDS)
 
     def _begin(self, member: Member, before: Member | None, delay: float) -> None:
@@ -105,6 +108,7 @@ class Fleet:
             member = self._members.get(snapshot.burrow)
             if member and member.generation == generation:
                 self._publisher.publish(snapshot)
+                member.history.record(snapshot)
 
     def _watch(self) -> None:
         """Take expired readings off the page, and tell of polls that are overdue."""
@@ -132,6 +136,14 @@ class Fleet:
         """Return the names of the Burrows."""
         return list(self._members)
 
+    def addresses(self) -> dict[str, tuple[str, ...]]:
+        """Return the addresses of the Burrows, which hold no credentials, by their names."""
+        return {name: member.polled[0].addresses for name, member in self._members.items()}
+
+    def histories(self) -> dict[str, History]:
+        """Return what the polls of each Burrow saw over the last hour."""
+        return {name: member.history for name, member in self._members.items()}
+
     def is_alive(self) -> bool:
         """Tell whether every poll loop lives, and no poll is overdue."""
         return all(member.poller.is_alive() for member in self._members.values())
@@ -145,6 +157,7 @@ class Fleet:
         polled = replace(burrow, labels={}), config.poll, config.shard
         rendered = burrow.labels, config.metrics, config.shard, config.policy
         renderer = before.renderer if before and before.rendered == rendered else open_renderer(*rendered)
+        history = before.history if before else History()
         if before and before.polled == polled:
             return dataclasses.replace(before, rendered=rendered, renderer=renderer)
         generation = next(self._generations)
@@ -153,7 +166,7 @@ class Fleet:
         poller = Poller(burrow, config.poll, metrics, publish, self._stop, shard=config.shard)
         if burrow.tls.insecure_skip_verify:
             structlog.get_logger().warning("the certificate of Burrow is not checked", burrow=burrow.name)
-        return Member(generation, polled, rendered, metrics, poller, renderer)
+        return Member(generation, polled, rendered, metrics, poller, renderer, history)
 
 
 def what_is_read(burrow: BurrowConfig, _: PollConfig, shard: ShardConfig) -> tuple[BurrowConfig, ShardConfig]:

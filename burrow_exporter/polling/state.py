@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from typing import TypedDict
 
 from burrow_exporter.burrow.answers import Settings
-from burrow_exporter.burrow.failures import BurrowError
+from burrow_exporter.burrow.failures import BurrowError, advice
 from burrow_exporter.lag.time_lag import TimeLag
+from burrow_exporter.polling.absent import absent_groups
 from burrow_exporter.polling.catch_up import CatchUp, Verdict
 from burrow_exporter.polling.contradictions import Contradictions
 from burrow_exporter.polling.log_ends import LogEnds
@@ -87,6 +88,7 @@ class BurrowState:
             expires_at=expires_at,
             failures=Counter((str(failure.endpoint), str(failure.reason)) for failure in poll.failures),
             behind=behind | poll.behind,
+            hints=tuple(dict.fromkeys(filter(None, map(advice, poll.failures)))),
         )
 
     def _state_of(self, name: str) -> ClusterState:
@@ -173,7 +175,9 @@ class ClusterState:
         if verdict is Verdict.TIMED_OUT:
             poll.catch_up_timed_out[walk.name] = lag
         poll.good = True
-        return self._read(cluster, walk, wanted, self._held(walk, read, moment, told.expire_cache), moment)
+        shown = self._read(cluster, walk, wanted, self._held(walk, read, moment, told.expire_cache), moment)
+        names, own = {group.name for group in shown.groups}, {answer.group for answer in answers}
+        return replace(shown, absent_groups=absent_groups(walk, wanted, names, own, self._filters))
 
     def _wanted(self, walk: ClusterWalk) -> list[str]:
         """Return the listed groups of this share that the filters let through, in order."""

@@ -245,11 +245,21 @@ class WebConfig(Section, frozen=True):
         Meta(description="Web config file of the exporter-toolkit: TLS, client certificates, basic authentication."),
     ] = None
     enable_lifecycle: Annotated[bool, Meta(description="Load the configuration again on POST /-/reload.")] = False
+    grafana_url: Annotated[
+        str,
+        Meta(description="Address of Grafana, to which the status pages link, such as https://grafana.example.org."),
+    ] = ""
+    alertmanager_url: Annotated[
+        str, Meta(description="Address of Alertmanager, to which the status pages link to silence a group.")
+    ] = ""
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
         usable = re.fullmatch(r"/[a-zA-Z0-9_.~/-]*", self.telemetry_path) and not self.telemetry_path.startswith("/-/")
         require("telemetry_path", usable, "must begin with /, be plain, and not lie under /-/")
+        for key in ("grafana_url", "alertmanager_url"):
+            if address := getattr(self, key):
+                check_address(key, address, "https://grafana.example.org")
 
 
 class ShardConfig(Section, frozen=True):

@@ -136,6 +136,8 @@ FLAGS = (
     Flag("--web.telemetry-path", default="/metrics", show_default=True, metavar="PATH"),
     Flag("--web.config.file", key="web.config_file", metavar="FILE", show_default="none"),
     Flag("--web.enable-lifecycle", is_flag=True),
+    Flag("--web.grafana-url", metavar="URL", show_default="none"),
+    Flag("--web.alertmanager-url", metavar="URL", show_default="none"),
     Flag("--shard.index", type=click.IntRange(0), default=0, show_default=True),
     Flag("--shard.total", type=click.IntRange(1), default=1, show_default=True),
     Flag(

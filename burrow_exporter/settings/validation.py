@@ -46,8 +46,8 @@ def attempt(key: str, check: Callable[..., object], *values: object) -> None:
         raise ConfigError(key, str(error)) from None
 
 
-def check_address(key: str, address: str) -> None:
-    """Raise ``ConfigError`` unless ``address`` is a base URL of a Burrow, free of credentials.
+def check_address(key: str, address: str, example: str = "http://burrow:8000") -> None:
+    """Raise ``ConfigError`` unless ``address`` is a base URL like the ``example``, free of credentials.
 
     One that is refused is not quoted: what is wrong with it may be a password or a token.
     """
@@ -55,7 +55,7 @@ def check_address(key: str, address: str) -> None:
     require(key, not set("?#") & set(address), "must end with the path, without ? and #")
     match = ADDRESS.fullmatch(address)
     usable = match and 0 < int(match["port"] or 1) <= LARGEST_PORT and is_host(match["host"])
-    require(key, usable, "must be an address such as http://burrow:8000")
+    require(key, usable, f"must be an address such as {example}")
 
 
 def check_proxy(key: str, address: str) -> None:

@@ -1,56 +1,54 @@
-"""The status page: what is known of every group, for a human without Grafana. Text made from snapshots, no I/O.
+"""The status pages: what is known of every group, for a human without Grafana. Text made from a view, no I/O.
 
-``/`` lists Burrows, clusters and groups, ``/group`` the partitions of one group. All that a page depends on stands in
+``/`` lists the groups, ``/group`` the partitions of one, ``/topic`` who reads one. All that a page depends on stands in
 its query string, so that names may hold anything. Links are relative: a reverse proxy may put a prefix before them.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 from urllib.parse import parse_qs, urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from burrow_exporter import __version__
 from burrow_exporter.log import one_line
-from burrow_exporter.snapshot import Snapshot
+from burrow_exporter.status import words
+from burrow_exporter.status.burrows import cluster_row, counted
+from burrow_exporter.status.links import alertmanager, grafana, runbook
+from burrow_exporter.status.missing import why_missing
 from burrow_exporter.status.rows import (
-    RANKS,
+    MARKS,
     GroupRow,
-    PartitionRow,
-    burrow_row,
-    cluster_row,
-    group_row,
+    by_section,
+    counts,
     kind_of,
     partition_rows,
 )
+from burrow_exporter.status.topics import topic_row
+from burrow_exporter.status.view import View
 
-OVERVIEW_PATH, GROUP_PATH = "/", "/group"
+OVERVIEW_PATH, GROUP_PATH, TOPIC_PATH = "/", "/group", "/topic"
 GROUPS_A_PAGE = 50
 PARTITIONS_A_PAGE = 100
 LONGEST_FILTER = 200
-UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
+SHORTEST_REFRESH = 5
+PAUSED = "off"
 
 Row = TypeVar("Row")
 
 
-@dataclass(frozen=True, slots=True)
-class View:
-    """What there is to show, and when: ``now`` in Unix seconds, ``monotonic`` as readings expire.
+class Page(NamedTuple):
+    """An answer: its status, the HTML in UTF-8, and after how many seconds a browser asks again (0: it does not)."""
 
-    ``burrows`` are all that are configured, also those of which there is no snapshot yet.
-    """
-
-    burrows: Sequence[str]
-    snapshots: Mapping[str, Snapshot]
-    telemetry_path: str
-    now: float
-    monotonic: float
+    status: int
+    body: bytes
+    refresh: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,76 +61,162 @@ class Sheet(Generic[Row]):
     total: int
 
 
-def render(path: str, query: str, view: View) -> tuple[int, bytes]:
-    """Return the status of the answer and the page in UTF-8; ``query`` is the URL's, still encoded."""
+def render(path: str, query: str, view: View) -> Page:
+    """Return a page; ``query`` is the URL's, still encoded."""
     given = {name: values[-1] for name, values in parse_qs(query, keep_blank_values=True).items()}
-    return group_page(given, view) if path == GROUP_PATH else overview_page(given, view)
+    make = {GROUP_PATH: group_page, TOPIC_PATH: topic_page}.get(path, overview_page)
+    status, body = make(given, view)
+    return Page(status, body, 0 if given.get("refresh") == PAUSED else refresh_of(view))
+
+
+def refresh_of(view: View) -> int:
+    """Return after how many seconds there is something new."""
+    return max(SHORTEST_REFRESH, round(view.interval))
 
 
 def overview_page(given: Mapping[str, str], view: View) -> tuple[int, bytes]:
-    """Return the page of all groups that match the text ``q``, of one kind of status where ``status`` names it."""
+    """Return the page of all groups that match the text ``q``, with one of ``MARKS`` where ``status`` names it."""
     text = given.get("q", "").strip()[:LONGEST_FILTER]
-    kind = given.get("status") if given.get("status") in RANKS else None
-    snapshots = [view.snapshots[burrow] for burrow in view.burrows if burrow in view.snapshots]
-    every = [
-        group_row(snapshot, cluster.name, group)
-        for snapshot in snapshots
-        for cluster in snapshot.clusters
-        for group in cluster.groups
-    ]
-    matching = [row for row in every if matches(row, text)] if text else every
-    rows = [row for row in matching if kind in (None, kind_of(row.group.status))]
+    mark = given.get("status") if given.get("status") in MARKS else None
+    team = given.get("team", "")
+    every = view.groups()
+    matching = [row for row in every if matches(row, text, team)] if text or team else every
+    rows = [row for row in matching if row.has(mark)] if mark else matching
+    sections = by_section(rows)
     return 200, page(
         "overview.html",
         view,
-        burrows=[burrow_row(burrow, view.snapshots.get(burrow), view.monotonic) for burrow in view.burrows],
-        sheet=sheet(sorted(rows, key=GroupRow.urgency), given.get("page", ""), GROUPS_A_PAGE),
-        counts=Counter(kind_of(row.group.status) for row in matching),
+        given,
+        burrows=view.burrow_rows(),
+        sheet=worst_first(sections, given.get("page", "")),
+        sections={section: len(those) for section, those in sections.items()},
+        counts=counts(matching),
         matching=len(matching),
         every=len(every),
         text=text,
-        kind=kind,
+        mark=mark,
+        team=team,
+        has_teams=any(row.team for row in every),
+        has_clusters=len({(row.burrow, row.cluster) for row in every}) > 1,
     )
 
 
 def group_page(given: Mapping[str, str], view: View) -> tuple[int, bytes]:
-    """Return the page of the group that ``burrow``, ``cluster`` and ``name`` tell, or that there is none."""
+    """Return the page of the group that ``burrow``, ``cluster`` and ``name`` tell, or why there is none."""
     burrow, wanted, name = (given.get(key, "") for key in ("burrow", "cluster", "name"))
-    snapshot = view.snapshots.get(burrow)
-    cluster = next((each for each in snapshot.clusters if each.name == wanted), None) if snapshot else None
-    group = next((each for each in cluster.groups if each.name == name), None) if cluster else None
-    if not (snapshot and group):
-        return 404, page("missing.html", view, burrow=burrow, cluster=wanted, name=name)
-    rows = sorted(partition_rows(group, cluster), key=PartitionRow.urgency)
+    place = view.place(burrow, wanted) if burrow in view.burrows else None
+    row = view.group(place, name) if place else None
+    if not (place and row):
+        return 404, missing_page("group", given, view)
+    rows = partition_rows(row.group, place.cluster)
+    worst: dict[str, tuple[int, float, int, str, int]] = {}
+    for each in rows:
+        topic = each.partition.topic
+        worst[topic] = min(worst.get(topic, each.urgency()), each.urgency())
+    rows.sort(key=lambda each: (worst[each.partition.topic], each.partition.topic, each.urgency()))
+    status = words.worst_status(row)
+    if status == "OK" and any(each.is_ahead for each in rows):
+        status = "AHEAD"
     return 200, page(
         "group.html",
         view,
-        row=group_row(snapshot, wanted, group),
-        burrow=burrow_row(burrow, snapshot, view.monotonic),
-        cluster=cluster_row(snapshot, wanted, cluster),
+        given,
+        row=row,
+        burrow=next(each for each in view.burrow_rows() if each.name == place.burrow),
+        cluster=cluster_row(place.snapshot, wanted, None if place.is_past else place.cluster),
+        advice=words.ADVICE.get(status),
+        grafana=grafana(view.grafana_url, "burrow-group", cluster=wanted, consumer_group=name),
+        silence=alertmanager(view.alertmanager_url, cluster=wanted, consumer_group=name),
+        runbook=runbook(view.grafana_url, row.terms),
         sheet=sheet(rows, given.get("page", ""), PARTITIONS_A_PAGE),
     )
 
 
-def matches(row: GroupRow, text: str) -> bool:
-    """Tell whether the names of a group, of its cluster or of its Burrow hold each word of ``text``, whatever case."""
-    names = one_line(f"{row.group.name} {row.cluster} {row.burrow}").casefold()
-    return all(word in names for word in text.casefold().split())
+def topic_page(given: Mapping[str, str], view: View) -> tuple[int, bytes]:
+    """Return the page of the topic that ``burrow``, ``cluster`` and ``name`` tell, or that there is none."""
+    burrow, wanted, name = (given.get(key, "") for key in ("burrow", "cluster", "name"))
+    place = view.place(burrow, wanted) if burrow in view.burrows else None
+    found = topic_row(view, place, name) if place else None
+    if not found:
+        return 404, missing_page("topic", given, view)
+    return 200, page(
+        "topic.html",
+        view,
+        given,
+        topic=found,
+        sheet=sheet(found.readers, given.get("page", ""), GROUPS_A_PAGE),
+        grafana=grafana(view.grafana_url, "burrow-topics", cluster=wanted, topic=name),
+    )
+
+
+def missing_page(what: str, given: Mapping[str, str], view: View) -> bytes:
+    """Return the page that says why a group or topic is not shown."""
+    burrow, cluster, name = (given.get(key, "") for key in ("burrow", "cluster", "name"))
+    why = why_missing(view, burrow, cluster, name) if what == "group" else ""
+    return page("missing.html", view, given, what=what, burrow=burrow, cluster=cluster, name=name, why=why)
+
+
+def matches(row: GroupRow, text: str, team: str = "") -> bool:
+    """Tell whether the names of a group hold each word of ``text``, whatever case, and whether it is the team's.
+
+    Names are its own, that of its cluster, of its Burrow, and of its team.
+    """
+    if not text and not team:
+        return True
+    names = one_line(f"{row.group.name} {row.cluster} {row.burrow} {row.team}").casefold()
+    return team in ("", row.team) and all(word in names for word in text.casefold().split())
+
+
+def worst_first(sections: Mapping[str, Sequence[GroupRow]], wanted: str) -> Sheet[GroupRow]:
+    """Return the page of groups that is ``wanted``; only those sections are sorted that are on it."""
+    total = sum(map(len, sections.values()))
+    number, pages = turned(wanted, total, GROUPS_A_PAGE)
+    rows: list[GroupRow] = []
+    left = (number - 1) * GROUPS_A_PAGE
+    for those in sections.values():
+        if left < len(those) and len(rows) < GROUPS_A_PAGE:
+            rows += sorted(those, key=GroupRow.urgency)[left : left + GROUPS_A_PAGE - len(rows)]
+        left = max(0, left - len(those))
+    return Sheet(rows, number, pages, total)
 
 
 def sheet(rows: Sequence[Row], wanted: str, size: int) -> Sheet[Row]:
-    """Return the page of ``rows`` that is ``wanted``, the nearest there is, or the first where that is no number."""
-    pages = max(1, -(-len(rows) // size))
-    number = int(wanted) if wanted.isascii() and wanted.isdigit() and len(wanted) < len(str(10**9)) else 1
-    number = min(max(number, 1), pages)
+    """Return the page of ``rows`` that is ``wanted``."""
+    number, pages = turned(wanted, len(rows), size)
     return Sheet(rows[(number - 1) * size : number * size], number, pages, len(rows))
 
 
-def page(template: str, view: View, **values: object) -> bytes:
+def turned(wanted: str, total: int, size: int) -> tuple[int, int]:
+    """Return the number of the page that is ``wanted``, or of the nearest, and how many there are.
+
+    It is the first one where that is no number.
+    """
+    pages = max(1, -(-total // size))
+    number = int(wanted) if wanted.isascii() and wanted.isdigit() and len(wanted) < len(str(10**9)) else 1
+    return min(max(number, 1), pages), pages
+
+
+def page(template: str, view: View, given: Mapping[str, str], **values: object) -> bytes:
     """Return a template filled in, in UTF-8."""
-    moment = datetime.fromtimestamp(view.now, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    common = {"now": view.now, "moment": moment, "metrics": "./" + view.telemetry_path.lstrip("/")}
+    refresh = PAUSED if given.get("refresh") == PAUSED else ""
+    common = {
+        "view": view,
+        "given": defaultdict(str, given),
+        "now": view.now,
+        "data_of": data_of(view),
+        "metrics": "./" + view.telemetry_path.lstrip("/"),
+        "back": link("./", **{key: given.get(key, "") for key in ("q", "status", "team")}, refresh=refresh),
+        "refresh": refresh,
+        "seconds": refresh_of(view),
+        "other": "?" + urlencode({**given, "refresh": "" if refresh else PAUSED}, errors="replace"),
+    }
     return environment().get_template(template).render(common | values).encode(errors="backslashreplace")
+
+
+def data_of(view: View) -> float | None:
+    """Return when what is shown was read (Unix seconds): the last good poll of the Burrow where that is longest ago."""
+    ends = [snapshot.outcome.last_good_at for snapshot in view.snapshots.values()]
+    return min((end for end in ends if end is not None), default=None)
 
 
 @cache
@@ -146,24 +230,25 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"kind": kind_of, "shown": one_line, "number": "{:,}".format, "duration": duration}
-    made.globals |= {"version": __version__, "kinds": tuple(RANKS), "link": link}
+    made.filters |= {
+        "kind": kind_of,
+        "shown": one_line,
+        "number": "{:,}".format,
+        "duration": words.duration,
+        "clock": clock,
+        "capitalize_first": lambda text: text[:1].upper() + text[1:],
+        "counted": counted,
+    }
+    made.globals |= {"version": __version__, "marks": MARKS, "link": link, "words": words, "by_section": by_section}
     return made
+
+
+def clock(moment: float) -> str:
+    """Return a moment, in Unix seconds, as the time of day."""
+    return datetime.fromtimestamp(moment, UTC).strftime("%H:%M:%S UTC")
 
 
 def link(path: str, **values: object) -> str:
     """Return a relative link with a query of those values that are not empty; on another page the rest is kept."""
-    return f"{path}?{urlencode({name: value for name, value in values.items() if value}, errors='replace')}"
-
-
-def duration(seconds: float) -> str:
-    """Return seconds as a human reads them: the two largest units, such as ``2m 5s`` or ``3h``; below 0 they are 0."""
-    if 0 < seconds < 1:
-        return "<1s"
-    left = max(0, int(seconds))
-    larger = next((index for index, (_, size) in enumerate(UNITS) if left >= size), len(UNITS) - 1)
-    parts = []
-    for unit, size in UNITS[larger : larger + 2]:
-        count, left = divmod(left, size)
-        parts += [f"{count}{unit}"] if count else []
-    return " ".join(parts) or "0s"
+    query = urlencode({name: value for name, value in values.items() if value}, errors="replace")
+    return path if path == "./" and not query else f"{path}?{query}"

@@ -10,8 +10,8 @@ from burrow_exporter.burrow.answers import Partition
 from burrow_exporter.burrow.failures import advice
 from burrow_exporter.polling.state import Poll
 from burrow_exporter.snapshot import GROUP_STATUS_CODES, Cluster
-from burrow_exporter.status.page import duration
-from burrow_exporter.status.rows import missing
+from burrow_exporter.status.burrows import missing
+from burrow_exporter.status.words import duration
 
 LONGEST_CACHE: Final = 60
 """Seconds of Burrow's ``expire-cache`` beyond which its answers are too old to go by."""

@@ -1,26 +1,32 @@
-"""What the status page says: snapshots as rows, which can be sorted by how bad they are. No HTML, no I/O.
+"""What the status page says of groups and partitions: rows that sort by what would page someone. No HTML, no I/O.
 
-A status is Burrow's word, with a kind: how bad it is. A figure that is not known is ``None``.
+A status is Burrow's word. A kind is how bad a row is: a status, or ``late`` where the lag is too old, whatever the
+status. A figure that is not known is ``None``.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from burrow_exporter.burrow.answers import Partition
-from burrow_exporter.metrics.families import lag_seconds_max, unless_uncommitted
-from burrow_exporter.snapshot import Cluster, Group, Snapshot
+from burrow_exporter.metrics.families import unless_uncommitted
+from burrow_exporter.polling.history import MAX_LAG_SECONDS, Track, kind_of_group
+from burrow_exporter.snapshot import Cluster, Group
+from burrow_exporter.terms import Terms
 
 KINDS: Mapping[str, str] = MappingProxyType(
-    {"ERR": "err", "STOP": "err", "STALL": "err", "REWIND": "err", "WARN": "warn", "OK": "ok"}
+    {"ERR": "err", "STOP": "err", "STALL": "err", "REWIND": "err", "WARN": "warn", "OK": "ok", "LATE": "late"}
 )
-RANKS: Mapping[str, int] = MappingProxyType({"err": 0, "warn": 1, "unknown": 2, "ok": 3})
+RANKS: Mapping[str, int] = MappingProxyType({"err": 0, "late": 1, "warn": 2, "unknown": 3, "ok": 4})
+SECTIONS = ("attention", "late", "watch", "muted", "fine")
+"""What would page someone; late, but Burrow judges it OK; not alarming yet; muted by the policy; the rest."""
+MARKS = ("err", "late", "warn", "unknown", "ok", "muted")
+"""What groups can be filtered by."""
 REFRESHED = 120.0
-"""Seconds within which Burrow has asked for every log end anew."""
+"""Seconds within which Burrow has asked for every log end again."""
 UNKNOWN = "UNKNOWN"
 """Stands for the status of a partition without a commit, of which Burrow says OK, and for words that have no kind.
 
@@ -42,7 +48,8 @@ def word_of(status: str) -> str:
 class PartitionRow:
     """A partition as a group reads it; ``seconds`` and ``log_end`` are ``None`` where nothing is known.
 
-    ``is_ahead`` where the group committed an offset beyond the log end so long ago that Burrow has asked for it since.
+    ``log_end`` is that against which Burrow counted the lag. ``is_ahead`` where the group committed an offset beyond
+    the log end so long ago that Burrow has asked for it since.
     """
 
     partition: Partition
@@ -55,35 +62,85 @@ class PartitionRow:
         """Burrow's word, or that there is none to go by."""
         return word_of(self.partition.status) if self.partition.end else UNKNOWN
 
+    @property
+    def kind(self) -> str:
+        """How bad it is."""
+        return kind_of(self.status)
+
+    @property
+    def host(self) -> str:
+        """The host that reads it, without the slash that Kafka's clients put before it."""
+        return self.partition.owner.removeprefix("/")
+
     def urgency(self) -> tuple[int, float, int, str, int]:
         """Return what sorts the worst first."""
         partition = self.partition
-        rank = RANKS[kind_of(self.status)]
+        rank = RANKS[self.kind]
         return rank, -(self.seconds or 0), -partition.current_lag, partition.topic, partition.partition
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class GroupRow:
     """A consumer group. ``seconds`` is the largest lag in seconds of a partition.
 
-    ``is_stale`` when the last poll brought no reading of it, and this is one from before.
+    ``is_stale`` when the last poll brought no reading of it, and this is one from before; ``is_past`` when that is so
+    old that it is no longer exposed. ``track`` is its last hour, ``terms`` what the policy says of it.
+
+    From these follow ``kind``, how bad it is; ``max_seconds``, from which age on its lag is too old; ``is_late``,
+    whether it is; ``is_muted``, whether the policy mutes the alert that it would raise; and ``section``, the heading
+    under which it stands. They are computed once: there are thousands of rows on a page.
     """
 
     burrow: str
     cluster: str
     group: Group
     seconds: float | None
-    is_stale: bool
+    is_stale: bool = False
+    is_past: bool = False
+    track: Track | None = None
+    terms: Terms | None = None
+    kind: str = field(init=False)
+    max_seconds: float = field(init=False)
+    is_late: bool = field(init=False)
+    is_muted: bool = field(init=False)
+    section: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Judge it."""
+        terms, status = self.terms, self.group.status
+        self.max_seconds = terms.max_lag_seconds if terms else MAX_LAG_SECONDS
+        self.is_late = self.seconds is not None and self.seconds >= self.max_seconds
+        self.kind = kind = kind_of_group(status, self.seconds, self.max_seconds)
+        self.is_muted = terms is not None and (bool(terms.muted) or (terms.severity == "none" and not self.is_late))
+        if kind == "ok":
+            self.section = "fine"
+        elif self.is_muted:
+            self.section = "muted"
+        elif kind == "late":
+            self.section = "late" if status == "OK" else "attention"
+        else:
+            self.section = "attention" if kind == "err" else "watch"
 
     def urgency(self) -> tuple[int, float, int, str, str, str]:
-        """Return what sorts the worst first."""
-        rank = RANKS[kind_of(self.group.status)]
-        return rank, -(self.seconds or 0), -self.group.total_lag, self.group.name, self.cluster, self.burrow
+        """Return what sorts the worst of a section first: by kind, lag against its threshold, lag in messages."""
+        over = -(self.seconds or 0) / self.max_seconds
+        return RANKS[self.kind], over, -self.group.total_lag, self.group.name, self.cluster, self.burrow
+
+    def has(self, mark: str) -> bool:
+        """Tell whether one of ``MARKS`` is true of it."""
+        if mark == "late":
+            return self.is_late
+        return self.section == "muted" if mark == "muted" else mark == kind_of(self.group.status)
 
     @property
     def status(self) -> str:
         """Burrow's word, or that there is none to go by."""
         return word_of(self.group.status)
+
+    @property
+    def word(self) -> str:
+        """The word for its kind: its status, or LATE."""
+        return "LATE" if self.kind == "late" else self.status
 
     @property
     def lag(self) -> int | None:
@@ -95,44 +152,39 @@ class GroupRow:
         """How many partitions there are, those without a commit included."""
         return len(self.group.partitions) + len(self.group.uncommitted)
 
-    @cached_property
+    @property
     def not_ok(self) -> int:
         """How many partitions have a commit and another status than OK."""
         return sum(partition.status != "OK" for partition in self.group.partitions)
 
-    @cached_property
-    def owners(self) -> list[str]:
-        """The hosts that read the partitions of the worst kind, as far as Burrow knows them."""
-        partitions = self.group.partitions or self.group.uncommitted
-        worst = min((RANKS[kind_of(partition.status)] for partition in partitions), default=0)
-        owners = {each.owner for each in partitions if RANKS[kind_of(each.status)] == worst}
-        return sorted(owners - {""})
+    @property
+    def members(self) -> int | None:
+        """How many consumers read it, by host and client id; ``None`` where Burrow knows no host."""
+        partitions = (*self.group.partitions, *self.group.uncommitted)
+        return len({(each.owner, each.client_id) for each in partitions if each.owner}) or None
+
+    @property
+    def team(self) -> str:
+        """The team that owns it by the policy."""
+        return self.terms.team if self.terms else ""
 
 
-@dataclass(frozen=True)
-class ClusterRow:
-    """A cluster that a Burrow lists. ``cluster`` is ``None`` where nothing of it is shown; ``note`` says why.
-
-    ``kind`` is one of ``RANKS``, ``statuses`` counts the groups by kind.
-    """
-
-    name: str
-    cluster: Cluster | None
-    kind: str
-    state: str
-    note: str
-    statuses: Mapping[str, int]
+def by_section(rows: Iterable[GroupRow]) -> dict[str, list[GroupRow]]:
+    """Return rows under their headings, those headings in their order that have any."""
+    found: dict[str, list[GroupRow]] = {section: [] for section in SECTIONS}
+    for row in rows:
+        found[row.section].append(row)
+    return {section: those for section, those in found.items() if those}
 
 
-@dataclass(frozen=True)
-class BurrowRow:
-    """A Burrow that is configured, and how its last poll went; ``snapshot`` is ``None`` before the first ended."""
-
-    name: str
-    snapshot: Snapshot | None
-    kind: str
-    state: str
-    clusters: tuple[ClusterRow, ...]
+def counts(rows: Iterable[GroupRow]) -> dict[str, int]:
+    """Return of how many rows each of ``MARKS`` is true."""
+    found = dict.fromkeys(MARKS, 0)
+    for (status, is_late, section), count in Counter((r.group.status, r.is_late, r.section) for r in rows).items():
+        found[kind_of(status)] += count
+        found["late"] += count * is_late
+        found["muted"] += count * (section == "muted")
+    return found
 
 
 def partition_rows(group: Group, cluster: Cluster | None = None) -> list[PartitionRow]:
@@ -141,10 +193,13 @@ def partition_rows(group: Group, cluster: Cluster | None = None) -> list[Partiti
 
     def row(partition: Partition, seconds: float | None) -> PartitionRow:
         topic = topics.get(partition.topic)
+        # The lag was counted against an earlier log end than the topic's own: one moment is shown, that of the lag.
+        then = partition.end.offset + partition.current_lag if partition.end else None
         if topic is None or partition.partition >= len(topic.offsets):
-            return PartitionRow(partition, seconds, None)
+            return PartitionRow(partition, seconds, then)
         log_end = topic.offsets[partition.partition]
-        return PartitionRow(partition, seconds, log_end, is_ahead(partition, log_end, topic.read_at))
+        is_beyond = is_ahead(partition, log_end, topic.read_at)
+        return PartitionRow(partition, seconds, log_end if is_beyond or then is None else then, is_beyond)
 
     seconds = group.lag_seconds or [None] * len(group.partitions)
     committed = [row(*each) for each in zip(group.partitions, seconds, strict=True)]
@@ -156,58 +211,3 @@ def is_ahead(partition: Partition, log_end: int, read_at: float) -> bool:
     latest = (read_at - REFRESHED) * 1000
     commits = [commit for commit in (partition.start, partition.end) if commit]
     return any(commit.offset > log_end and commit.timestamp <= latest for commit in commits)
-
-
-def group_row(snapshot: Snapshot, cluster: str, group: Group) -> GroupRow:
-    """Return a group of a cluster."""
-    is_stale = group.expires_at < snapshot.outcome.expires_at
-    return GroupRow(snapshot.burrow, cluster, group, lag_seconds_max(group), is_stale)
-
-
-def burrow_row(name: str, snapshot: Snapshot | None, monotonic: float) -> BurrowRow:
-    """Return a Burrow with its clusters; ``monotonic`` is the time by which its readings would have expired."""
-    if snapshot is None:
-        return BurrowRow(name, None, "unknown", "not polled yet", ())
-    kind, state = ("ok", "polled") if snapshot.outcome.good else ("err", "failed")
-    if 0 < snapshot.outcome.expires_at <= monotonic:
-        kind, state = "err", "overdue"
-    known = {cluster.name: cluster for cluster in snapshot.clusters}
-    clusters = tuple(cluster_row(snapshot, cluster, known.get(cluster)) for cluster in sorted(snapshot.names()))
-    return BurrowRow(name, snapshot, kind, state, clusters)
-
-
-def cluster_row(snapshot: Snapshot, name: str, cluster: Cluster | None) -> ClusterRow:
-    """Return a cluster of a snapshot, with why less of it is known than should be."""
-    outcome = snapshot.outcome
-    behind = name in outcome.behind
-    lag = outcome.behind.get(name)
-    lacks = "Burrow has not read all commits" + (f": it is {lag:,} messages behind" if lag is not None else "")
-    statuses = Counter(kind_of(group.status) for group in cluster.groups) if cluster else Counter[str]()
-    if name in snapshot.refused:
-        kind, state, note = "err", "refused", "an earlier Burrow has a cluster of this name and these labels"
-    elif cluster is None:
-        kind, state, note = "err", "not shown", lacks if behind else "there is no reading that is new enough"
-    elif behind:
-        kind, state, note = "warn", "behind", lacks
-    elif cluster.expires_at >= outcome.expires_at and not missing(cluster):
-        kind, state, note = "ok", "up to date", ""
-    elif cluster.expires_at < outcome.expires_at:
-        kind, state, note = "err", "stale", "the last poll could not read it"
-    else:
-        kind, state, note = "warn", "in part", missing(cluster)
-    return ClusterRow(name, cluster, kind, state, note, statuses)
-
-
-def missing(cluster: Cluster) -> str:
-    """Return why groups of a cluster are not published that should be, or only with an older reading."""
-    unreadable, held, hidden = cluster.unreadable_groups, cluster.held_groups, cluster.hidden_groups
-    notes = [f"{unreadable:,} groups could not be read"] if unreadable else []
-    notes += [f"{held:,} groups are held back: Burrow may not have read their commits yet"] if held else []
-    notes += [f"max_commit_age hides groups with lag: {shortened(hidden)}"] if hidden else []
-    notes += ["its answers contradict each other, as if several Burrows had one address"] if cluster.contradicts else []
-    return "; ".join(notes)
-
-
-def shortened(names: Sequence[str], most: int = 5) -> str:
-    """Return names in one line, the first of them where there are many."""
-    return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")

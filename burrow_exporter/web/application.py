@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 import structlog
 
 from burrow_exporter.body import Body, body_of
-from burrow_exporter.status.page import GROUP_PATH, OVERVIEW_PATH
+from burrow_exporter.status.api import API_PATH
+from burrow_exporter.status.page import GROUP_PATH, OVERVIEW_PATH, TOPIC_PATH, Page
 from burrow_exporter.web.messages import NOSNIFF, Request, Response, plain
 from burrow_exporter.web.negotiation import accepts_gzip, prefers_openmetrics
 
@@ -29,18 +31,26 @@ STATUS_PAGE_HEADERS = (
     ),
     ("referrer-policy", "no-referrer"),
 )
+API_HEADERS = (("content-type", "application/json"), NOSNIFF, ("cache-control", "no-store"))
+TOO_MANY = plain(503, "Too many pages are asked for.", ("retry-after", "1"))
 
 log = structlog.get_logger(__name__)
 
 
 class Content(Protocol):
-    """What there is to serve. Called by several threads at once, but for ``status_page`` and ``reload``."""
+    """What there is to serve. Called by several threads at once, but ``status_page`` and ``api`` one at a time.
+
+    ``reload`` is called once at a time, too.
+    """
 
     def metrics(self, *, openmetrics: bool, gzip: bool) -> Body:
         """Return the page in OpenMetrics 1.0 or text format 0.0.4, compressed or not."""
 
-    def status_page(self, path: str, query: str) -> tuple[int, bytes]:
-        """Return the status and the HTML, in UTF-8, of one of the pages for humans; ``query`` as in the URL."""
+    def status_page(self, path: str, query: str) -> Page:
+        """Return one of the pages for humans; ``query`` as in the URL."""
+
+    def api(self, path: str, query: str) -> tuple[int, bytes]:
+        """Return the status and the JSON for a path below ``API_PATH``; both as in the URL."""
 
     def is_healthy(self) -> bool:
         """Tell whether the exporter works."""
@@ -68,6 +78,7 @@ class Application:
         self._routes: dict[str, tuple[tuple[str, ...], Callable[[Request], Response]]] = {
             OVERVIEW_PATH: (READING, self._status_page),
             GROUP_PATH: (READING, self._status_page),
+            TOPIC_PATH: (READING, self._status_page),
             "/-/healthy": (READING, self._healthy),
             "/-/ready": (READING, self._ready),
             RELOAD_PATH: (WRITING, self._reload),
@@ -76,9 +87,11 @@ class Application:
 
     def __call__(self, request: Request) -> Response:
         """Answer one request; its body is not read."""
-        if request.path not in self._routes:
+        is_api = request.path.startswith(API_PATH)
+        route = self._routes.get(request.path) or ((READING, self._api) if is_api else None)
+        if route is None:
             return plain(404, "Not found.")
-        methods, respond = self._routes[request.path]
+        methods, respond = route
         if request.method not in methods:
             return plain(405, "Method not allowed.", ("allow", ", ".join(methods)))
         try:
@@ -96,15 +109,34 @@ class Application:
         return Response(200, self._content.metrics(openmetrics=openmetrics, gzip=gzip), tuple(headers))
 
     def _status_page(self, request: Request) -> Response:
+        with self._turn() as is_mine:
+            if not is_mine:
+                return TOO_MANY
+            page = self._content.status_page(request.path, request.query)
+        refresh = (("refresh", str(page.refresh)),) if page.refresh else ()
+        return Response(page.status, body_of(page.body), STATUS_PAGE_HEADERS + refresh)
+
+    def _api(self, request: Request) -> Response:
+        with self._turn() as is_mine:
+            if not is_mine:
+                return TOO_MANY
+            status, body = self._content.api(request.path, request.query)
+        return Response(status, body_of(body), API_HEADERS)
+
+    @contextmanager
+    def _turn(self) -> Iterator[bool]:
+        """Wait until this is the one page that is made; not where too many wait.
+
+        A page is made of thousands of groups, and scrapes need the interpreter too.
+        """
         if not self._readers.acquire(blocking=False):
-            return plain(503, "Too many pages are asked for.", ("retry-after", "1"))
+            yield False
+            return
         try:
-            # One at a time: it is made of thousands of groups, and scrapes need the interpreter too.
             with self._rendering:
-                status, page = self._content.status_page(request.path, request.query)
+                yield True
         finally:
             self._readers.release()
-        return Response(status, body_of(page), STATUS_PAGE_HEADERS)
 
     def _healthy(self, _request: Request) -> Response:
         return plain(200, "Healthy.") if self._content.is_healthy() else plain(503, "Not healthy.")

@@ -35,6 +35,7 @@ from burrow_exporter.metrics.self_metrics import SelfMetrics
 from burrow_exporter.polling.poller import Poller
 from burrow_exporter.settings.config import BurrowConfig, Filters, PollConfig, TopicFilter
 from burrow_exporter.status import page as statuspage
+from burrow_exporter.status.view import View
 from tests.support.pages import samples_in
 from tests.support.recorded import answer, load, mixed
 
@@ -298,8 +299,8 @@ def test_the_page_is_valid(
     published = {sample: value for sample, value in samples.items() if sample[0].startswith("burrow_kafka_")}
     assert samples["burrow_exporter_series", frozenset()] == len(published)
     assert all(map(math.isfinite, published.values()))
-    view = statuspage.View(["default"], publisher.snapshots, "/metrics", 0.0, 0.0)
-    status, html = statuspage.render("/", "", view)
+    view = View(["default"], publisher.snapshots, "/metrics", 0.0, 0.0)
+    status, html, _ = statuspage.render("/", "", view)
     links = re.findall(r'href="group\?([^"]*)"', html.decode())
     groups = sum(len(cluster.groups) for cluster in publisher.snapshots["default"].clusters)
     assert (200, groups) == (status, len(links))

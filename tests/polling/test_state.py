@@ -160,6 +160,7 @@ def test_what_failed_keeps_its_reading_and_what_is_not_listed_goes() -> None:
         expires_at=60.0,
         wanted_groups=4,
         filtered_groups={"name": 1, "topic": 0, "commit_age": 0},
+        absent_groups={"e": "unreadable", "d": "not_found", "x": "name", "y": "unreadable"},
     )
     assert (expected,) == poll.snapshot.clusters
     assert poll.good
@@ -189,15 +190,16 @@ def test_a_burrow_that_is_behind() -> None:
     assert ((), {"c": 5000}, False) == (poll.snapshot.clusters, poll.behind, poll.good)
     assert bad(None, behind=5000) == poll.snapshot.outcome
     caught_up = followed.apply_walk(replace(seen, own={OWN: own(3)}))
-    held = cluster(listed_groups=2, burrow_lag=3, unreadable_groups=1, held_groups=1)
+    absent = {"a": "held", OWN: "own"}
+    held = cluster(listed_groups=2, burrow_lag=3, unreadable_groups=1, held_groups=1, absent_groups=absent)
     assert ((held,), {}, True) == (caught_up.snapshot.clusters, caught_up.behind, caught_up.good)
     newer = replace(group("a", expires_at=90.0), read_at=START + 30)
     caught_up = followed.apply_walk(replace(seen, own={OWN: own(3)}, groups={"a": newer}), expires_at=60.0)
     known = cluster(replace(newer, lag_seconds=[0.0]), listed_groups=2, burrow_lag=3, unreadable_groups=1)
-    known = replace(known, expires_at=60.0)
+    known = replace(known, expires_at=60.0, absent_groups={OWN: "own"})
     assert ((known,), {}, True) == (caught_up.snapshot.clusters, caught_up.behind, caught_up.good)
     poll = followed.apply_walk(replace(seen, own={OWN: own(1001)}, groups={"a": group("a", 9)}), expires_at=60.0)
-    old = replace(known, topics=(), burrow_lag=1001, held_groups=1, expires_at=60.0)
+    old = replace(known, topics=(), burrow_lag=1001, held_groups=1, expires_at=60.0, absent_groups={})
     assert ((old,), {"c": 1001}, False) == (poll.snapshot.clusters, poll.behind, poll.good)
     assert bad(START + 30, 60.0, 1001) == poll.snapshot.outcome
 
@@ -271,7 +273,8 @@ def test_one_failed_request_for_its_own_group() -> None:
     seen = walked(group("a"), listed_groups=["a", OWN], own={OWN: own(3)})
     followed.apply_walk(seen)
     poll = followed.apply_walk(replace(seen, own={}, last_commit=6.0))
-    assert (cluster(read("a"), listed_groups=2, burrow_lag=3, unreadable_groups=1),) == poll.snapshot.clusters
+    expected = cluster(read("a"), listed_groups=2, burrow_lag=3, unreadable_groups=1, absent_groups={OWN: "unreadable"})
+    assert (expected,) == poll.snapshot.clusters
     poll = followed.apply_walk(replace(seen, own={OWN: None}, last_commit=8.0))
     assert poll.snapshot.clusters[0].last_commit == 8.0
     assert poll.snapshot.clusters[0].burrow_lag is None

@@ -72,6 +72,8 @@ CASES = (
         ("burrow_kafka_consumer_status",),
     ),
     Case("--web.listen-address", "127.0.0.1:0", "127.0.0.1:0", "[::1]:1", "[::1]:1"),
+    Case("--web.grafana-url", "http://a:3000", "http://a:3000", "https://b/g", "https://b/g"),
+    Case("--web.alertmanager-url", "http://a:9093", "http://a:9093", "https://b/am", "https://b/am"),
     Case("--web.telemetry-path", "/", "/", "/a", "/a"),
     Case("--shard.index", "1", 1, "0", 0, alone=False),
     Case("--shard.total", "2", 2, "3", 3),

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from burrow_exporter.status.page import PARTITIONS_A_PAGE, render
+from burrow_exporter.status.page import PARTITIONS_A_PAGE, Page, render
 from tests.status.test_page import ODD, view
 from tests.status.test_rows import cluster, group, partition, snapshot, uncommitted
 from tests.support.browser import Browser, chromium
@@ -56,7 +56,7 @@ class Pages(FixedContent):
         burrows = [snapshot(cluster(*groups)), *(snapshot(cluster(name=name), burrow=name) for name in ODD if name)]
         self.view = view(*burrows)
 
-    def status_page(self, path: str, query: str) -> tuple[int, bytes]:
+    def status_page(self, path: str, query: str) -> Page:
         """Return a page."""
         return render(path, query, self.view)
 
@@ -176,7 +176,7 @@ def test_names_are_text(browser: Browser, address: str) -> None:
 def test_every_link_to_a_group_leads_there(browser: Browser, address: str) -> None:
     """Behind the prefix, whatever the group's name holds."""
     browser.open(address)
-    links = browser.ask("[...document.querySelectorAll('a[href^=group]')].map(each => [each.innerText, each.href])")
+    links = browser.ask("[...document.querySelectorAll('a[href^=group]')].map(each => [each.textContent, each.href])")
     assert len(ODD) + 3 == len(links)
     for name, link in links:
         browser.open(link)

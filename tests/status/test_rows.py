@@ -10,7 +10,10 @@ import pytest
 
 from burrow_exporter.burrow.answers import Commit, Partition
 from burrow_exporter.snapshot import Cluster, Group, Outcome, Snapshot, Topic
-from burrow_exporter.status.rows import BurrowRow, GroupRow, PartitionRow, burrow_row, group_row, partition_rows
+from burrow_exporter.status.burrows import BurrowRow, burrow_row, counted
+from burrow_exporter.status.rows import MARKS, GroupRow, PartitionRow, by_section, counts, partition_rows
+from burrow_exporter.status.view import View
+from burrow_exporter.terms import Terms
 
 NOW = 1_800_000_000.0
 EXPIRY = 1000.0
@@ -58,23 +61,56 @@ def snapshot(*clusters: Cluster, burrow: str = "default", outcome: Outcome = GOO
 
 def row(made: Group) -> GroupRow:
     """Return the row of a group."""
-    return group_row(snapshot(cluster(made)), "west", made)
+    (found,) = View(["default"], {"default": snapshot(cluster(made))}, "/metrics", NOW, EXPIRY - 1).groups()
+    return found
 
 
-def test_worst_groups_first() -> None:
-    """ERR comes before WARN, an unknown word and OK; within each the larger lag in seconds, then in messages."""
+def test_what_pages_comes_first() -> None:
+    """ERR; then what is too late by its threshold, OK or not; WARN and unknown words; muted groups; what is fine."""
     expected = [
-        group("a", "ERR", [partition(lag=1)], [9.0]),
-        group("b", "ERR", [partition(lag=9)], [8.0]),
-        group("c", "ERR", [partition(lag=8)], [8.0]),
-        group("d", "ERR", [partition(lag=7)], [None]),
-        group("e", "WARN", [partition(lag=99)], [99.0]),
-        group("f", "NEWS", [partition(lag=99)], [99.0]),
-        group("g", "OK", [partition(lag=99)], [99.0]),
-        group("h", "OK", [partition()], [0.0]),
+        ("attention", row(group("a", "ERR", [partition(lag=1)], [9.0]))),
+        ("attention", row(group("b", "ERR", [partition(lag=9)], [8.0]))),
+        ("attention", row(group("c", "ERR", [partition(lag=8)], [8.0]))),
+        ("attention", row(group("d", "ERR", [partition(lag=7)], [None]))),
+        ("attention", row(group("e", "WARN", [partition(lag=99)], [300.0]))),
+        ("late", with_terms(row(group("f", "OK", [partition(lag=99)], [90.0])), max_lag_seconds=30.0)),
+        ("late", row(group("g", "OK", [partition(lag=99)], [720.0]))),
+        ("watch", row(group("h", "WARN", [partition(lag=99)], [299.0]))),
+        ("watch", row(group("i", "NEWS", [partition(lag=99)], [99.0]))),
+        ("muted", with_terms(row(group("j", "ERR", [partition(lag=99)], [999.0])), muted=("quiet",))),
+        ("muted", with_terms(row(group("k", "ERR", [partition(lag=99)], [1.0])), severity="none")),
+        ("fine", with_terms(row(group("l", "OK", [partition(lag=99)], [720.0])), max_lag_seconds=900.0)),
+        ("fine", row(group("m", "OK", [partition()], [0.0]))),
     ]
-    rows = sorted(map(row, reversed(expected)), key=GroupRow.urgency)
-    assert [each.name for each in expected] == [each.group.name for each in rows]
+    found = by_section(each for _, each in reversed(expected))
+    rows = [(section, each.group.name) for section in found for each in sorted(found[section], key=GroupRow.urgency)]
+    assert [(section, each.group.name) for section, each in expected] == rows
+
+
+def with_terms(made: GroupRow, **terms: Any) -> GroupRow:
+    """Return a row with what the policy says of it."""
+    return replace(made, terms=replace(Terms("", "critical", 300.0, (), ""), **terms))
+
+
+@pytest.mark.parametrize(
+    ("expected", "status", "seconds", "terms"),
+    [
+        ({"err"}, "ERR", 1.0, {}),
+        ({"err", "late"}, "ERR", 300.0, {}),
+        ({"warn", "late"}, "WARN", 300.0, {}),
+        ({"ok", "late"}, "OK", 300.0, {}),
+        ({"ok"}, "OK", 299.0, {}),
+        ({"ok"}, "OK", 0.0, {"muted": ("off",)}),
+        ({"ok", "late", "muted"}, "OK", 300.0, {"muted": ("off",)}),
+        ({"unknown"}, "NEWS", None, {}),
+        ({"err", "late"}, "ERR", 300.0, {"severity": "none"}),
+    ],
+)
+def test_marks(expected: set[str], status: str, seconds: float | None, terms: dict[str, Any]) -> None:
+    """What a group is filtered by: its status, whether it is late, and whether the policy mutes what it would raise."""
+    made = with_terms(row(group("g", status, [partition()], [seconds])), **terms)
+    assert expected == {mark for mark in MARKS if made.has(mark)}
+    assert expected == {mark for mark, count in counts([made]).items() if count}
 
 
 def test_worst_partitions_first() -> None:
@@ -108,12 +144,14 @@ def test_an_offset_ahead_of_the_log_end(start: int | None, end: int | None, ago:
     assert [expected] == [each.is_ahead for each in partition_rows(made, cluster(made, topics=topics))]
 
 
-def test_log_ends_stand_beside_partitions() -> None:
-    """A log end comes from the topic's own offsets, and is unknown where those do not reach."""
-    topics = [Topic("orders", [100], NOW, EXPIRY)]
-    made = group("g", "OK", [partition(number=0), partition(number=1), partition(topic="other")])
+def test_committed_offset_and_log_end_are_of_one_moment() -> None:
+    """The log end is the one against which the lag was counted; the topic's own only where an offset is beyond it."""
+    topics = [Topic("orders", [100, 100, 95], NOW, EXPIRY)]
+    old = int(NOW * 1000) - 121_000
+    ahead = Partition("orders", 2, "", "", "OK", COMMIT, Commit(99, old, old, 0), 0, 1.0)
+    made = group("g", "OK", [partition(number=0, lag=3), ahead, partition(topic="other")], none=[uncommitted(1)])
     ends = [each.log_end for each in partition_rows(made, cluster(made, topics=topics))]
-    assert [100, None, None] == ends
+    assert [93, 95, 90, 100] == ends
 
 
 @pytest.mark.parametrize(
@@ -134,15 +172,21 @@ def test_figures_of_a_group(expected: tuple[object, ...], made: Group) -> None:
 @pytest.mark.parametrize(
     ("expected", "partitions"),
     [
-        (["b"], [partition("OK", 0, 9, "a"), partition("STOP", 1, 1, "b")]),
-        ([], [partition("OK", 0, 9, "a"), partition("STOP", 1, 1)]),
-        (["a", "b"], [partition("STALL", 0, 1, "b"), partition("STOP", 1, 1, "a"), partition("STOP", 2, 1, "b")]),
-        (["a"], [partition("OK", 0, 9, "a"), partition("OK", 1)]),
+        (None, [partition(), partition("STOP", 1)]),
+        (1, [partition(owner="/a"), partition("STOP", 1, owner="/a"), partition(number=2)]),
+        (2, [partition(owner="/a", client_id="x"), partition(number=1, owner="/a", client_id="y")]),
     ],
 )
-def test_owners_are_those_of_the_worst(expected: list[str], partitions: list[Partition]) -> None:
-    """Who reads what is fine is not named while something is not, also where nobody is known to read that."""
-    assert expected == row(group("g", "ERR", partitions)).owners
+def test_members(expected: int | None, partitions: list[Partition]) -> None:
+    """Consumers are told apart by host and client id; where Burrow knows no host their number is unknown."""
+    assert expected == row(group("g", "ERR", partitions)).members
+
+
+def test_hosts_have_no_slash() -> None:
+    """Kafka's Java clients write one before the address."""
+    assert ["10.0.0.1", ""] == [
+        each.host for each in partition_rows(group(partitions=[partition(owner="/10.0.0.1"), partition()]))
+    ]
 
 
 def test_readings_of_an_earlier_poll_are_stale() -> None:
@@ -168,8 +212,8 @@ NEVER_SHOWN = replace(snapshot(outcome=replace(BAD, behind={"west": None})), lis
         ("polled", "in part", "a, b, c, d, e and 2 more", snapshot(cluster(hidden_groups=tuple("abcdefg")))),
         ("polled", "behind", "12,345 messages behind", snapshot(cluster(), outcome=BEHIND)),
         ("polled", "refused", "an earlier Burrow has", REFUSED),
-        ("failed", "not shown", "has not read all commits", NEVER_SHOWN),
-        ("polled", "not shown", "no reading that is new enough", replace(snapshot(), listed=frozenset({"west"}))),
+        ("failed", "not exposed", "has not read all commits", NEVER_SHOWN),
+        ("polled", "not exposed", "no reading that is recent enough", replace(snapshot(), listed=frozenset({"west"}))),
     ],
 )
 def test_states(state: str, cluster_state: str, note: str, made: Snapshot) -> None:
@@ -186,7 +230,19 @@ def test_a_burrow_without_a_poll() -> None:
     assert ("err", "overdue") == ((late := burrow_row("a", snapshot(), EXPIRY)).kind, late.state)
 
 
-def test_groups_are_counted_by_kind() -> None:
-    """The counts of a cluster are those of its groups, an unknown word among them."""
-    made = cluster(*(group(str(number), status) for number, status in enumerate(("ERR", "OK", "OK", "NEWS"))))
-    assert {"err": 1, "ok": 2, "unknown": 1} == burrow_row("default", snapshot(made), 0).clusters[0].statuses
+@pytest.mark.parametrize(
+    ("expected", "listed", "absent"),
+    [
+        ("1 group", 1, {}),
+        ("1 of 2 groups: 1 Burrow's own", 2, {"burrow-x": "own"}),
+        (
+            "1 of 5 groups: 2 no longer known to Burrow, 1 left out by the filter for group names",
+            5,
+            {"a": "not_found", "b": "not_found", "c": "name"},
+        ),
+        ("1 of 2 groups", 2, {}),
+    ],
+)
+def test_what_became_of_listed_groups(expected: str, listed: int, absent: dict[str, str]) -> None:
+    """Beside how many are listed stands why fewer are shown."""
+    assert expected == counted(cluster(group(), listed_groups=listed, absent_groups=absent))

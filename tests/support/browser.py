@@ -76,8 +76,8 @@ class Browser:
             pass
 
     def ask(self, expression: str) -> Any:
-        """Return what a JavaScript expression gives on the page, which itself has no script."""
-        result = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
+        """Return what a JavaScript expression gives, or its promise, on the page, which itself has no script."""
+        result = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in result, result
         return result["result"].get("value")
 

@@ -20,6 +20,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from burrow_exporter.body import Body, body_of, cut
+from burrow_exporter.status.page import Page
 from burrow_exporter.web.application import MOST_READERS, Content
 from burrow_exporter.web.limits import DEFAULT_LIMITS, SMALLEST_PIECE, Limits
 from burrow_exporter.web.listener import bind
@@ -72,9 +73,14 @@ class FixedContent:
         small = compressor.flush()
         return body_of(large, small)
 
-    def status_page(self, path: str, query: str) -> tuple[int, bytes]:
-        """Return a page that tells what was asked for; there is no group x."""
-        return 404 if "name=x" in query else 200, f"<!DOCTYPE html><title>Läg</title>{path} {query}".encode()
+    def status_page(self, path: str, query: str) -> Page:
+        """Return a page that tells what was asked for; there is no group x, and a paused page is not loaded again."""
+        status = 404 if "name=x" in query else 200
+        return Page(status, f"<!DOCTYPE html><title>Läg</title>{path} {query}".encode(), 0 if "off" in query else 15)
+
+    def api(self, path: str, query: str) -> tuple[int, bytes]:
+        """Return what was asked for."""
+        return 404 if "missing" in path else 200, f"{path} {query}".encode()
 
     def is_healthy(self) -> bool:
         """Tell what the test says."""
@@ -438,6 +444,7 @@ def test_failing_reload(server: Server, content: FixedContent) -> None:
         (b"200 / q=a%20b&page=2", "/?q=a%20b&page=2"),
         (b"200 /group name=%2F..%2F%25%0A%FF", "/group?name=%2F..%2F%25%0A%FF"),
         (b"404 /group name=x", "/group?name=x"),
+        (b"200 /topic refresh=off", "/topic?refresh=off"),
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
@@ -453,6 +460,17 @@ def test_status_page(server: Server, method: str, expected: bytes, target: str) 
     policy = set(reply.headers["content-security-policy"].split("; "))
     assert {"default-src 'none'", "style-src 'unsafe-inline'", "form-action 'self'", "frame-ancestors 'none'"} <= policy
     assert not [rule for rule in policy if rule.startswith("script-src")]
+    assert (None if "off" in target else "15") == reply.headers.get("refresh")
+
+
+@pytest.mark.parametrize(("status", "path"), [(200, "/api/v1/groups/a%2Fb/c"), (404, "/api/v1/missing")])
+def test_api(server: Server, status: int, path: str) -> None:
+    """Whatever is below the path of the API is answered as JSON that nothing caches; it is only read."""
+    reply = ask(server, f"{path}?q=a%20b")
+    assert (status, f"{path} q=a%20b".encode()) == (reply.status, reply.body)
+    assert ("application/json", "no-store") == (reply.headers["content-type"], reply.headers["cache-control"])
+    assert 405 == ask(server, path, "DELETE").status
+    assert 404 == ask(server, "/api/v1").status
 
 
 def test_status_page_does_not_hold_up_the_rest(server: Server, content: FixedContent) -> None:
@@ -460,11 +478,11 @@ def test_status_page_does_not_hold_up_the_rest(server: Server, content: FixedCon
     begun, go_on = threading.Event(), threading.Event()
     others: list[tuple[str, str]] = []
 
-    def slow(path: str, query: str) -> tuple[int, bytes]:
+    def slow(path: str, query: str) -> Page:
         others.append((path, query))
         begun.set()
         go_on.wait(5)
-        return 200, b"done"
+        return Page(200, b"done", 0)
 
     content.status_page = slow  # type: ignore[method-assign]
     with ThreadPoolExecutor() as pool:
@@ -480,7 +498,7 @@ def test_many_readers_of_pages() -> None:
     """Of very many that ask for pages at once the last are sent away: the others' threads are not held up for long."""
     content = FixedContent()
     go_on = threading.Event()
-    content.status_page = lambda *_: (200, b"done") if go_on.wait(5) else (500, b"")  # type: ignore[method-assign]
+    content.status_page = lambda *_: Page(200, b"done", 0) if go_on.wait(5) else Page(500, b"", 0)  # type: ignore[method-assign]
     with serving(content) as server, ThreadPoolExecutor(2 * MOST_READERS) as pool:
         pages = [pool.submit(ask, server, "/") for _ in range(2 * MOST_READERS)]
         while sum(page.done() for page in pages) < MOST_READERS:

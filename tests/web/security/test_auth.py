@@ -74,7 +74,7 @@ def counting(monkeypatch: pytest.MonkeyPatch) -> Counting:
 
 
 @pytest.mark.parametrize(("name", "password"), [("alice", "right"), ("Zoë", "pass:wörd")])
-@pytest.mark.parametrize("path", ["/metrics", "/", "/group?name=a", "/-/ready"])
+@pytest.mark.parametrize("path", ["/metrics", "/", "/group?name=a", "/topic", "/api/v1/groups", "/-/ready"])
 def test_right_password(web: Web, path: str, name: str, password: str) -> None:
     """Who gives a right password is served on every path."""
     with web.serving() as server:
@@ -105,7 +105,7 @@ def test_right_password(web: Web, path: str, name: str, password: str) -> None:
         basic("alice", "x" * 1000),
     ],
 )
-@pytest.mark.parametrize("path", ["/metrics", "/", "/group?name=a", "/-/ready", "/nothing"])
+@pytest.mark.parametrize("path", ["/metrics", "/", "/group?name=a", "/topic", "/api/v1/groups", "/-/ready", "/nothing"])
 def test_refused(web: Web, path: str, header: str | None) -> None:
     """Whoever gives no right password is told so, and nothing else, not even which paths there are."""
     content = FixedContent()

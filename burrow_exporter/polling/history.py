@@ -1,0 +1,208 @@
+"""The last hour of one Burrow: how each group's status and lag changed, and the last known state.
+
+Memory only, and bounded. A group costs 1.5 KiB: two rings of ``SLOTS`` slots, one for its kind, one for its lag.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final
+
+from burrow_exporter.polling.absent import Absence
+from burrow_exporter.snapshot import Cluster, Group, Snapshot, Topic
+from burrow_exporter.terms import GroupPolicy, Policy
+
+SLOT_SECONDS: Final = 30
+SLOTS: Final = 120
+TOPIC_SLOTS: Final = 12
+"""Slots of a topic's ring: production is measured over the last five minutes."""
+SPARE: Final = 100
+"""How many groups that are gone are remembered, beside as many as there are."""
+MAX_LAG_SECONDS: Final = 300.0
+"""From which age on a group's lag is too old where no policy says otherwise."""
+KINDS: Final = ("none", "ok", "unknown", "warn", "late", "err")
+"""How bad a group was, the worst last; ``none`` where nothing was read."""
+CODES: Final = MappingProxyType({kind: code for code, kind in enumerate(KINDS)})
+STATUS_KINDS: Final = MappingProxyType({"OK": "ok", "WARN": "warn", "ERR": "err"})
+NOTHING: Final = math.nan
+UNREAD: Final = frozenset({Absence.UNREADABLE, Absence.HELD})
+"""Why groups are absent that may well be as before."""
+
+
+def kind_of_group(status: str, seconds: float | None, max_seconds: float) -> str:
+    """Return how bad a group is: its status, or that its lag of ``seconds`` is too old."""
+    kind = STATUS_KINDS.get(status, "unknown")
+    return "late" if kind != "err" and seconds is not None and seconds >= max_seconds else kind
+
+
+def largest(seconds: Sequence[float | None]) -> float | None:
+    """Return the largest known lag in seconds, quickly: most are 0."""
+    most = max(filter(None, seconds), default=None)
+    return 0.0 if most is None and 0 in seconds else most
+
+
+@dataclass(slots=True)
+class Track:
+    """One group over time.
+
+    It has been of its ``kind`` since ``since`` (Unix seconds); if not ``is_exact``, for at least as long. ``lags`` are
+    in messages, NaN where nothing was read. Both rings are indexed by the number of the slot since 1970.
+    """
+
+    entry: GroupPolicy | None
+    kind: str
+    since: float
+    is_exact: bool
+    slot: int
+    kinds: bytearray = field(default_factory=lambda: bytearray(SLOTS))
+    lags: array[float] = field(default_factory=lambda: array("d", [NOTHING]) * SLOTS)
+
+    def note(self, kind: str, lag: float, moment: float, hold: int) -> None:
+        """Take in a reading; one before it counts for ``hold`` slots at most."""
+        if kind != self.kind:
+            self.kind, self.since, self.is_exact = kind, moment, True
+        slot = int(moment // SLOT_SECONDS)
+        at, last = slot % SLOTS, self.slot % SLOTS
+        if slot != self.slot:
+            gap = slot - self.slot
+            held = (self.kinds[last], self.lags[last]) if 0 < gap <= hold else (0, NOTHING)
+            for back in range(1, min(gap, SLOTS) if gap > 0 else SLOTS):
+                self.kinds[(slot - back) % SLOTS], self.lags[(slot - back) % SLOTS] = held
+            self.slot, self.kinds[at], self.lags[at] = slot, 0, lag
+        self.kinds[at] = max(self.kinds[at], CODES[kind])
+
+    def last_hour(self, moment: float) -> tuple[list[str], list[float]]:
+        """Return kinds and lags by slot, the oldest first; nothing is known since the last reading."""
+        now = int(moment // SLOT_SECONDS)
+        slots = range(now - SLOTS + 1, now + 1)
+        known = [slot % SLOTS if self.slot - SLOTS < slot <= self.slot else None for slot in slots]
+        kinds = [KINDS[0 if at is None else self.kinds[at]] for at in known]
+        return kinds, [NOTHING if at is None else self.lags[at] for at in known]
+
+
+@dataclass(slots=True)
+class TopicTrack:
+    """The sum of a topic's log-end offsets over the last minutes, and when each was read (Unix seconds)."""
+
+    times: array[float] = field(default_factory=lambda: array("d", [0.0]) * TOPIC_SLOTS)
+    ends: array[float] = field(default_factory=lambda: array("d", [0.0]) * TOPIC_SLOTS)
+    last: tuple[float, float] = (0.0, 0.0)
+
+    def note(self, topic: Topic) -> None:
+        """Take in a reading; a log that became shorter is another one."""
+        end = float(sum(topic.offsets))
+        if end < self.last[1]:
+            self.times = array("d", [0.0]) * TOPIC_SLOTS
+        self.last = topic.read_at, end
+        at = int(topic.read_at // SLOT_SECONDS) % TOPIC_SLOTS
+        if topic.read_at - self.times[at] >= SLOT_SECONDS:
+            self.times[at], self.ends[at] = self.last
+
+    def rate(self) -> float | None:
+        """Return the messages produced a second, over the last minutes; ``None`` before two readings."""
+        moment, end = self.last
+        oldest = moment - TOPIC_SLOTS * SLOT_SECONDS
+        known = [pair for pair in zip(self.times, self.ends, strict=True) if oldest <= pair[0] < moment]
+        time, start = min(known, default=(moment, end))
+        return (end - start) / (moment - time) if moment > time else None
+
+
+class History:
+    """What one Burrow's polls saw. ``hold`` is for how many seconds a reading counts.
+
+    ``clusters`` are the last known state of each, ``lost`` the last readings of its groups that have since expired
+    although Burrow lists them.
+
+    Written by one thread at a time; others may read meanwhile.
+    """
+
+    def __init__(self, policy: Policy | None = None, hold: float = 45.0) -> None:
+        self.clusters: Mapping[str, Cluster] = {}
+        self.lost: Mapping[str, tuple[Group, ...]] = {}
+        self._policy = policy
+        self._is_new = False
+        self._hold = math.ceil(hold / SLOT_SECONDS)
+        self._groups: dict[str, dict[str, Track]] = {}
+        self._topics: dict[str, dict[str, TopicTrack]] = {}
+
+    def reconfigure(self, policy: Policy | None, hold: float) -> None:
+        """Go by another policy from the next poll on."""
+        self._hold = math.ceil(hold / SLOT_SECONDS)
+        self._is_new = self._is_new or policy != self._policy
+        self._policy = policy
+
+    def group(self, cluster: str, name: str) -> Track | None:
+        """Return a group's past."""
+        return self._groups.get(cluster, {}).get(name)
+
+    def topic(self, cluster: str, name: str) -> TopicTrack | None:
+        """Return a topic's past."""
+        return self._topics.get(cluster, {}).get(name)
+
+    def record(self, snapshot: Snapshot) -> None:
+        """Take in what a poll saw, and keep the last known state of clusters that it could not read."""
+        names = snapshot.names()
+        read = [cluster for cluster in snapshot.clusters if cluster.expires_at >= snapshot.outcome.expires_at]
+        known = {name: cluster for name, cluster in self.clusters.items() if name in names}
+        lost = {name: groups for name, groups in self.lost.items() if name in names}
+        for cluster in read:
+            lost[cluster.name] = self._lost(cluster)
+            if cluster.groups or cluster.name not in snapshot.outcome.behind or cluster.name not in known:
+                known[cluster.name] = cluster
+            self._record(cluster, snapshot)
+        self.clusters, self.lost, self._is_new = known, lost, False
+        for gone in self._groups.keys() - names:
+            del self._groups[gone], self._topics[gone]
+
+    def _lost(self, cluster: Cluster) -> tuple[Group, ...]:
+        """Return the last readings of listed groups that a poll could not read, and that have expired."""
+        old = self.clusters.get(cluster.name)
+        reasons = cluster.absent_groups
+        if not old or not reasons:
+            return ()
+        groups = (*old.groups, *self.lost.get(cluster.name, ()))
+        return tuple(group for group in groups if reasons.get(group.name) in UNREAD)
+
+    def _record(self, cluster: Cluster, snapshot: Snapshot) -> None:
+        is_first = cluster.name not in self._groups
+        tracks = self._groups.setdefault(cluster.name, {})
+        topics = self._topics.setdefault(cluster.name, {})
+        moment, slot = snapshot.taken_at, int(snapshot.taken_at // SLOT_SECONDS)
+        for group in cluster.groups:
+            if group.expires_at < snapshot.outcome.expires_at:
+                continue
+            track = tracks.get(group.name)
+            if track is None or self._is_new:
+                entry = self._policy.of_group(snapshot.burrow, cluster.name, group.name) if self._policy else None
+            else:
+                entry = track.entry
+            seconds = largest(entry.lag_seconds(group) if entry else group.lag_seconds)
+            kind = kind_of_group(group.status, seconds, max_lag_seconds(entry, moment))
+            if track is None:
+                track = tracks[group.name] = Track(entry, kind, moment, not is_first, slot - SLOTS)
+            track.entry = entry
+            track.note(kind, group.total_lag, moment, self._hold)
+        for topic in cluster.topics:
+            topics.setdefault(topic.name, TopicTrack()).note(topic)
+        groups = (*cluster.groups, *self._lost(cluster))
+        forget(tracks, {group.name for group in groups}, slot)
+        for name in topics.keys() - {topic.name for topic in cluster.topics}:
+            del topics[name]
+
+
+def max_lag_seconds(entry: GroupPolicy | None, moment: float) -> float:
+    """Return from which age on a group's lag is too old."""
+    return entry.terms(moment).max_lag_seconds if entry else MAX_LAG_SECONDS
+
+
+def forget(tracks: dict[str, Track], present: Collection[str], slot: int) -> None:
+    """Forget groups that have been gone for an hour, or all that are gone where those are many."""
+    gone = tracks.keys() - present
+    if gone:
+        many = len(gone) > len(present) + SPARE
+        for name in [name for name in gone if many or tracks[name].slot <= slot - SLOTS]:
+            del tracks[name]

@@ -1,0 +1,117 @@
+"""How each Burrow and each of its clusters is: how far what is shown can be trusted. No HTML, no I/O."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from burrow_exporter.polling.absent import Absence
+from burrow_exporter.snapshot import Cluster, Snapshot
+
+REASONS = {
+    Absence.OWN: "Burrow's own",
+    Absence.NOT_FOUND: "no longer known to Burrow",
+    Absence.NAME: "left out by the filter for group names",
+    Absence.TOPIC: "left out by the filter for topics",
+    Absence.COMMIT_AGE: "left out for the age of their commits",
+    Absence.SHARD: "exposed by another shard",
+    Absence.UNREADABLE: "not read yet",
+    Absence.HELD: "held back while Burrow reads their commits",
+}
+"""Why listed groups are not shown, after their number."""
+
+
+@dataclass(frozen=True)
+class ClusterRow:
+    """A cluster that a Burrow lists. ``cluster`` is ``None`` where nothing of it is shown; ``note`` says why.
+
+    ``kind`` is ``ok``, ``warn`` or ``err``; ``is_past`` when what is shown is too old to be exposed.
+    """
+
+    name: str
+    cluster: Cluster | None
+    kind: str
+    state: str
+    note: str
+    is_past: bool = False
+
+
+@dataclass(frozen=True)
+class BurrowRow:
+    """A Burrow that is configured, and how its last poll went; ``snapshot`` is ``None`` before the first ended."""
+
+    name: str
+    snapshot: Snapshot | None
+    kind: str
+    state: str
+    clusters: tuple[ClusterRow, ...]
+
+    @property
+    def is_fine(self) -> bool:
+        """Whether nothing is wrong with it, nor with its clusters."""
+        return self.kind == "ok" and all(cluster.kind == "ok" for cluster in self.clusters)
+
+
+def burrow_row(
+    name: str, snapshot: Snapshot | None, monotonic: float, past: Mapping[str, Cluster] = MappingProxyType({})
+) -> BurrowRow:
+    """Return a Burrow with its clusters; ``monotonic`` is the time by which its readings would have expired.
+
+    ``past`` are the clusters of which nothing but the last known state is shown.
+    """
+    if snapshot is None:
+        return BurrowRow(name, None, "unknown", "not polled yet", ())
+    kind, state = ("ok", "polled") if snapshot.outcome.good else ("err", "failed")
+    if 0 < snapshot.outcome.expires_at <= monotonic:
+        kind, state = "err", "overdue"
+    known = {cluster.name: cluster for cluster in snapshot.clusters}
+    clusters = (cluster_row(snapshot, each, known.get(each), past.get(each)) for each in sorted(snapshot.names()))
+    return BurrowRow(name, snapshot, kind, state, tuple(clusters))
+
+
+def cluster_row(snapshot: Snapshot, name: str, cluster: Cluster | None, past: Cluster | None = None) -> ClusterRow:
+    """Return a cluster of a snapshot, with why less of it is known than should be."""
+    outcome = snapshot.outcome
+    behind = name in outcome.behind
+    lag = outcome.behind.get(name)
+    lacks = "Burrow has not read all commits" + (f": it is {lag:,} messages behind" if lag is not None else "")
+    if name in snapshot.refused:
+        kind, state, note = "err", "refused", "an earlier Burrow has a cluster of this name and these labels"
+    elif past or cluster is None:
+        kind, state, note = "err", "not exposed", lacks if behind else "there is no reading that is recent enough"
+    elif behind:
+        kind, state, note = "warn", "behind", lacks
+    elif cluster.expires_at >= outcome.expires_at and not missing(cluster):
+        kind, state, note = "ok", "up to date", ""
+    elif cluster.expires_at < outcome.expires_at:
+        kind, state, note = "err", "stale", "the last poll could not read it"
+    else:
+        kind, state, note = "warn", "in part", missing(cluster)
+    return ClusterRow(name, past or cluster, kind, state, note, is_past=past is not None)
+
+
+def counted(cluster: Cluster) -> str:
+    """Return how many groups are shown, how many are listed, and what became of the rest."""
+    shown, listed = len(cluster.groups), cluster.listed_groups
+    if shown == listed:
+        return f"{shown:,} group{'s' * (shown != 1)}"
+    counts = Counter(cluster.absent_groups.values())
+    reasons = [f"{count:,} {REASONS[Absence(reason)]}" for reason, count in counts.items()]
+    return f"{shown:,} of {listed:,} groups" + (f": {', '.join(reasons)}" if reasons else "")
+
+
+def missing(cluster: Cluster) -> str:
+    """Return why groups of a cluster are not published that should be, or only with an older reading."""
+    unreadable, held, hidden = cluster.unreadable_groups, cluster.held_groups, cluster.hidden_groups
+    notes = [f"{unreadable:,} groups could not be read"] if unreadable else []
+    notes += [f"{held:,} groups are held back: Burrow may not have read their commits yet"] if held else []
+    notes += [f"max_commit_age hides groups with lag: {shortened(hidden)}"] if hidden else []
+    notes += ["its answers contradict each other, as if several Burrows had one address"] if cluster.contradicts else []
+    return "; ".join(notes)
+
+
+def shortened(names: Sequence[str], most: int = 5) -> str:
+    """Return names in one line, the first of them where there are many."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")

@@ -1,0 +1,71 @@
+"""A topic and the groups that read it. No HTML, no I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from burrow_exporter.polling.history import largest
+from burrow_exporter.snapshot import Topic
+from burrow_exporter.status.rows import RANKS, GroupRow, kind_of, word_of
+from burrow_exporter.status.view import Place, View
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A group's part in a topic: its worst status there, its lags in messages and in seconds, its partitions."""
+
+    row: GroupRow
+    status: str
+    lag: int
+    seconds: float | None
+    partitions: int
+
+    @property
+    def kind(self) -> str:
+        """How bad it is."""
+        is_late = self.seconds is not None and self.seconds >= self.row.max_seconds
+        kind = kind_of(self.status)
+        return "late" if is_late and kind != "err" else kind
+
+    @property
+    def word(self) -> str:
+        """The word for its kind."""
+        return "LATE" if self.kind == "late" else self.status
+
+    def urgency(self) -> tuple[int, float, int, str]:
+        """Return what sorts the worst first."""
+        return RANKS[self.kind], -(self.seconds or 0) / self.row.max_seconds, -self.lag, self.row.group.name
+
+
+@dataclass(frozen=True)
+class TopicRow:
+    """A topic: its log ends where Burrow knows them, the messages produced a second, and who reads it."""
+
+    place: Place
+    name: str
+    topic: Topic | None
+    rate: float | None
+    readers: list[Reader]
+
+
+def topic_row(view: View, place: Place, name: str) -> TopicRow | None:
+    """Return a topic of a cluster; ``None`` where nothing is known of it."""
+    topic = next((each for each in place.cluster.topics if each.name == name), None)
+    history = view.histories.get(place.burrow)
+    track = history.topic(place.cluster.name, name) if history else None
+    readers = [reader for row in view.rows(place) if (reader := reader_of(row, name))]
+    if topic is None and not readers:
+        return None
+    return TopicRow(place, name, topic, track.rate() if track else None, sorted(readers, key=Reader.urgency))
+
+
+def reader_of(row: GroupRow, topic: str) -> Reader | None:
+    """Return a group's part in a topic, if it has one."""
+    group = row.group
+    mine = [at for at, partition in enumerate(group.partitions) if partition.topic == topic]
+    if not mine:
+        return None
+    partitions = [group.partitions[at] for at in mine]
+    worst = min({each.status for each in partitions}, key=lambda status: RANKS[kind_of(status)])
+    seconds = largest([group.lag_seconds[at] for at in mine]) if group.lag_seconds else None
+    return Reader(row, word_of(worst), sum(each.current_lag for each in partitions), seconds, len(mine))
