@@ -63,7 +63,7 @@ def clusters(view: View) -> list[dict[str, Any]]:
 
 def groups(given: Mapping[str, str], view: View) -> Answer:
     """Return a page of the groups that match, by Burrow, cluster and name, and the query of the next one."""
-    mark, limit = given.get("status", ""), given.get("limit", str(LIMIT))
+    mark, limit = given.get("status", "").lower(), given.get("limit", str(LIMIT))
     if mark not in ("", *MARKS):
         return 400, {"error": f"status must be one of {', '.join(MARKS)}"}
     if not (limit.isascii() and limit.isdigit() and 0 < int(limit[:9]) <= LARGEST_LIMIT):

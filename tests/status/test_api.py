@@ -88,6 +88,7 @@ def test_groups() -> None:
     [
         (["lost"], "status=err"),
         (["slow"], "status=warn&q=WEST"),
+        (["lost"], "status=ERR"),
         (["lost", "slow"], "status=muted"),
         (["fine", "lost", "slow"], "team=logistics"),
         (["old"], "burrow=b"),
