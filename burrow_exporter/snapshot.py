@@ -153,3 +153,9 @@ class Snapshot:
     def next_expiry(self) -> float:
         """Return when, on the monotonic clock, the first reading of this snapshot expires."""
         return min((cluster.next_expiry() for cluster in self.clusters), default=float("inf"))
+
+
+def largest(seconds: Sequence[float | None]) -> float | None:
+    """Return the largest known lag in seconds, quickly: most are 0. ``None`` where none is known."""
+    most = max(filter(None, seconds), default=None)
+    return 0.0 if most is None and 0 in seconds else most

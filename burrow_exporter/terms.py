@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from burrow_exporter.snapshot import Group
+
+MAX_LAG_SECONDS: Final = 300.0
+"""From which age on a group's lag is too old where no policy says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)

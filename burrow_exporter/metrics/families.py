@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from burrow_exporter.snapshot import GROUP_STATUS_CODES, PARTITION_STATUS_CODES, Cluster, Group, Topic
+from burrow_exporter.snapshot import GROUP_STATUS_CODES, PARTITION_STATUS_CODES, Cluster, Group, Topic, largest
 from burrow_exporter.terms import Terms
 
 Value = int | float | None
@@ -54,11 +54,6 @@ PartitionFamily = Family[Group, Sequence[Value]]
 TopicFamily = Family[Topic, Sequence[Value]]
 PolicyFamily = Family[Terms, Sequence[tuple[tuple[str, ...], Value]]]
 """One whose ``read`` takes a group's terms to pairs: the values of the labels behind the group's own, and the value."""
-
-
-def lag_seconds_max(group: Group) -> Value:
-    """Return the largest known lag in seconds of a group's partitions."""
-    return max((seconds for seconds in group.lag_seconds if seconds is not None), default=None)
 
 
 def unless_uncommitted(figure: int, group: Group) -> int | None:
@@ -124,7 +119,7 @@ GROUP_FAMILIES: tuple[GroupFamily, ...] = (
         "burrow_kafka_consumer_lag_seconds",
         "Largest lag in seconds of a partition of the consumer group (derived from offsets and commit times).",
         GROUP_LABELS,
-        lag_seconds_max,
+        lambda group: largest(group.lag_seconds),
         MILLISECONDS,
     ),
     GroupFamily(

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
 from burrow_exporter.polling.absent import Absence
-from burrow_exporter.snapshot import Cluster, Group, Snapshot, Topic
-from burrow_exporter.terms import GroupPolicy, Policy
+from burrow_exporter.snapshot import Cluster, Group, Snapshot, Topic, largest
+from burrow_exporter.terms import MAX_LAG_SECONDS, GroupPolicy, Policy
 
 SLOT_SECONDS: Final = 30
 SLOTS: Final = 120
@@ -22,8 +22,6 @@ TOPIC_SLOTS: Final = 12
 """Slots of a topic's ring: production is measured over the last five minutes."""
 SPARE: Final = 100
 """How many groups that are gone are remembered, beside as many as there are."""
-MAX_LAG_SECONDS: Final = 300.0
-"""From which age on a group's lag is too old where no policy says otherwise."""
 KINDS: Final = ("none", "ok", "unknown", "warn", "late", "err")
 """How bad a group was, the worst last; ``none`` where nothing was read."""
 CODES: Final = MappingProxyType({kind: code for code, kind in enumerate(KINDS)})
@@ -35,14 +33,12 @@ UNREAD: Final = frozenset({Absence.UNREADABLE, Absence.HELD})
 
 def kind_of_group(status: str, seconds: float | None, max_seconds: float) -> str:
     """Return how bad a group is: its status, or that its lag of ``seconds`` is too old."""
-    kind = STATUS_KINDS.get(status, "unknown")
+    return late_or(STATUS_KINDS.get(status, "unknown"), seconds, max_seconds)
+
+
+def late_or(kind: str, seconds: float | None, max_seconds: float) -> str:
+    """Return ``late`` where a lag of ``seconds`` is too old and the status is no worse than that, else its ``kind``."""
     return "late" if kind != "err" and seconds is not None and seconds >= max_seconds else kind
-
-
-def largest(seconds: Sequence[float | None]) -> float | None:
-    """Return the largest known lag in seconds, quickly: most are 0."""
-    most = max(filter(None, seconds), default=None)
-    return 0.0 if most is None and 0 in seconds else most
 
 
 @dataclass(slots=True)
@@ -153,7 +149,7 @@ class History:
             lost[cluster.name] = self._lost(cluster)
             if cluster.groups or cluster.name not in snapshot.outcome.behind or cluster.name not in known:
                 known[cluster.name] = cluster
-            self._record(cluster, snapshot)
+            self._record(cluster, lost[cluster.name], snapshot)
         self.clusters, self.lost, self._is_new = known, lost, False
         for gone in self._groups.keys() - names:
             del self._groups[gone], self._topics[gone]
@@ -167,7 +163,7 @@ class History:
         groups = (*old.groups, *self.lost.get(cluster.name, ()))
         return tuple(group for group in groups if reasons.get(group.name) in UNREAD)
 
-    def _record(self, cluster: Cluster, snapshot: Snapshot) -> None:
+    def _record(self, cluster: Cluster, lost: tuple[Group, ...], snapshot: Snapshot) -> None:
         is_first = cluster.name not in self._groups
         tracks = self._groups.setdefault(cluster.name, {})
         topics = self._topics.setdefault(cluster.name, {})
@@ -188,8 +184,7 @@ class History:
             track.note(kind, group.total_lag, moment, self._hold)
         for topic in cluster.topics:
             topics.setdefault(topic.name, TopicTrack()).note(topic)
-        groups = (*cluster.groups, *self._lost(cluster))
-        forget(tracks, {group.name for group in groups}, slot)
+        forget(tracks, {group.name for group in (*cluster.groups, *lost)}, slot)
         for name in topics.keys() - {topic.name for topic in cluster.topics}:
             del topics[name]
 

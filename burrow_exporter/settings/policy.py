@@ -16,7 +16,7 @@ from burrow_exporter.settings.section import Section
 from burrow_exporter.settings.validation import require
 from burrow_exporter.settings.value_types import NamedFile, Seconds
 from burrow_exporter.snapshot import Group
-from burrow_exporter.terms import Terms
+from burrow_exporter.terms import MAX_LAG_SECONDS, Terms
 
 Severity = Literal["critical", "warning", "none"]
 Switch = Literal["on", "off"]
@@ -47,7 +47,7 @@ class GroupEntry(Entry, frozen=True):
     severity: Annotated[
         Severity, Meta(description="Severity of a group in error; with none its status raises no alert.")
     ] = "critical"
-    max_lag_seconds: Annotated[Seconds, Meta(description="Age from which on the lag is too old.")] = 300.0
+    max_lag_seconds: Annotated[Seconds, Meta(description="Age from which on the lag is too old.")] = MAX_LAG_SECONDS
     min_lag: Annotated[
         int, Meta(ge=0, description="A partition with fewer unread messages has a lag of 0 seconds.")
     ] = 0

@@ -13,9 +13,9 @@ from types import MappingProxyType
 
 from burrow_exporter.burrow.answers import Partition
 from burrow_exporter.metrics.families import unless_uncommitted
-from burrow_exporter.polling.history import MAX_LAG_SECONDS, Track, kind_of_group
+from burrow_exporter.polling.history import Track, kind_of_group
 from burrow_exporter.snapshot import Cluster, Group
-from burrow_exporter.terms import Terms
+from burrow_exporter.terms import MAX_LAG_SECONDS, Terms
 
 KINDS: Mapping[str, str] = MappingProxyType(
     {"ERR": "err", "STOP": "err", "STALL": "err", "REWIND": "err", "WARN": "warn", "OK": "ok", "LATE": "late"}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from burrow_exporter.polling.history import largest
-from burrow_exporter.snapshot import Topic
+from burrow_exporter.polling.history import late_or
+from burrow_exporter.snapshot import Topic, largest
 from burrow_exporter.status.rows import RANKS, GroupRow, kind_of, word_of
 from burrow_exporter.status.view import Place, View
 
@@ -23,9 +23,7 @@ class Reader:
     @property
     def kind(self) -> str:
         """How bad it is."""
-        is_late = self.seconds is not None and self.seconds >= self.row.max_seconds
-        kind = kind_of(self.status)
-        return "late" if is_late and kind != "err" else kind
+        return late_or(kind_of(self.status), self.seconds, self.row.max_seconds)
 
     @property
     def word(self) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from burrow_exporter.polling.history import History, largest
-from burrow_exporter.snapshot import Cluster, Group, Snapshot
+from burrow_exporter.polling.history import History
+from burrow_exporter.snapshot import Cluster, Group, Snapshot, largest
 from burrow_exporter.status.burrows import BurrowRow, burrow_row
 from burrow_exporter.status.rows import GroupRow
 from burrow_exporter.terms import GroupPolicy, Terms

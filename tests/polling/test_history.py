@@ -12,9 +12,9 @@ import pytest
 
 from burrow_exporter.burrow.answers import Commit, Partition
 from burrow_exporter.polling.absent import Absence
-from burrow_exporter.polling.history import SLOTS, SPARE, History, kind_of_group, largest
+from burrow_exporter.polling.history import SLOTS, SPARE, History, kind_of_group
 from burrow_exporter.settings.policy import GroupEntry, Policy
-from burrow_exporter.snapshot import Cluster, Group, Outcome, Snapshot, Topic
+from burrow_exporter.snapshot import Cluster, Group, Outcome, Snapshot, Topic, largest
 
 START = 1_800_000_000.0
 """The beginning of a slot."""
