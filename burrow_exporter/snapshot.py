@@ -106,9 +106,9 @@ class Outcome:
 
     ``last_good_at`` is when the last good poll ended (Unix seconds), ``None`` where there was none. ``expires_at`` is
     that of what this poll read, so that readings which expire before it are older ones. ``failures`` counts requests
-    without an answer of use, by endpoint and reason. ``behind`` holds the clusters of which Burrow itself has not read
-    all, with the messages that it lacks (``None``: nothing tells). ``hints`` say what may be wrong where requests
-    failed.
+    without a usable answer, by endpoint and reason. ``behind`` holds the clusters of which Burrow itself has not read
+    all, with the messages that it lacks (``None``: nothing tells). Of these ``withheld`` are not published for it, and
+    ``timed_out`` are from now on published all the same. ``hints`` say what may be wrong where requests failed.
     """
 
     good: bool = True
@@ -116,6 +116,8 @@ class Outcome:
     expires_at: float = 0.0
     failures: Mapping[tuple[str, str], int] = field(default_factory=dict)
     behind: Mapping[str, int | None] = field(default_factory=dict)
+    withheld: tuple[str, ...] = ()
+    timed_out: tuple[str, ...] = ()
     hints: tuple[str, ...] = ()
 
 

@@ -34,16 +34,8 @@ ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
 
 @dataclass(frozen=True, slots=True)
-class RenderedFamily:
-    """One family's samples of one Burrow, without the lines that describe the family."""
-
-    piece: Piece
-    samples: int
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """All families made from Burrows' answers, and how many samples that is."""
+class Rendered:
+    """Part of a page, or all of it: compressed lines, and how many samples they hold."""
 
     piece: Piece
     samples: int
@@ -77,9 +69,9 @@ class FamilyWriter:
             self._writer.write(lines % tuple(values))
             self._samples += len(values)
 
-    def finish(self) -> RenderedFamily:
+    def finish(self) -> Rendered:
         """Return what was written."""
-        return RenderedFamily(self._writer.finish(), self._samples)
+        return Rendered(self._writer.finish(), self._samples)
 
 
 class Renderer:
@@ -125,7 +117,7 @@ class Renderer:
             for topic in cluster.topics:
                 yield from (family.read(topic) for family in of_topics)
 
-    def render(self, snapshot: Snapshot, *, few: bool = False) -> dict[str, RenderedFamily]:
+    def render(self, snapshot: Snapshot, *, few: bool = False) -> dict[str, Rendered]:
         """Return the section of each family that has samples, by the family's name; with ``few`` of no partitions."""
         self._refresh_labels(snapshot if not few else replace(snapshot, clusters=()))
         families = [family for family in self._families if not few or family in FEW_FAMILIES]
@@ -224,7 +216,7 @@ def header(family: Family[Any, Any]) -> Piece:
     return compress(f"# HELP {family.name} {family.help}\n# TYPE {family.name} gauge\n".encode())
 
 
-def assemble(burrows: Iterable[Mapping[str, RenderedFamily]], families: Iterable[Family[Any, Any]] = FAMILIES) -> Page:
+def assemble(burrows: Iterable[Mapping[str, Rendered]], families: Iterable[Family[Any, Any]] = FAMILIES) -> Rendered:
     """Return the page of all Burrows' sections: each of the families stands once on it, and only if it has samples."""
     burrows = list(burrows)
     pieces: list[Piece] = []
@@ -234,4 +226,4 @@ def assemble(burrows: Iterable[Mapping[str, RenderedFamily]], families: Iterable
         if sections:
             pieces += [header(family), *(section.piece for section in sections)]
             samples += sum(section.samples for section in sections)
-    return Page(join(pieces), samples)
+    return Rendered(join(pieces), samples)

@@ -12,7 +12,7 @@ import structlog
 
 from burrow_exporter.body import Body, body_of
 from burrow_exporter.metrics.compression import compress, gzip_member
-from burrow_exporter.metrics.exposition import Page, RenderedFamily, Renderer, assemble
+from burrow_exporter.metrics.exposition import Rendered, Renderer, assemble
 from burrow_exporter.metrics.families import FAMILIES, FEW_FAMILIES
 from burrow_exporter.metrics.self_metrics import SelfMetrics
 from burrow_exporter.snapshot import Snapshot
@@ -46,7 +46,7 @@ class Publisher:
         self._waiting: set[str] = set()
         self._next_page = 0.0
         self._refused: dict[str, frozenset[str]] = {}
-        self._sections: dict[str, dict[str, RenderedFamily]] = {}
+        self._sections: dict[str, dict[str, Rendered]] = {}
         self._few: set[str] = set()
         self._series: dict[str, int] = {}
         self._limited = False
@@ -168,7 +168,7 @@ class Publisher:
                 log.info("no longer too many series: all families are published")
         self._limited = limited
 
-    def _sizes(self, page: Page) -> dict[tuple[str, str], int]:
+    def _sizes(self, page: Rendered) -> dict[tuple[str, str], int]:
         """Return the bytes of a page by format and encoding, the exporter's own metrics included."""
         sizes = {}
         for form in ("text", "openmetrics"):

@@ -18,7 +18,7 @@ from burrow_exporter.metrics.publisher import Publisher
 from burrow_exporter.metrics.self_metrics import BurrowMetrics, SelfMetrics
 from burrow_exporter.polling.history import History
 from burrow_exporter.polling.poller import Poller
-from burrow_exporter.polling.state import Poll
+from burrow_exporter.polling.walk import WalkResult
 from burrow_exporter.settings.config import BurrowConfig, Config, MetricsConfig, PollConfig, ShardConfig
 from burrow_exporter.settings.policy import PolicyConfig
 from burrow_exporter.snapshot import Snapshot
@@ -126,8 +126,8 @@ class Fleet:
         for member in self._members.values():
             member.poller.end()
 
-    def poll_once(self) -> list[Poll]:
-        """Poll every Burrow one time, one after the other."""
+    def poll_once(self) -> list[tuple[Snapshot, WalkResult]]:
+        """Poll every Burrow one time, one after the other; return what came of each, and the walk it came from."""
         polls = [member.poller.poll() for member in self._members.values()]
         self._publisher.refresh(time.monotonic())
         return polls

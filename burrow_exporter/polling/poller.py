@@ -14,7 +14,7 @@ from burrow_exporter.burrow.client import BurrowClient
 from burrow_exporter.metrics.self_metrics import BurrowMetrics
 from burrow_exporter.polling.bounds import Bounds
 from burrow_exporter.polling.outage_log import Attempt, OutageLog
-from burrow_exporter.polling.state import BurrowState, Poll
+from burrow_exporter.polling.state import BurrowState
 from burrow_exporter.polling.walk import UNSHARDED, Walk, WalkResult
 from burrow_exporter.settings.config import BurrowConfig, PollConfig, ShardConfig
 from burrow_exporter.snapshot import Snapshot
@@ -88,23 +88,24 @@ class Poller:
         limit = OVERDUE * self._schedule.interval + self._schedule.deadline
         return self._thread.is_alive() and time.monotonic() - self._ended_at <= limit
 
-    def poll(self) -> Poll:
-        """Poll once, publish what came of it, and return it."""
+    def poll(self) -> tuple[Snapshot, WalkResult]:
+        """Poll once, publish what came of it, and return that and the walk it came from."""
         begun = time.monotonic()
         walk, attempts = self._walk(begun)
-        poll = self._state.apply_walk(walk, self._clock(), time.monotonic())
-        if not poll.good:
+        snapshot = self._state.apply_walk(walk, self._clock(), time.monotonic())
+        good = snapshot.outcome.good
+        if not good:
             self._clients.rotate(-1)
-        for error in poll.failures:
+        for error in walk.failures:
             self._metrics.failed(error.endpoint, error.reason)
-        self._metrics.clusters(poll.snapshot.clusters)
-        self._publish(poll.snapshot)
-        self.was_good = self.was_good or poll.good
+        self._metrics.clusters(snapshot.clusters)
+        self._publish(snapshot)
+        self.was_good = self.was_good or good
         seconds = time.monotonic() - begun
-        self._metrics.polled(good=poll.good, at=self._clock(), duration=seconds)
+        self._metrics.polled(good=good, at=self._clock(), duration=seconds)
         if not self._is_over():  # the end cuts a poll short, which is no failure
-            self._log.polled(poll, walk, attempts, seconds)
-        return poll
+            self._log.polled(snapshot, walk, attempts, seconds)
+        return snapshot, walk
 
     def _walk(self, begun: float) -> tuple[WalkResult, list[Attempt]]:
         """Walk a replica, and as long as that brings little the next, each in its share of the time that is left.

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from burrow_exporter.burrow.failures import Endpoint, Reason
 from burrow_exporter.metrics import publisher as module
-from burrow_exporter.metrics.exposition import FamilyWriter, RenderedFamily, Renderer
+from burrow_exporter.metrics.exposition import FamilyWriter, Rendered, Renderer
 from burrow_exporter.metrics.families import Value
 from burrow_exporter.metrics.publisher import Publisher
 from burrow_exporter.metrics.self_metrics import SelfMetrics
@@ -70,7 +70,7 @@ class Counting(Renderer):
 
     rendered = 0
 
-    def render(self, snapshot: Snapshot, *, few: bool = False) -> dict[str, RenderedFamily]:
+    def render(self, snapshot: Snapshot, *, few: bool = False) -> dict[str, Rendered]:
         """Count, and render."""
         self.rendered += 1
         return super().render(snapshot, few=few)
@@ -238,7 +238,7 @@ def test_a_burrow_that_cannot_be_rendered_costs_only_itself() -> None:
     """What was published of it stays, and the others go on."""
 
     class Broken(Counting):
-        def render(self, snapshot: Snapshot, *, few: bool = False) -> dict[str, RenderedFamily]:
+        def render(self, snapshot: Snapshot, *, few: bool = False) -> dict[str, Rendered]:
             if self.rendered:
                 raise MemoryError
             return super().render(snapshot, few=few)
