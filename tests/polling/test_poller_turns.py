@@ -48,11 +48,11 @@ class Stage:
         self.stop = threading.Event()
         self.metrics = SelfMetrics()
         self.observer = self.metrics.of_burrow("default")
-        monkeypatch.setattr(poller, "time", SimpleNamespace(monotonic=lambda: self.now))
         monkeypatch.setattr(poller, "Walk", self.walk)
         monkeypatch.setattr(poller, "BurrowClient", lambda *made: SimpleNamespace(target=made[0], made=made))
         schedule = PollConfig(interval=30, deadline=24, stale_after=90)
-        self.poller = Poller(config, schedule, self.observer, self.published.append, self.stop, clock, SHARD)
+        options: dict[str, Any] = {"clock": clock, "shard": SHARD, "monotonic": lambda: self.now}
+        self.poller = Poller(config, schedule, self.observer, self.published.append, self.stop, **options)
 
     def walk(self, client: Any, filters: Filters, **options: Any) -> Stage:
         """Note a walk that is made."""
@@ -70,10 +70,50 @@ class Stage:
         self.results = list(results)
         return self.poller.poll()
 
+    def is_set(self) -> bool:
+        """Tell, in place of the poller's own event, that the polls go on."""
+        return False
+
+    def wait(self, seconds: float) -> None:
+        """Let time go by instead of waiting."""
+        self.now += seconds
+
     def own(self, name: str, **labels: str) -> float | None:
         """Return one of the exporter's own samples."""
         every = {"burrow": "default", **labels}
         return self.metrics.registry.get_sample_value(f"burrow_exporter_{name}", every)
+
+
+@pytest.mark.parametrize(
+    ("taken", "begun"),
+    [
+        ((3, 3, 3, 3), (100, 130, 160, 190)),
+        ((3, 42, 3, 3), (100, 130, 190, 220)),
+        ((95, 3, 3, 3), (100, 195, 220, 250)),
+        ((31, 31, 31, 31), (100, 131, 162, 193)),
+        ((30.1, 30.1, 30.1, 30.1), (100, 130.1, 160.2, 190.3)),
+    ],
+    ids=["short", "one too long", "one far too long", "each too long", "each at its deadline"],
+)
+def test_polls_keep_their_rhythm(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, taken: tuple[float, ...], begun: tuple[float, ...]
+) -> None:
+    """Polls begin a whole number of intervals after the first; missed ones are not made up for.
+
+    One that is hardly late counts as in time: a Burrow that hangs is polled at every interval.
+    """
+    found: list[float] = []
+
+    def poll() -> None:
+        found.append(stage.now)
+        stage.now += taken[len(found) - 1]
+        if len(found) == len(taken):
+            stage.stop.set()
+
+    monkeypatch.setattr(stage.poller, "poll", poll)
+    monkeypatch.setattr(stage.poller, "_ended", stage)
+    stage.poller._run()
+    assert begun == tuple(round(each, 3) for each in found)
 
 
 @pytest.fixture

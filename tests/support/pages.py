@@ -61,7 +61,7 @@ class Polled:
             self.self_metrics.of_burrow("default"),
             self.published.append,
             self.stop,
-            clock,
+            clock=clock,
         )
 
     def poll(self) -> dict[Sample, float]:
