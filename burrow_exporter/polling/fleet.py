@@ -178,4 +178,11 @@ def open_renderer(labels: dict[str, str], metrics: MetricsConfig, shard: ShardCo
     """Return what renders one Burrow's snapshots."""
     unshared = frozenset[str]() if shard.is_first() else frozenset(family.name for family in UNSHARED_FAMILIES)
     disable = metrics.disable | unshared
-    return Renderer(disable, partition_info=metrics.partition_info, extra_labels=labels, policy=policy)
+    return Renderer(
+        disable,
+        partition_info=metrics.partition_info,
+        granularity=metrics.granularity,
+        topic_families=metrics.topic_families,
+        extra_labels=labels,
+        policy=policy,
+    )

@@ -150,8 +150,12 @@ class Poller:
     def _take_over(self) -> None:
         """Wait for the last poll of the one before, so that a Burrow is not polled twice at once."""
         before, self._before = self._before, None
-        if before and (state := before.last_state()) and self._keeps_state:
+        if not before or not (state := before.last_state()):
+            return
+        if self._keeps_state:
             self._state = state
+        else:
+            self._state.count_on(state)
 
     def _run(self) -> None:
         self._take_over()

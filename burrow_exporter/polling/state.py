@@ -14,6 +14,7 @@ from burrow_exporter.polling.catch_up import CatchUp, Verdict
 from burrow_exporter.polling.contradictions import Contradictions
 from burrow_exporter.polling.log_ends import LogEnds
 from burrow_exporter.polling.own_group import Progress, is_own, may_be_own, own_answers, own_lag, progress
+from burrow_exporter.polling.ownership import Ownership
 from burrow_exporter.polling.readings import LeftOut, has_lag, left_out_by, newest, unless_ahead
 from burrow_exporter.polling.settling import Settling
 from burrow_exporter.polling.walk import ClusterWalk, WalkResult
@@ -35,6 +36,11 @@ class BurrowState:
         self._clusters: dict[str, ClusterState] = {}
         self._told = Told(burrow.expire_cache)
         self._source = ""
+        self._counted: dict[str, Ownership] = {}
+
+    def count_on(self, before: BurrowState) -> None:
+        """Go on counting where the state of the same Burrow, configured otherwise, ended."""
+        self._counted = {name: state.ownership for name, state in before._clusters.items()}
 
     def apply_walk(self, walk: WalkResult, now: float, monotonic: float) -> Snapshot:
         """Take in a walk that ended at ``now`` (Unix seconds), which is ``monotonic`` on the monotonic clock.
@@ -82,7 +88,11 @@ class BurrowState:
         )
 
     def _state_of(self, name: str) -> ClusterState:
-        return self._clusters.get(name) or ClusterState(self._burrow, self._shard)
+        known = self._clusters.get(name)
+        if known is None:
+            known = ClusterState(self._burrow, self._shard)
+            known.ownership = self._counted.pop(name, known.ownership)
+        return known
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +145,7 @@ class ClusterState:
         self._log_ends = LogEnds()
         self._contradictions = Contradictions()
         self._time_lag = TimeLag(burrow.allowed_lag)
+        self.ownership = Ownership()
 
     def begin_anew(self) -> None:
         """Take in that the next answers are from another replica, whose evaluations are its own."""
@@ -225,6 +236,7 @@ class ClusterState:
         known_topics = {topic.name: topic for topic in cluster.topics} | walk.topics
         listed_topics = filter(None, map(known_topics.get, sorted(walk.listed_topics or ())))
         topics = self._log_ends.trusted(listed_topics, walk.partition_counts)
+        groups = self.ownership.follow(groups, cluster.groups, walk.listed_groups or ())
         lags = self._time_lag.update(groups, topics, moment.now, moment.monotonic)
         return replace(
             cluster,

@@ -31,6 +31,7 @@ from burrow_exporter.settings.validation import (
     require,
 )
 from burrow_exporter.settings.value_types import NamedFile, Seconds, Secret, compile_expression
+from burrow_exporter.terms import Granularity
 
 INTERNAL_TOPIC = "__consumer_offsets"
 MAX_GROUPS = 20_000
@@ -223,8 +224,16 @@ class MetricsConfig(Section, frozen=True):
 
     disable: Annotated[frozenset[str], Meta(description="Metric families to leave out.")] = frozenset()
     partition_info: Annotated[bool, Meta(description="Publish owner and client id of each partition.")] = False
+    granularity: Annotated[
+        Granularity, Meta(description="Publish groups and topics by partition, by topic, or by group alone.")
+    ] = "partition"
+    topic_families: Annotated[bool, Meta(description="Publish families by topic beside those by partition.")] = False
     max_series: Annotated[
-        int, Meta(ge=0, description="Above so many series families by partition are left out; 0 for no bound.")
+        int,
+        Meta(
+            ge=0,
+            description="Above so many series families by topic replace those by partition, or none; 0 for no bound.",
+        ),
     ] = 0
 
     def __post_init__(self) -> None:

@@ -11,6 +11,7 @@ from burrow_exporter import log
 from burrow_exporter.settings.config import INTERNAL_TOPIC, MAX_GROUPS, MAX_PARTITIONS
 from burrow_exporter.settings.config_file import help_text
 from burrow_exporter.settings.value_types import Seconds, compile_expression, parse_duration
+from burrow_exporter.terms import GRANULARITIES
 
 PREFIX = "BURROW_EXPORTER_"
 ADDRESSES = "burrows.addresses"
@@ -131,6 +132,8 @@ FLAGS = (
     Flag("--filter.max-commit-age", key="burrows.filters.max_commit_age", type=Duration(), show_default="off"),
     Flag("--metrics.disable", multiple=True, metavar="FAMILY", show_default="none"),
     Flag("--metrics.partition-info", is_flag=True),
+    Flag("--metrics.granularity", type=click.Choice(GRANULARITIES), default="partition", show_default=True),
+    Flag("--metrics.topic-families", is_flag=True),
     Flag("--metrics.max-series", type=click.IntRange(0), show_default="off"),
     Flag("--web.listen-address", default=":9254", show_default=True, metavar="ADDRESS"),
     Flag("--web.telemetry-path", default="/metrics", show_default=True, metavar="PATH"),

@@ -16,7 +16,7 @@ from burrow_exporter.settings.section import Section
 from burrow_exporter.settings.validation import require
 from burrow_exporter.settings.value_types import NamedFile, Seconds
 from burrow_exporter.snapshot import Group
-from burrow_exporter.terms import MAX_LAG_SECONDS, Terms
+from burrow_exporter.terms import MAX_LAG_SECONDS, Granularity, Terms
 
 Severity = Literal["critical", "warning", "none"]
 Switch = Literal["on", "off"]
@@ -55,6 +55,10 @@ class GroupEntry(Entry, frozen=True):
         tuple[Quiet, ...],
         Meta(description="When the alerts are muted: days, hours and time zone (UTC unless given)."),
     ] = ()
+    granularity: Annotated[
+        Granularity | None,
+        Meta(description="Publish the groups by partition, by topic, or by group alone; unless given as all others."),
+    ] = None
     runbook_url: Annotated[str, Meta(description="Page that says what to do; the alerts link to it.")] = ""
     alerts: Annotated[bool | Switch, Meta(description="Set it to off to mute all alerts of the groups.")] = True
 

@@ -98,7 +98,7 @@ def pages(policies: Sequence[Policy], minutes: int) -> Iterator[list[str]]:
             of_burrow.polled(good=snapshot.outcome.good, at=clock.now, duration=0.1)
             tail = own.render(openmetrics=False).decode() + 'up{job="burrow"} 1\n'
             rendered = [renderer.render(renderer.revise(snapshot)) for renderer in renderers]
-            yield [b"".join(assemble([each]).piece.plain()).decode() + tail for each in rendered]
+            yield [b"".join(assemble([each]).plain()).decode() + tail for each in rendered]
             clock.now += STEP
 
 
