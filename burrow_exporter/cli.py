@@ -13,7 +13,6 @@ from queue import SimpleQueue
 from typing import Any
 
 import click
-from click.core import ParameterSource
 from msgspec.structs import replace
 
 from burrow_exporter import __version__, log
@@ -198,11 +197,7 @@ def give_up(message: str, code: int = COULD_NOT_RUN) -> int:
 @click.version_option(__version__, prog_name="burrow-exporter", message="%(prog)s %(version)s")
 def command(word: str, **values: Any) -> int:  # noqa: ANN401  the flags' values
     """Run what the word asks for and return the exit code."""
-    source = click.get_current_context().get_parameter_source
-    given = frozenset(
-        name for name in values if source(name) in {ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT}
-    )
-    load = partial(build_config, values, given)
+    load = partial(build_config, values)
     config = load()
     log.set_up(log_level(word, config.log.level), config.log.format)
     if word == "demo":

@@ -15,6 +15,7 @@ ADDRESS = re.compile(r"https?://(?P<host>\[[0-9a-fA-F:.]+(%\w+)?\]|[\w.-]+)(:(?P
 LARGEST_PORT = 65535
 MOST_VALUES = 100_000
 """How many values a configuration may hold: enough for some thousand Burrows, read within seconds."""
+WHOLE = "the document"
 SURROGATE = re.compile("[\ud800-\udfff]")
 LABEL_NAME = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*")
 OF_POLICY = frozenset(family.name for family in POLICY_FAMILIES)
@@ -74,23 +75,30 @@ def is_host(name: str) -> bool:
         return False
 
 
-def check_texts(place: object, path: str = "", budget: Iterator[int] | None = None) -> None:
+def check_texts(document: object) -> None:
     """Raise ``ConfigError`` for a text in a document that UTF-8 cannot write, such as a flag with a byte astray.
 
-    Raises it too for a document of more than ``MOST_VALUES`` values, which are counted by the budget: with aliases a
-    short one may hold millions.
+    Raises it too for a document that holds itself, or more than ``MOST_VALUES`` values: with aliases a short one may
+    hold millions.
     """
-    budget = iter(range(MOST_VALUES)) if budget is None else budget
-    require("the document", next(budget, None) is not None, f"holds more than {MOST_VALUES} values, aliases included")
+    try:
+        check_place(document, "", iter(range(MOST_VALUES)))
+    except RecursionError:
+        raise ConfigError(WHOLE, "holds itself") from None
+
+
+def check_place(place: object, path: str, budget: Iterator[int]) -> None:
+    """Raise ``ConfigError`` like ``check_texts``; the budget counts values."""
+    require(WHOLE, next(budget, None) is not None, f"holds more than {MOST_VALUES} values, aliases included")
     if isinstance(place, str):
-        require(path or "the document", not SURROGATE.search(place), "holds what is no character in UTF-8")
+        require(path or WHOLE, not SURROGATE.search(place), "holds what is no character in UTF-8")
     elif isinstance(place, Mapping):
         for key, value in place.items():
-            check_texts(key, path, budget)
-            check_texts(value, f"{path}.{key}".lstrip("."), budget)
+            check_place(key, path, budget)
+            check_place(value, f"{path}.{key}".lstrip("."), budget)
     elif isinstance(place, list | tuple):
         for index, value in enumerate(place):
-            check_texts(value, f"{path}[{index}]", budget)
+            check_place(value, f"{path}[{index}]", budget)
 
 
 def check_labels(labels: Mapping[str, str]) -> None:
