@@ -68,6 +68,9 @@ better than a wrong one.
 
 - A partition on which the group never committed has `burrow_kafka_consumer_partition_complete_ratio` 0 and nothing else
   (Burrow says lag 0 for it, meaning unknown).
+- `--metrics.granularity`, or an entry of the policy file, replaces families by partition by those by topic
+  (`burrow_kafka_consumer_topic_…`, `burrow_kafka_topic_offset`) or by nothing; `--metrics.topic-families` adds those by
+  topic.
 - Where a filter removed partitions of a group, the group's figures come from those that are left.
 - What Burrow no longer lists is gone with the next poll. What could not be read stays as it was until it is older than
   `--poll.stale-after`.
