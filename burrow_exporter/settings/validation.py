@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import ssl
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
 from burrow_exporter.burrow.failures import error_text
@@ -75,30 +75,27 @@ def is_host(name: str) -> bool:
         return False
 
 
-def check_texts(document: object) -> None:
-    """Raise ``ConfigError`` for a text in a document that UTF-8 cannot write, such as a flag with a byte astray.
+def check_text(key: str, text: str) -> None:
+    """Raise ``ConfigError`` for a text that UTF-8 cannot write, such as a flag with a byte astray."""
+    require(key, not SURROGATE.search(text), "holds what is no character in UTF-8")
 
-    Raises it too for a document that holds itself, or more than ``MOST_VALUES`` values: with aliases a short one may
-    hold millions.
+
+def check_size(document: object) -> None:
+    """Raise ``ConfigError`` for a document that holds itself, or more than ``MOST_VALUES`` values.
+
+    With aliases a short one may hold millions.
     """
+    budget = iter(range(MOST_VALUES))
+
+    def count(value: object) -> None:
+        require(WHOLE, next(budget, None) is not None, f"holds more than {MOST_VALUES} values, aliases included")
+        for each in (*value, *value.values()) if isinstance(value, dict) else value if isinstance(value, list) else ():
+            count(each)
+
     try:
-        check_place(document, "", iter(range(MOST_VALUES)))
+        count(document)
     except RecursionError:
         raise ConfigError(WHOLE, "holds itself") from None
-
-
-def check_place(place: object, path: str, budget: Iterator[int]) -> None:
-    """Raise ``ConfigError`` like ``check_texts``; the budget counts values."""
-    require(WHOLE, next(budget, None) is not None, f"holds more than {MOST_VALUES} values, aliases included")
-    if isinstance(place, str):
-        require(path or WHOLE, not SURROGATE.search(place), "holds what is no character in UTF-8")
-    elif isinstance(place, Mapping):
-        for key, value in place.items():
-            check_place(key, path, budget)
-            check_place(value, f"{path}.{key}".lstrip("."), budget)
-    elif isinstance(place, list | tuple):
-        for index, value in enumerate(place):
-            check_place(value, f"{path}[{index}]", budget)
 
 
 def check_labels(labels: Mapping[str, str]) -> None:

@@ -175,7 +175,7 @@ log: {level: debug, format: json}
         ("burrows[0].username: holds what is no character", 'burrows: [{username: "\\ud800", password: secret}]'),
         ("burrows[0].password: holds what is no character", 'burrows: [{username: a, password: "secret\\udfff"}]'),
         ("burrows[0].addresses[0]: holds what is no character", 'burrows: [{addresses: ["http://a/\\ud800"]}]'),
-        ("burrows[0].labels.a: holds what is no character", 'burrows: [{labels: {a: "\\ud800"}}]'),
+        ("burrows[0].labels[...]: holds what is no character", 'burrows: [{labels: {a: "\\ud800"}}]'),
         ("burrows[0].labels: holds what is no character", 'burrows: [{labels: {"\\ud800": a}}]'),
         ("the document: holds what is no character", BURROW + '"\\ud800": 1'),
         ("is not YAML: found a key that stands twice in line 2, column 1", BURROW + BURROW),
