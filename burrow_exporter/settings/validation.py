@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from burrow_exporter.burrow.failures import error_text
 from burrow_exporter.metrics.families import FAMILIES, POLICY_FAMILIES
+from burrow_exporter.pem import as_path
 from burrow_exporter.settings.value_types import NamedFile
 
 ADDRESS = re.compile(r"https?://(?P<host>\[[0-9a-fA-F:.]+(%\w+)?\]|[\w.-]+)(:(?P<port>[0-9]{1,5}))?(/[^\s\x00-\x1f]*)?")
@@ -128,7 +129,8 @@ def read_password(file: NamedFile) -> str:
 def check_authorities(file: NamedFile) -> None:
     """Raise ``ValueError`` unless a file holds certificates of authorities."""
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(file.path)
+        with as_path(file.content) as path:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
     except OSError as error:
         message = f"{file.path} holds no usable certificate: {error_text(error)}"
         raise ValueError(message) from None
@@ -138,7 +140,8 @@ def check_certificate(certificate: NamedFile, key: NamedFile) -> None:
     """Raise ``ValueError`` unless two files hold a certificate and the key to it, not encrypted."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
-        context.load_cert_chain(certificate.path, key.path, password="")  # nosec B106 # none: it is not encrypted
+        with as_path(certificate.content) as cert_path, as_path(key.content) as key_path:
+            context.load_cert_chain(cert_path, key_path, password="")  # nosec B106 # none: it is not encrypted
     except OSError as error:
         message = f"{key.path} is no usable key to the certificate in {certificate.path}: {error_text(error)}"
         raise ValueError(message) from None

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
-import os
 import ssl
-import sys
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from burrow_exporter.pem import as_path
 from burrow_exporter.settings.validation import ConfigError, require
 from burrow_exporter.web.security.web_config import CIPHER_SUITES, CURVES, TLS
 
@@ -139,18 +136,3 @@ def load_client_ca(context: ssl.SSLContext, client_ca: bytes) -> None:
     except ssl.SSLError:
         key = f"{SECTION}.client_ca"
         raise ConfigError(key, "a certificate is damaged") from None
-
-
-@contextmanager
-def as_path(data: bytes) -> Iterator[str]:
-    """Yield a path at which OpenSSL finds ``data``: it reads chains and keys from files only. On Linux in memory."""
-    if sys.platform == "linux":
-        with open(os.memfd_create("pem"), "wb") as file:  # noqa: PTH123  a descriptor, no path
-            file.write(data)
-            file.flush()
-            yield f"/proc/self/fd/{file.fileno()}"
-    else:
-        with tempfile.NamedTemporaryFile() as file:
-            file.write(data)
-            file.flush()
-            yield file.name
