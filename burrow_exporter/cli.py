@@ -137,7 +137,7 @@ def once(config: Config) -> int:
     """Poll one time and print the page, if there is anything to print."""
     exporter = Exporter(config, threading.Event())
     polls = exporter.poll_once()
-    if not all(poll.good for poll in polls):
+    if not all(snapshot.outcome.good for snapshot, _ in polls):
         return COULD_NOT_RUN
     for chunk in exporter.metrics(openmetrics=False, gzip=False).pieces(SMALLEST_PIECE):
         sys.stdout.buffer.write(chunk)
@@ -149,11 +149,12 @@ def check(config: Config) -> int:
     """Poll one time and say what was seen."""
     load_security(config)
     polls = Exporter(config, threading.Event()).poll_once()
-    for burrow, poll in zip(config.burrows, polls, strict=True):
-        click.echo(f"Burrow {burrow.name} at {' '.join(burrow.addresses)}: {'ok' if poll.good else 'FAILED'}")
-        for line in summary(poll, time.time()):
+    for burrow, (snapshot, walk) in zip(config.burrows, polls, strict=True):
+        how = "ok" if snapshot.outcome.good else "FAILED"
+        click.echo(f"Burrow {burrow.name} at {' '.join(burrow.addresses)}: {how}")
+        for line in summary(snapshot, walk, time.time()):
             click.echo(f"  {log.one_line(line)}")
-    return FINE if all(poll.good for poll in polls) else COULD_NOT_RUN
+    return FINE if all(snapshot.outcome.good for snapshot, _ in polls) else COULD_NOT_RUN
 
 
 def healthcheck(config: Config) -> int:

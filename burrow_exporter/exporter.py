@@ -21,10 +21,11 @@ from burrow_exporter.body import Body
 from burrow_exporter.metrics.publisher import Publisher
 from burrow_exporter.metrics.self_metrics import SelfMetrics
 from burrow_exporter.polling.fleet import Fleet
-from burrow_exporter.polling.state import Poll
+from burrow_exporter.polling.walk import WalkResult
 from burrow_exporter.settings.config import Config
 from burrow_exporter.settings.section import Section
 from burrow_exporter.settings.validation import ConfigError
+from burrow_exporter.snapshot import Snapshot
 from burrow_exporter.status.api import respond
 from burrow_exporter.status.page import Page, render
 from burrow_exporter.status.view import View
@@ -111,8 +112,8 @@ class Exporter:
             structlog.get_logger().warning("limit on open files is low", connections=limits.connections)
         return limits
 
-    def poll_once(self) -> list[Poll]:
-        """Poll every Burrow one time, one after the other."""
+    def poll_once(self) -> list[tuple[Snapshot, WalkResult]]:
+        """Poll every Burrow one time, one after the other; return what came of each, and the walk it came from."""
         return self._fleet.poll_once()
 
     def reload(self, *, waits: bool = False) -> str:

@@ -17,6 +17,7 @@ from burrow_exporter.metrics.families import (
     CLUSTER_LABELS,
     FAMILIES,
     GROUP_LABELS,
+    GROUP_TOPIC_LABELS,
     INFO_LABELS,
     MUTED_LABELS,
     PARTITION_LABELS,
@@ -51,6 +52,7 @@ EACH = {
     PARTITION_LABELS: "partition of a group",
     POLICY_LABELS: "group",
     RUNBOOK_LABELS: "group",
+    GROUP_TOPIC_LABELS: "topic of a group",
     TOPIC_LABELS: "partition of a topic",
     WHOLE_TOPIC_LABELS: "topic",
 }
@@ -127,7 +129,7 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 def metrics() -> str:
     """Return docs/metrics.md."""
     head = ["metric", "type", "labels", "one for each", "value, and where it is from"]
-    ours = (row(family.name, "gauge", family.labels, family.help) for family in FAMILIES)
+    ours = (row(family.name, family.kind, family.labels, family.help) for family in FAMILIES)
     return METRICS.format(burrow=table(head, ours), own=table([*head[:-1], "value"], own_rows()))
 
 

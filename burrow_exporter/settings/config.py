@@ -32,6 +32,7 @@ from burrow_exporter.settings.validation import (
     require,
 )
 from burrow_exporter.settings.value_types import NamedFile, Seconds, Secret, compile_expression
+from burrow_exporter.terms import Granularity
 
 INTERNAL_TOPIC = "__consumer_offsets"
 MAX_GROUPS = 20_000
@@ -228,8 +229,17 @@ class MetricsConfig(Section, frozen=True):
 
     disable: Annotated[frozenset[str], about("Metric families to leave out.", metavar="FAMILY")] = frozenset()
     partition_info: Annotated[bool, about("Publish owner and client id of each partition.")] = False
+    granularity: Annotated[
+        Granularity, about("Publish groups and topics by partition, by topic, or by group alone.")
+    ] = "partition"
+    topic_families: Annotated[bool, about("Publish families by topic beside those by partition.")] = False
     max_series: Annotated[
-        int, about("Above so many series families by partition are left out; 0 for no bound.", ge=0, show_default="off")
+        int,
+        about(
+            "Above so many series families by topic replace those by partition, or none; 0 for no bound.",
+            ge=0,
+            show_default="off",
+        ),
     ] = 0
 
     def __post_init__(self) -> None:

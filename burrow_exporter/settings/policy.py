@@ -14,7 +14,7 @@ from burrow_exporter.settings.section import Section, about
 from burrow_exporter.settings.validation import require
 from burrow_exporter.settings.value_types import NamedFile, Seconds
 from burrow_exporter.snapshot import Group
-from burrow_exporter.terms import MAX_LAG_SECONDS, Terms
+from burrow_exporter.terms import MAX_LAG_SECONDS, Granularity, Terms
 
 Severity = Literal["critical", "warning", "none"]
 Switch = Literal["on", "off"]
@@ -50,6 +50,10 @@ class GroupEntry(Entry, frozen=True):
     quiet: Annotated[
         tuple[Quiet, ...], about("When the alerts are muted: days, hours and time zone (UTC unless given).")
     ] = ()
+    granularity: Annotated[
+        Granularity | None,
+        about("Publish the groups by partition, by topic, or by group alone; unless given as all others."),
+    ] = None
     runbook_url: Annotated[str, about("Page that says what to do; the alerts link to it.")] = ""
     alerts: Annotated[Switch | bool, about("Set it to off to mute all alerts of the groups.")] = True
 

@@ -66,8 +66,7 @@ SNAPSHOT = Snapshot(
 def lines(renderer: Renderer, snapshot: Snapshot = SNAPSHOT) -> list[str]:
     """Return the sample lines of the policy's families."""
     words = ("_policy_info", "_threshold", "_muted", "_runbook_info", "_silence_seconds", "_idle_ok")
-    piece = assemble([renderer.render(renderer.revise(snapshot))]).piece
-    page = b"".join(piece.plain(1 << 16)).decode()
+    page = b"".join(assemble([renderer.render(renderer.revise(snapshot))]).plain()).decode()
     return [line for line in page.splitlines() if line[0] != "#" and line.partition("{")[0].endswith(words)]
 
 

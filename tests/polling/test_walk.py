@@ -10,7 +10,6 @@ import weakref
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -521,15 +520,6 @@ def test_work_left_over_is_dropped() -> None:
     assert len(asked) <= 2
 
 
-def test_tick() -> None:
-    """While a walk waits, somebody is called about once a second."""
-    ticks: list[float] = []
-    with FaultServer(by_path({READY: then_hang()})) as server:
-        walk_of(server, seconds=2.3, tick=lambda: ticks.append(time.monotonic()))
-    assert 3 <= len(ticks) <= 5
-    assert all(later - earlier < 1.2 for earlier, later in pairwise(ticks))
-
-
 # Several at once
 
 
@@ -771,7 +761,7 @@ def test_the_newest_commit_counts_in_whatever_order_groups_are_answered() -> Non
     """A group that is answered later may have been silent for longer."""
     cluster = ClusterWalk("c")
     for name, moment in (("a", 5.0), ("b", 3.0), ("d", None)):
-        unasked()._on_group(cluster, name, GroupRead(None, None, moment))
+        unasked()._on_group(cluster, name, GroupRead(last_commit=moment))
     assert (5.0, {"a": None, "b": None, "d": None}) == (cluster.last_commit, cluster.groups)
 
 
@@ -852,4 +842,4 @@ def test_groups_beyond_the_bound_on_partitions() -> None:
         bounds = Bounds(4, 8, ())
         result = Walk(client, Filters(), deadline=time.monotonic() + 10, expires_at=1.0, bounds=bounds).run()
     assert [("lag", "too_many")] == [(each.endpoint, each.reason) for each in result.failures]
-    assert ({}, {}) == (result.reads, client._seen_before)
+    assert {} == result.reads

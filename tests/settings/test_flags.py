@@ -77,6 +77,7 @@ CASES = (
     Case("--web.telemetry-path", "/", "/", "/a", "/a"),
     Case("--shard.index", "1", 1, "0", 0, alone=False),
     Case("--shard.total", "2", 2, "3", 3),
+    Case("--metrics.granularity", "topic", "topic", "group", "group"),
     Case("--metrics.max-series", "1", 1, "0", 0),
     Case("--demo.groups", "12", 12, "1000", 1000),
     Case("--demo.partitions", "1", 1, "100", 100),
@@ -87,7 +88,7 @@ CASES = (
 )
 BY_FLAG = {case.flag: case for case in CASES}
 SWITCH = "--metrics.partition-info"
-SWITCHES = {SWITCH, "--burrow.tls.insecure-skip-verify", "--web.enable-lifecycle"}
+SWITCHES = {SWITCH, "--burrow.tls.insecure-skip-verify", "--web.enable-lifecycle", "--metrics.topic-families"}
 SWITCH_VARIABLE = "BURROW_EXPORTER_METRICS_PARTITION_INFO"
 
 each_flag = pytest.mark.parametrize("case", CASES, ids=BY_FLAG)

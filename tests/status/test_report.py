@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from burrow_exporter.burrow.answers import Commit, Partition, Settings
-from burrow_exporter.polling.state import Poll
+from burrow_exporter.polling.walk import WalkResult
 from burrow_exporter.snapshot import Cluster, Group, Snapshot, Topic
 from burrow_exporter.status.report import summary
 
@@ -25,8 +25,8 @@ def cluster(age: float | None = 10.0, lag: int = 0, log_end: int = 100) -> Clust
 
 def said(made: Cluster, settings: Settings | None = None) -> list[str]:
     """Return what is said of a cluster beside what is listed and published."""
-    poll = Poll(good=True, snapshot=Snapshot("default", (made,), NOW), failures=[], settings=settings)
-    return [line for line in summary(poll, NOW) if "listed" not in line]
+    lines = summary(Snapshot("default", (made,), NOW), WalkResult(NOW + 45, settings=settings), NOW)
+    return [line for line in lines if "listed" not in line]
 
 
 @pytest.mark.parametrize("seconds", [None, 1, 5, 60])
