@@ -28,7 +28,6 @@ from burrow_exporter.web.health_check import ask_healthy
 from burrow_exporter.web.limits import SMALLEST_PIECE
 from burrow_exporter.web.listener import bind
 from burrow_exporter.web.security.live_config import Security
-from burrow_exporter.web.security.web_config import WebConfigError
 
 FINE, COULD_NOT_RUN, WRONG_CONFIGURATION = 0, 1, 2
 LISTEN_FLAG, DEMO_LISTEN_FLAG = "--web.listen-address", "--demo.listen-address"
@@ -89,7 +88,7 @@ def load_security(config: Config) -> Security | None:
     """Return what the web config file asks for, if there is one."""
     try:
         return Security(str(config.web.config_file)) if config.web.config_file else None
-    except WebConfigError as error:
+    except ConfigError as error:
         raise ConfigError(WEB_CONFIG_FLAG, str(error)) from None
 
 

@@ -71,6 +71,7 @@ class Exporter:
 
     def __init__(self, config: Config, stop: threading.Event, load: Callable[[], Config] | None = None) -> None:
         self._config = config
+        self._interval = config.poll.interval
         self._load = load or (lambda: config)
         self._stop = stop
         self._reloading = threading.Lock()
@@ -132,6 +133,7 @@ class Exporter:
         try:
             config = in_time(self._load, RELOAD_SECONDS)
             self._fleet.reconfigure(config)
+            self._interval = config.poll.interval
             share_interpreter(config)
         except Exception as error:  # noqa: BLE001  whatever it is, the old configuration goes on
             self._metrics.reload.set(0)
@@ -168,7 +170,7 @@ class Exporter:
             monotonic=time.monotonic(),
             histories=self._fleet.histories(),
             addresses=self._fleet.addresses(),
-            interval=self._config.poll.interval,
+            interval=self._interval,
             grafana_url=self._config.web.grafana_url,
             alertmanager_url=self._config.web.alertmanager_url,
         )

@@ -16,7 +16,7 @@ from msgspec import field
 from msgspec.structs import force_setattr
 
 from burrow_exporter import log
-from burrow_exporter.burrow.session import Target, TlsFiles
+from burrow_exporter.burrow.session import Target, Tls
 from burrow_exporter.metrics.families import FAMILIES
 from burrow_exporter.settings.policy import PolicyConfig
 from burrow_exporter.settings.section import Section, about
@@ -115,10 +115,10 @@ class TlsConfig(Section, frozen=True):
         if self.cert_file and self.key_file:
             attempt("key_file", check_certificate, self.cert_file, self.key_file)
 
-    def files(self) -> TlsFiles:
+    def tls(self) -> Tls:
         """Return this as the client takes it."""
-        ca, cert, key = (file.path if file else None for file in (self.ca_file, self.cert_file, self.key_file))
-        return TlsFiles(ca, cert, key, verify=not self.insecure_skip_verify)
+        ca, cert, key = (file.content if file else b"" for file in (self.ca_file, self.cert_file, self.key_file))
+        return Tls(ca, cert, key, verify=not self.insecure_skip_verify)
 
 
 class BurrowConfig(Section, frozen=True):
@@ -193,7 +193,7 @@ class BurrowConfig(Section, frozen=True):
 
     def targets(self) -> tuple[Target, ...]:
         """Return where its replicas are, in their order, and how they are spoken to."""
-        return tuple(Target(each, self.credentials(), self.tls.files(), self.proxy_url) for each in self.addresses)
+        return tuple(Target(each, self.credentials(), self.tls.tls(), self.proxy_url) for each in self.addresses)
 
     def credentials(self) -> tuple[str, str] | None:
         """Return user name and password, ``None`` where there are none."""

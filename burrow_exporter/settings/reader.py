@@ -15,7 +15,7 @@ from msgspec.structs import FieldInfo, fields
 
 from burrow_exporter.settings.quiet import Quiet, parse_quiet
 from burrow_exporter.settings.section import Section
-from burrow_exporter.settings.validation import WHOLE, ConfigError, check_texts, require
+from burrow_exporter.settings.validation import WHOLE, ConfigError, check_size, check_text, require
 from burrow_exporter.settings.value_types import NamedFile, Seconds, Secret, compile_expression, parse_duration
 
 T = TypeVar("T", bound=Section)
@@ -40,10 +40,13 @@ FROM_TEXT: Mapping[Any, Callable[[str], object]] = {
 FROM_NAME: Mapping[Any, Callable[[Path], object]] = {Path: Path, NamedFile: NamedFile}
 
 
-def read_document(whole: type[T], document: object, folder: Path) -> T:
-    """Return what a document describes; raises ``ConfigError``. Names of files in it count from ``folder``."""
-    check_texts(document)
-    return Reader(folder).section(whole, document, "")
+def read_document(whole: type[T], document: object, folder: Path, *, of_text: bool = False) -> T:
+    """Return what a document describes; raises ``ConfigError``. Names of files in it count from ``folder``.
+
+    In a document ``of_text``, which is one of ``TextLoader``, numbers are texts too, and what is empty is unset.
+    """
+    check_size(document)
+    return Reader(folder, of_text).section(whole, document, "")
 
 
 @cache
@@ -56,6 +59,13 @@ def parts(annotated: Any) -> tuple[tuple[Any, ...], Meta]:  # noqa: ANN401  any 
     """Return the types that a field may have, the foremost first, and what is said of it."""
     kind, meta = get_args(annotated) if get_origin(annotated) is Annotated else (annotated, FREE)
     return (get_args(kind) if get_origin(kind) in {Union, UnionType} else (kind,)), meta
+
+
+def number_of(raw: Any) -> Any:  # noqa: ANN401  whatever YAML holds
+    """Return the number, or true or false, that a text says, if it does."""
+    if isinstance(raw, str) and re.fullmatch(r"-?[0-9]{1,9}", raw):
+        return int(raw)
+    return {"true": True, "false": False}.get(raw.lower(), raw) if isinstance(raw, str) else raw
 
 
 def is_section(kind: Any) -> bool:  # noqa: ANN401  any type
@@ -85,6 +95,7 @@ class Reader:
     """Reads values, and files whose names count from ``folder``. All of it raises ``ConfigError``."""
 
     folder: Path
+    of_text: bool
 
     def section(self, kind: type[T], raw: Any, path: str) -> T:  # noqa: ANN401  whatever YAML holds
         """Return a section. An unknown key without a value may be a piece of a password, and is not named."""
@@ -93,10 +104,12 @@ class Reader:
         values = {}
         for name, value in raw.items():
             expect(path, name, str)
+            check_text(path or WHOLE, name)
             if name not in known:
                 place, fault = (join(path, name), "no such key") if value is not None else (path, NAMELESS)
                 raise ConfigError(place or WHOLE, f"{fault}; allowed are {', '.join(known)}")
-            values[name] = self.value(known[name].type, value, join(path, name))
+            if not self.of_text or value not in (None, {}):
+                values[name] = self.value(known[name].type, value, join(path, name))
         try:
             return kind(**values)
         except ConfigError as error:
@@ -124,17 +137,19 @@ class Reader:
         if get_origin(kind) is Literal:
             words = get_args(kind)
             require(path, raw in words, f"must be one of {', '.join(sorted(words))}")
-        elif kind in {int, bool}:
-            expect(path, raw, kind)
-            check_bounds(path, raw, meta.ge, meta.le, WORDS[kind])
-        elif kind is not Seconds or not isinstance(raw, Seconds):
-            return self.text(kind, raw, path, meta)
-        return raw
+            return raw
+        if kind in {int, bool}:
+            number = number_of(raw) if self.of_text else raw
+            expect(path, number, kind)
+            check_bounds(path, number, meta.ge, meta.le, WORDS[kind])
+            return number
+        return raw if kind is Seconds and isinstance(raw, Seconds) else self.text(kind, raw, path, meta)
 
     def text(self, kind: Any, raw: Any, path: str, meta: Meta = FREE) -> Any:  # noqa: ANN401  any type
         """Return a value of a type that is written as text; a duration of 0 may be a number."""
         text = "0" if kind is Seconds and type(raw) is int and raw == 0 else raw
         expect(path, text, str, "a duration such as 15s" if kind is Seconds else "")
+        check_text(path, text)
         check_bounds(path, len(text), meta.min_length, meta.max_length, "text of length")
         try:
             return FROM_NAME[kind](self.folder / text) if kind in FROM_NAME else FROM_TEXT[kind](text)

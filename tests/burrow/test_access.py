@@ -151,6 +151,19 @@ def test_client_certificate(folder: Path, authority: trustme.CA, expected: float
         assert expected == is_up(poll(server.address, folder, tls={"ca_file": "ca.pem", **client}))
 
 
+def test_files_count_as_they_were_read(folder: Path, authority: trustme.CA) -> None:
+    """What replaces or removes a file after the configuration was read counts with the next reload only."""
+    with FaultServer(by_path(dict(small())), context_of(authority, wants_client=True)) as server:
+        keys = {"tls": {"ca_file": "ca.pem", "cert_file": "cert.pem", "key_file": "key.pem"}}
+        config = read_document(Config, {"burrows": [{"addresses": [server.address], **keys}]}, folder)
+        (folder / "ca.pem").write_bytes((folder / "other.pem").read_bytes())
+        (folder / "cert.pem").unlink()
+        (folder / "key.pem").write_text("secret", encoding="utf-8")
+        exporter = Exporter(config, threading.Event())
+        exporter.poll_once()
+        assert 1 == is_up(exporter)
+
+
 def test_an_unchecked_certificate_is_said(capfd: pytest.CaptureFixture[str], folder: Path) -> None:
     """Whoever waives the check of the certificate reads so in the log."""
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(), cache_logger_on_first_use=False)

@@ -33,8 +33,9 @@ from tests.support.chart import (
     rendered,
     schema,
 )
+from tests.support.faults import RecordedBurrow
 from tests.support.processes import exporter
-from tests.support.recorded import RecordedBurrow, small
+from tests.support.recorded import small
 
 pytestmark = pytest.mark.helm
 

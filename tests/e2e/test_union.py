@@ -17,10 +17,10 @@ import yaml
 from burrow_exporter.exporter import Exporter
 from burrow_exporter.metrics.families import FEW_FAMILIES, GROUP_TOPIC_FAMILIES, TOPIC_OFFSET
 from burrow_exporter.settings.config import BurrowConfig, Config, Filter, Filters, MetricsConfig, PollConfig
-from tests.support.faults import FaultServer, Step, by_path, in_turn, then_hang
+from tests.support.faults import FaultServer, RecordedBurrow, Step, by_path, in_turn, then_hang
 from tests.support.pages import own_of, page_of, samples_in, select, wait_until
 from tests.support.processes import exporter as process
-from tests.support.recorded import STARTING, Recorded, RecordedBurrow, answer, lag_answer, partition, small
+from tests.support.recorded import STARTING, Recorded, answer, lag_answer, partition, small
 
 LAG = "burrow_kafka_consumer_partition_lag"
 GROUPS = "burrow_kafka_cluster_consumer_groups"

@@ -32,6 +32,7 @@ from burrow_exporter.metrics.families import (
 from burrow_exporter.settings.config import MetricsConfig
 from burrow_exporter.snapshot import PARTITION_STATUS_CODES, Cluster, Group, Snapshot, Topic
 from burrow_exporter.terms import GRANULARITIES, Granularity
+from tests.support import factories
 from tests.support.pages import Sample, samples_in, text_of
 
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.sampled_from(
@@ -202,9 +203,9 @@ def test_what_a_renderer_keeps_does_not_show(first: Snapshot, second: Snapshot) 
 def one_group(**fields: Any) -> Snapshot:
     """Return a snapshot of one group with one partition."""
     end = Commit(90, 1_700_000_000_250, 1_700_000_001_000, 10)
-    part = Partition("orders", 3, "/10.0.0.7", "worker-1", "STALL", end, end, 10, 0.5)
-    parts = {"partitions": (part,), "uncommitted": (), "lag_seconds": (), **fields}
-    group = Group("g", "ERR", total_lag=10, max_lag=10, read_at=0, expires_at=0, **parts)
+    owner = {"owner": "/10.0.0.7", "client_id": "worker-1"}
+    part = factories.partition(end, 10, 3, topic="orders", status="STALL", complete=0.5, **owner)
+    group = replace(factories.group(0, part, status="ERR"), **fields)
     return Snapshot("default", (Cluster("c", (group,), (), 1, 0, None, None, 0, 0),), 0)
 
 

@@ -13,8 +13,9 @@ from burrow_exporter.settings.config import MetricsConfig
 from burrow_exporter.settings.policy import GroupEntry, Policy
 from burrow_exporter.snapshot import Snapshot
 from burrow_exporter.terms import GRANULARITIES, Granularity
+from tests.support.faults import RecordedBurrow
 from tests.support.pages import Polled, Sample, samples_in, text_of
-from tests.support.recorded import RecordedBurrow, mixed
+from tests.support.recorded import mixed
 
 BY_TOPIC = "burrow_kafka_consumer_topic_"
 PLACES = ("cluster", "consumer_group", "topic")

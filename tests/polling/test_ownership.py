@@ -14,6 +14,8 @@ from burrow_exporter.polling.walk import ClusterWalk, WalkResult
 from burrow_exporter.settings.config import BurrowConfig
 from burrow_exporter.snapshot import Group
 from tests.polling.test_settling import recorded_walk
+from tests.support import factories
+from tests.support.factories import commit, partition
 from tests.support.recorded import load
 
 A, B, C = ("/10.0.0.1", "one"), ("/10.0.0.2", "two"), ("/10.0.0.2", "three")
@@ -23,12 +25,15 @@ Owners = Mapping[int, tuple[str, str]]
 
 def group(owners: Owners, *, uncommitted: Owners | None = None, name: str = "g", topic: str = "t") -> Group:
     """Return a group whose partitions have these owners, by their numbers."""
-    end = Commit(1, 1000, 1000, 0)
-    parts = [Partition(topic, number, *owner, "OK", end, end, 0, 1.0) for number, owner in owners.items()]
-    fresh = [
-        Partition(topic, number, *owner, "OK", None, None, 0, 0.0) for number, owner in (uncommitted or {}).items()
-    ]
-    return Group(name, "OK", tuple(parts), tuple(fresh), 0, 0, 0.0, 45.0)
+
+    def made(end: Commit | None, owners: Owners) -> tuple[Partition, ...]:
+        return tuple(
+            partition(end, number=number, topic=topic, owner=owner, client_id=client)
+            for number, (owner, client) in owners.items()
+        )
+
+    fresh = made(None, uncommitted or {})
+    return factories.group(0.0, *made(commit(), owners), name=name, uncommitted=fresh, expires_at=45.0)
 
 
 class Followed:

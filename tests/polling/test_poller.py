@@ -13,19 +13,9 @@ from burrow_exporter.polling.poller import next_turn
 from burrow_exporter.settings.config import BurrowConfig, Filter, Filters, PollConfig, TopicFilter
 from burrow_exporter.snapshot import Snapshot
 from tests.conftest import START, Clock
+from tests.support.faults import RecordedBurrow
 from tests.support.pages import Polled, Sample, names, select
-from tests.support.recorded import (
-    BROKEN,
-    STARTING,
-    Recorded,
-    RecordedBurrow,
-    answer,
-    commit,
-    lag_answer,
-    load,
-    partition,
-    small,
-)
+from tests.support.recorded import BROKEN, STARTING, Recorded, answer, commit, lag_answer, load, partition, small
 
 LAG = "burrow_kafka_consumer_partition_lag"
 OFFSET = "burrow_kafka_topic_partition_offset"

@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from burrow_exporter.burrow.failures import BurrowError, Endpoint, Reason
-from burrow_exporter.burrow.session import Target, TlsFiles
+from burrow_exporter.burrow.session import Target, Tls
 from burrow_exporter.metrics.self_metrics import SelfMetrics
 from burrow_exporter.polling import poller
 from burrow_exporter.polling.poller import Poller
@@ -141,7 +141,7 @@ def nothing(*failures: BurrowError) -> WalkResult:
 
 def test_each_replica_has_a_client_of_its_own(stage: Stage) -> None:
     """It is made from what is configured of the Burrow; nothing runs yet. The share of the groups is as told."""
-    targets = [Target(address, ("exporter", "x"), TlsFiles(), CONFIG.proxy_url) for address in (A, B, C)]
+    targets = [Target(address, ("exporter", "x"), Tls(), CONFIG.proxy_url) for address in (A, B, C)]
     assert SHARD is stage.poller._state._shard
     assert [(target, 5, stage.observer) for target in targets] == [vars(each)["made"] for each in stage.poller._clients]
     thread = stage.poller._thread

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from burrow_exporter.burrow.answers import Commit, ConsumersAnswer, LagAnswer, Partition, TopicsAnswer
+from burrow_exporter.burrow.answers import ConsumersAnswer, LagAnswer, TopicsAnswer
 from burrow_exporter.polling.own_group import Progress, commits_partition, may_be_own
 from burrow_exporter.polling.readings import read_group
 from burrow_exporter.polling.settling import LIVE, Settling
@@ -17,6 +17,8 @@ from burrow_exporter.polling.state import BurrowState
 from burrow_exporter.polling.walk import ClusterWalk, WalkResult
 from burrow_exporter.settings.config import BurrowConfig, Filters
 from burrow_exporter.snapshot import Group, Snapshot
+from tests.support import factories
+from tests.support.factories import commit, partition
 from tests.support.recorded import load
 
 NOW = 1_700_000_000_000
@@ -29,9 +31,8 @@ PATIENCE = 300.0
 def group(name: str = "g", *, observed: float, made: float | None = None, offset: int = 70) -> Group:
     """Return a group whose newest commit was made, and observed by Burrow, at these seconds of the story."""
     made = observed if made is None else made
-    end = Commit(offset, NOW + int(made * 1000), NOW + int(observed * 1000), 0)
-    one = Partition("t", 0, "", "", "OK", end, end, 0, 1.0)
-    return Group(name, "OK", (one,), (), 0, 0, 0.0, 0.0)
+    end = commit(NOW / 1000 + made, offset, observed=NOW / 1000 + observed)
+    return factories.group(0.0, partition(end), name=name)
 
 
 def read(*lags: int | None, observed: float, since: float) -> Progress:

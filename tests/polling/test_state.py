@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from burrow_exporter.burrow.answers import Commit, GroupStatus, Partition, Settings
+from burrow_exporter.burrow.answers import GroupStatus, Partition, Settings
 from burrow_exporter.burrow.failures import BurrowError, Endpoint, Reason
 from burrow_exporter.polling.own_group import commits_partition
 from burrow_exporter.polling.state import BurrowState
@@ -16,6 +16,8 @@ from burrow_exporter.polling.walk import ClusterWalk, WalkResult
 from burrow_exporter.settings.config import BurrowConfig, Filter, Filters, ShardConfig
 from burrow_exporter.snapshot import Cluster, Group, Outcome, Snapshot, Topic
 from tests.conftest import START
+from tests.support import factories
+from tests.support.factories import group_status
 
 EXPIRES = 45.0
 """When what a walk read expires, on the monotonic clock."""
@@ -24,13 +26,12 @@ OWN = "burrow-c"
 
 def part(lag: int = 0, *, topic: str = "t") -> Partition:
     """Return a partition with a commit at the start."""
-    end = Commit(70, int(START) * 1000, int(START) * 1000, lag)
-    return Partition(topic, 0, "", "", "OK", end, end, lag, 1.0)
+    return factories.partition(factories.commit(START, 70, lag), lag, topic=topic)
 
 
 def group(name: str, lag: int = 0, expires_at: float = EXPIRES, **fields: Any) -> Group:
     """Return a group as a walk read it."""
-    return Group(name, "OK", (part(lag),), (), lag, lag, START, expires_at, **fields)
+    return factories.group(START, part(lag), name=name, expires_at=expires_at, **fields)
 
 
 def topic(name: str = "t", expires_at: float = EXPIRES) -> Topic:
@@ -40,7 +41,7 @@ def topic(name: str = "t", expires_at: float = EXPIRES) -> Topic:
 
 def own(lag: int, *, topic: str = "__consumer_offsets") -> GroupStatus:
     """Return the answer for Burrow's own group."""
-    return GroupStatus("c", OWN, "OK", [part(lag, topic=topic)], lag)
+    return group_status(OWN, part(lag, topic=topic))
 
 
 def walked(*groups: Group, **fields: Any) -> ClusterWalk:
@@ -227,7 +228,7 @@ def test_a_burrow_without_a_commit_of_its_own() -> None:
     """How far it is behind is not known; a bound on the lag that is reached is none that is passed."""
     followed = Followed(BurrowConfig(catch_up_lag=5))
     silent = msgspec.structs.replace(part(topic="__consumer_offsets"), start=None, end=None)
-    seen = walked(group("a"), listed_groups=["a", OWN], own={OWN: GroupStatus("c", OWN, "OK", [silent], 0)})
+    seen = walked(group("a"), listed_groups=["a", OWN], own={OWN: group_status(OWN, silent)})
     poll = followed.apply_walk(seen)
     assert ({"c": None}, {"c": None}) == (withheld(poll), poll.outcome.behind)
     assert {} == followed.apply_walk(replace(seen, own={OWN: own(5)})).outcome.behind
@@ -254,7 +255,7 @@ def test_groups_that_may_be_burrows_own(good: bool, listed: list[str], answers: 
 def test_burrow_tells_which_group_is_its_own(named: str) -> None:
     """A consumer of such a name, even one that reads the commits and lags or hangs, holds nothing back."""
     settings = Settings(10, {"c": frozenset({OWN})})
-    mirror = GroupStatus("c", named, "OK", [part(99_999, topic="__consumer_offsets")], 99_999)
+    mirror = group_status(named, part(99_999, topic="__consumer_offsets"))
     for answers, listed in (
         ({OWN: own(0), named: mirror}, ["a", OWN, named]),
         ({OWN: own(0)}, ["a", OWN, named]),
@@ -350,7 +351,7 @@ def test_groups_whose_commits_burrow_has_not_read_are_held_alone() -> None:
     def own_with(lag: int) -> dict[str, GroupStatus | None]:
         each = [msgspec.structs.replace(part(topic="__consumer_offsets"), partition=number) for number in range(5)]
         each[4] = msgspec.structs.replace(each[4], current_lag=lag)
-        return {OWN: GroupStatus("c", OWN, "OK", each, lag)}
+        return {OWN: group_status(OWN, *each)}
 
     followed = Followed()
     seen = walked(group(stuck), group(well), listed_groups=[stuck, well], own=own_with(0))
@@ -376,10 +377,10 @@ def test_what_the_filters_leave_out_is_counted() -> None:
     filters = Filters(group=Filter.of(exclude=["x"]), max_commit_age=3600)
     old = msgspec.structs.replace(part(), current_lag=0)
     answers = {
-        "rests": GroupStatus("c", "rests", "OK", [old], 0),
-        "hangs": GroupStatus("c", "hangs", "ERR", [msgspec.structs.replace(old, current_lag=9)], 9),
+        "rests": group_status("rests", old),
+        "hangs": group_status("hangs", msgspec.structs.replace(old, current_lag=9), status="ERR"),
         OWN: own(0),
-        "reads-commits": GroupStatus("c", "reads-commits", "OK", [part(topic="__consumer_offsets")], 0),
+        "reads-commits": group_status("reads-commits", part(topic="__consumer_offsets")),
     }
     listed = ["a", "x", *answers]
     seen = walked(group("a"), listed_groups=listed, own={OWN: answers[OWN]}, filtered=answers)
@@ -411,7 +412,7 @@ def test_answers_of_several_burrows() -> None:
     found = []
     for log_end, source in ((100, "x"), (90, "x"), (110, "x"), (105, "x"), (120, "x"), (110, "y"), (130, "y")):
         seen = walked(group("a"), topics={"t": replace(topic(), offsets=(log_end,))})
-        seen.filtered["b"] = GroupStatus("c", "b", "OK", [part()], 0)
+        seen.filtered["b"] = group_status("b", part())
         (made,) = followed.apply_walk(seen, expires_at=500.0, source=source).clusters
         found.append(made.contradicts)
     assert [False] * 4 + [True, False, False] == found

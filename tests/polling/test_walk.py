@@ -26,19 +26,9 @@ from burrow_exporter.polling.schedule import Request, Resource
 from burrow_exporter.polling.walk import ClusterWalk, GroupRead, Walk, WalkResult, groups_to_ask
 from burrow_exporter.settings.config import Filter, Filters, ShardConfig
 from burrow_exporter.snapshot import Group
-from tests.support.faults import FaultServer, Step, by_path, good, in_turn, reply, then_close, then_hang
+from tests.support.faults import FaultServer, RecordedBurrow, Step, by_path, good, in_turn, reply, then_close, then_hang
 from tests.support.observers import RecordingObserver
-from tests.support.recorded import (
-    BROKEN,
-    STARTING,
-    Recorded,
-    RecordedBurrow,
-    answer,
-    commit,
-    lag_answer,
-    partition,
-    small,
-)
+from tests.support.recorded import BROKEN, STARTING, Recorded, answer, commit, lag_answer, partition, small
 
 READY = "/burrow/admin/ready"
 GROUP = "/v3/kafka/c/consumer/{}/lag".format

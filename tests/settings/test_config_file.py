@@ -10,17 +10,25 @@ from typing import Any
 import pytest
 import trustme
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from burrow_exporter.cli import command, main
 from burrow_exporter.settings.config import BurrowConfig, Config, Filter, TopicFilter
 from burrow_exporter.settings.flags import FLAGS
-from burrow_exporter.settings.precedence import build_config
+from burrow_exporter.settings.precedence import build_config, put
+from burrow_exporter.settings.reader import read_document
 from burrow_exporter.settings.validation import ConfigError
 from tests import ROOT
 
 EXAMPLE = ROOT / "config.example.yaml"
 POLICY_EXAMPLE = ROOT / "policy.example.yaml"
 SCHEMA = ROOT / "burrow_exporter" / "config.schema.json"
+VALUES: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.dates() | st.binary(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.integers(), inner),
+)
+"""Whatever YAML may hold."""
 BURROW = "burrows: [{name: a}]\n"
 
 
@@ -130,6 +138,7 @@ log: {level: debug, format: json}
         ("burrows[0].filters.topic.includes: no such key", "burrows: [{filters: {topic: {includes: [x]}}}]"),
         ("poll: Expected a mapping, got nothing", BURROW + "poll:"),
         ("poll.interval: Expected a duration such as 15s, got a whole number", BURROW + "poll: {interval: 15}"),
+        ("poll.interval: Expected a duration such as 15s, got true or false", BURROW + "poll: {interval: false}"),
         ("poll.interval: '15 s' is not a duration such as 15s or 1m30s", BURROW + "poll: {interval: 15 s}"),
         ("poll.interval: must be at least 1s", BURROW + "poll: {interval: 1ms}"),
         ("poll.deadline: must be more than 0 and at most the interval", BURROW + "poll: {deadline: 16s}"),
@@ -175,7 +184,7 @@ log: {level: debug, format: json}
         ("burrows[0].username: holds what is no character", 'burrows: [{username: "\\ud800", password: secret}]'),
         ("burrows[0].password: holds what is no character", 'burrows: [{username: a, password: "secret\\udfff"}]'),
         ("burrows[0].addresses[0]: holds what is no character", 'burrows: [{addresses: ["http://a/\\ud800"]}]'),
-        ("burrows[0].labels.a: holds what is no character", 'burrows: [{labels: {a: "\\ud800"}}]'),
+        ("burrows[0].labels[...]: holds what is no character", 'burrows: [{labels: {a: "\\ud800"}}]'),
         ("burrows[0].labels: holds what is no character", 'burrows: [{labels: {"\\ud800": a}}]'),
         ("the document: holds what is no character", BURROW + '"\\ud800": 1'),
         ("is not YAML: found a key that stands twice in line 2, column 1", BURROW + BURROW),
@@ -199,6 +208,17 @@ def test_what_is_refused(file: Path, expected: str, text: str) -> None:
     assert line.startswith(expected)
     assert "secret" not in line
     assert "12345678" not in line
+
+
+@given(key=st.sampled_from([flag.key for flag in FLAGS if flag.key]), value=VALUES)
+def test_whatever_stands_at_a_key(key: str, value: Any) -> None:
+    """It makes a configuration, or an error that names the section where it stands."""
+    document: dict[str, Any] = {}
+    put(document, key, value)
+    try:
+        assert isinstance(read_document(Config, document, Path("/nowhere")), Config)
+    except ConfigError as error:
+        assert error.key.startswith(key.partition(".")[0])  # noqa: PT017  either will do
 
 
 def test_a_list_that_holds_itself(file: Path) -> None:
