@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from burrow_exporter.burrow.answers import Commit, Partition
+from burrow_exporter.polling.ownership import Ownership
 from burrow_exporter.snapshot import Cluster, Group, Outcome, Snapshot, Topic
 from burrow_exporter.status.burrows import BurrowRow, burrow_row, counted
 from burrow_exporter.status.rows import MARKS, GroupRow, PartitionRow, by_section, counts, partition_rows
@@ -42,9 +43,10 @@ def group(
     none: Sequence[Partition] = (),
     expires_at: float = EXPIRY,
 ) -> Group:
-    """Return a group that was read 3 s ago."""
+    """Return a group that was read 3 s ago, with its members."""
     fields = {"status": status, "uncommitted": tuple(none), "expires_at": expires_at, "lag_seconds": seconds}
-    return factories.group(NOW - 3, *partitions, name=name, **fields)
+    (made,) = Ownership().follow([factories.group(NOW - 3, *partitions, name=name, **fields)], [], [name])
+    return made
 
 
 def cluster(*groups: Group, name: str = "west", topics: Sequence[Topic] = (), **fields: Any) -> Cluster:
@@ -166,19 +168,6 @@ def test_figures_of_a_group(expected: tuple[object, ...], made: Group) -> None:
     """Lag, seconds, partitions that are not OK and all of them; a group without any commit has an unknown lag."""
     each = row(made)
     assert expected == (each.lag, each.seconds, each.not_ok, each.partitions)
-
-
-@pytest.mark.parametrize(
-    ("expected", "partitions"),
-    [
-        (None, [partition(), partition("STOP", 1)]),
-        (1, [partition(owner="/a"), partition("STOP", 1, owner="/a"), partition(number=2)]),
-        (2, [partition(owner="/a", client_id="x"), partition(number=1, owner="/a", client_id="y")]),
-    ],
-)
-def test_members(expected: int | None, partitions: list[Partition]) -> None:
-    """Consumers are told apart by host and client id; where Burrow knows no host their number is unknown."""
-    assert expected == row(group("g", "ERR", partitions)).members
 
 
 def test_hosts_have_no_slash() -> None:
