@@ -6,6 +6,7 @@ from grafana.burrow_dashboards import signals, variables
 from grafana.burrow_dashboards.dashboards import Section, dashboard
 from grafana.burrow_dashboards.links import GROUP, TOPICS, from_row, from_series
 from grafana.burrow_dashboards.panels import MESSAGES_A_SECOND, Look, Query, figure, over_time, states
+from grafana.burrow_dashboards.retention import retention
 from grafana.burrow_dashboards.statuses import (
     CATCH_UP,
     GROUP_STATUS,
@@ -14,7 +15,6 @@ from grafana.burrow_dashboards.statuses import (
     PARTITION_STATUS,
     RED,
     STATUS_OR_MUTED,
-    USED,
 )
 from grafana.burrow_dashboards.tables import Cell, Column, Label, rows
 
@@ -28,7 +28,6 @@ LATE = "late from here on"
 GONE = "Burrow does not list this group: it is gone, or another one was chosen."
 NOT_LISTED = "not listed by Burrow"
 NO_OWNERS = "not published"
-NO_LOG_START = "No JMX exporter of this cluster's brokers is scraped, or its targets lack the label cluster."
 
 
 def summary() -> Section:
@@ -275,73 +274,6 @@ def pace() -> Section:
                 Query(signals.committed(by="topic"), "{{topic}}: current offset"),
                 Query(signals.log_end("topic"), "{{topic}}: log end"),
                 from_zero=False,
-            ),
-        ],
-    )
-
-
-def retention() -> Section:
-    """Return what retention has deleted, or is about to, before the group read it."""
-    lost = f"sum by (topic) ({signals.lost()})"
-    left = f"{signals.partition_lag(by='topic')} - {lost} and {lost} > 0"
-    return Section(
-        "Retention",
-        [
-            over_time(
-                Look(
-                    "Messages lost",
-                    "Messages that were deleted before the group read them, and where there are any, what is left to "
-                    "read of the lag: Burrow counts both. As of two minutes ago. Needs the brokers' JMX.",
-                    "short",
-                    6,
-                    9,
-                    NO_LOG_START,
-                ),
-                Query(lost, "{{topic}}: lost"),
-                Query(left, "{{topic}}: can still be read"),
-            ),
-            over_time(
-                Look(
-                    "Retention used",
-                    "Share of what the logs hold that the group has not read, of the partition where it is largest. At "
-                    "100 % messages are deleted unread. Needs the brokers' JMX.",
-                    "percentunit",
-                    6,
-                    9,
-                    NO_LOG_START,
-                    steps=USED,
-                ),
-                Query(f"max by (topic) ({signals.retention_used()})", "{{topic}}"),
-            ),
-            over_time(
-                Look(
-                    "Time to loss",
-                    "When retention reaches the group's committed offset at the present speeds. A gap: it comes no "
-                    "nearer. Needs the brokers' JMX, and the rules in loss.yaml.",
-                    "s",
-                    6,
-                    9,
-                    "Retention comes no nearer to the group. Without JMX that is not known: see Messages lost.",
-                ),
-                Query(
-                    f"min by (topic) (partition:burrow_kafka_consumer_partition:seconds_to_loss{{{TOPIC_OF}}})",
-                    "{{topic}}",
-                ),
-            ),
-            over_time(
-                Look(
-                    "Lag beside MSK's own",
-                    "Unread messages of each topic, by the exporter and by MSK's brokers (SumOffsetLag of their JMX). "
-                    "MSK has none while a group rebalances.",
-                    "short",
-                    6,
-                    9,
-                    "No broker of MSK is scraped.",
-                ),
-                Query(signals.msk_lag("SumOffsetLag"), "{{topic}}: MSK"),
-                Query(
-                    f"{signals.partition_lag(by='topic')} and {signals.msk_lag('SumOffsetLag')}", "{{topic}}: exporter"
-                ),
             ),
         ],
     )
