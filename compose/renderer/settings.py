@@ -13,13 +13,16 @@ from compose.renderer.clusters import DEMO_CLUSTERS, Cluster
 from compose.renderer.hosts import ONE_HOST, Hosts
 from compose.renderer.teams import Team
 
-JMX_KEPT = (
-    "kafka_controller_KafkaController_Value",
-    "kafka_network_RequestMetrics_99thPercentile",
-    "kafka_server_BrokerTopicMetrics_Count",
-    "kafka_server_KafkaRequestHandlerPool_OneMinuteRate",
-    "kafka_server_ReplicaManager_Value",
-)
+JMX_KEPT = {
+    "kafka_consumer_group_ConsumerLagMetrics_Value": "EstimatedMaxTimeLag|MaxOffsetLag|SumOffsetLag",
+    "kafka_controller_KafkaController_Value": ".*",
+    "kafka_log_Log_Value": "LogStartOffset",
+    "kafka_network_RequestMetrics_99thPercentile": ".*",
+    "kafka_server_BrokerTopicMetrics_Count": ".*",
+    "kafka_server_KafkaRequestHandlerPool_OneMinuteRate": ".*",
+    "kafka_server_ReplicaManager_Value": ".*",
+}
+"""Metric and label ``name`` (a regular expression): some have a series for each partition and name."""
 
 
 class SettingsError(ValueError):
@@ -193,15 +196,16 @@ class Settings:
     @property
     def rules(self) -> list[str]:
         """Return the files of rules that have something to watch."""
-        collected = self._collected("recording", "consumers", "exporter", *(["brokers"] if self.broker_jobs else []))
+        of_brokers = [*(["brokers"] if self.broker_jobs else []), *(["loss"] if "jmx" in self.broker_jobs else [])]
+        collected = self._collected("recording", "consumers", "exporter", *of_brokers)
         others = {"all": ["prometheus", "thanos"], "collect": ["thanos"], "query": ["hosts", "thanos"]}
         alone = ["thanos"] if self.uploads else []
         return [*collected, *(others[self.hosts.role] if self.full else alone)]
 
     @property
     def jmx_kept(self) -> tuple[str, ...]:
-        """Return what is kept of a broker's JMX exporter: what dashboards and rules use."""
-        return JMX_KEPT
+        """Return what is kept of a broker's JMX exporter: ``metric;name`` of what dashboards and rules use."""
+        return tuple(f"{metric};({names})" for metric, names in JMX_KEPT.items())
 
     @property
     def s3_address(self) -> str:

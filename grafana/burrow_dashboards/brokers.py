@@ -17,8 +17,10 @@ REPLICAS, TOPICS, REQUESTS = (
 )
 CONTROLLER, HANDLERS = "kafka_controller_KafkaController_Value", "kafka_server_KafkaRequestHandlerPool_OneMinuteRate"
 NO_NODE = "No node exporter is scraped, or other brokers are chosen."
+NO_DISK = f"{NO_NODE} Express brokers have no disks of their own: CloudWatch has StorageUsed."
 NO_JMX = "No JMX exporter is scraped, or other brokers are chosen."
 NO_CONTROLLER = "not told by these brokers"
+NOT_ON_EXPRESS = "not told by these brokers: Express brokers have none"
 IDLE: tuple[Step, ...] = ((None, RED), (0.3, GREEN))
 SHORT = "[0-9]+(?:[.][0-9]+){3}|[^.:]+(?:[.][^.:]+)?"
 """Of a broker's name: an address, or the first two parts of a name, as MSK's are long."""
@@ -35,20 +37,39 @@ def gauge(family: str, name: str, by: str = "instance") -> str:
 
 
 def rate(name: str) -> str:
-    """Return how fast one of a broker's meters counts, all topics together (that series has no label ``topic``)."""
-    return f'sum by (instance) (rate({TOPICS}_Count{{{HOST}, name="{name}", topic=""}}[$__rate_interval]))'
+    """Return how fast one of a broker's meters counts, all topics together (that series has no label ``topic``).
+
+    A broker may be scraped for several clusters, as the demo's is, and counts once.
+    """
+    return f'max by (instance) (rate({TOPICS}_Count{{{HOST}, name="{name}", topic=""}}[$__rate_interval]))'
+
+
+def throttled(kind: str) -> str:
+    """Return how many milliseconds each broker holds back answers to a kind of request."""
+    return f'max by (instance) ({REQUESTS}_99thPercentile{{{HOST}, name="ThrottleTimeMs", request="{kind}"}})'
 
 
 def health() -> Section:
     """Return what must be 0, or 1."""
     one: tuple[Step, ...] = ((None, RED), (1, GREEN), (2, RED))
+    partitions, under_replicated = (
+        gauge(f"{REPLICAS}_Value", name) for name in ("PartitionCount", "UnderReplicatedPartitions")
+    )
     return Section(
         "",
         [
             figure(
-                Look("Brokers", "Brokers whose JMX exporter answers.", "none", 4, 4, "none"),
-                Query(f"count({gauge(f'{REPLICAS}_Value', 'PartitionCount')})", "brokers"),
-                spark=True,
+                Look(
+                    "Brokers",
+                    "Brokers whose JMX exporter answers, by what they tell: Express brokers of MSK have no "
+                    "under-replicated partitions, and no disks of their own.",
+                    "none",
+                    4,
+                    4,
+                    "none",
+                ),
+                Query(f"count({partitions} and {under_replicated})", "Standard"),
+                Query(f"count({partitions} unless {under_replicated})", "Express"),
             ),
             figure(
                 Look(
@@ -57,15 +78,21 @@ def health() -> Section:
                     "none",
                     5,
                     4,
-                    "unknown",
+                    NOT_ON_EXPRESS,
                     steps=NONE_IS_GOOD,
                 ),
-                Query(f"sum({gauge(f'{REPLICAS}_Value', 'UnderReplicatedPartitions')})", "partitions"),
+                Query(f"sum({under_replicated})", "partitions"),
                 spark=True,
             ),
             figure(
                 Look(
-                    "Offline replicas", "Replicas on a disk that failed.", "none", 5, 4, "unknown", steps=NONE_IS_GOOD
+                    "Offline replicas",
+                    "Replicas on a disk that failed.",
+                    "none",
+                    5,
+                    4,
+                    NOT_ON_EXPRESS,
+                    steps=NONE_IS_GOOD,
                 ),
                 Query(f"sum({gauge(f'{REPLICAS}_Value', 'OfflineReplicaCount')})", "replicas"),
                 spark=True,
@@ -120,7 +147,7 @@ def disk() -> Section:
                     "percentunit",
                     10,
                     8,
-                    NO_NODE,
+                    NO_DISK,
                     steps=USED,
                     decimals=0,
                 ),
@@ -134,7 +161,7 @@ def disk() -> Section:
                     "percentunit",
                     7,
                     8,
-                    NO_NODE,
+                    NO_DISK,
                     steps=USED,
                 ),
                 Query(named(used), legend),
@@ -147,7 +174,7 @@ def disk() -> Section:
                     "s",
                     7,
                     8,
-                    "No disk will be full within 30 days.",
+                    "No disk will be full within 30 days. Express brokers have none of their own.",
                 ),
                 Query(named(f"({full}) < {30 * 86400}"), legend),
             ),
@@ -225,9 +252,9 @@ def traffic() -> Section:
                     "Under-replicated and offline",
                     "Per broker. More than 0 for long: a broker is down or cannot keep up.",
                     "none",
+                    6,
                     8,
-                    8,
-                    NO_JMX,
+                    f"{NO_JMX} Express brokers do not tell.",
                     steps=NONE_IS_GOOD,
                 ),
                 Query(named(gauge(f"{REPLICAS}_Value", "UnderReplicatedPartitions")), "{{broker}} under-replicated"),
@@ -239,7 +266,7 @@ def traffic() -> Section:
                     "From request to answer, as the broker sees it, by kind of "
                     "request. Fetches wait for messages, by fetch.max.wait.ms: some 500 ms are idle time.",
                     "ms",
-                    8,
+                    6,
                     8,
                     NO_JMX,
                 ),
@@ -250,11 +277,23 @@ def traffic() -> Section:
             ),
             over_time(
                 Look(
+                    "Throttle time, 99th percentile",
+                    "How long the broker holds answers back, by kind of request: a client's quota, or what an Express "
+                    "broker lets through, is used up.",
+                    "ms",
+                    6,
+                    8,
+                    NO_JMX,
+                ),
+                *(Query(named(throttled(kind)), f"{{{{broker}}}} {kind}") for kind in ("Produce", "FetchConsumer")),
+            ),
+            over_time(
+                Look(
                     "Request handlers idle",
                     "Share of the time in which the request handlers had nothing to do; below "
                     "0.3 a broker is at its limit.",
                     "percentunit",
-                    8,
+                    6,
                     8,
                     NO_JMX,
                     steps=IDLE,

@@ -39,9 +39,9 @@ def told(letter: str, metric: str, statistic: str, label: str) -> cloudwatch.Met
     return made.match_exact(match_exact=False).statistic(statistic).period("60").label(label).expression("")
 
 
-def beside(look: Look, ours: Query, theirs: cloudwatch.MetricsQuery) -> timeseries.Panel:
-    """Return a panel with a query of ours and one of CloudWatch's."""
-    return over_time(replace(look, step="1m"), ours).datasource(MIXED).with_target(theirs)
+def beside(look: Look, *ours: Query, theirs: cloudwatch.MetricsQuery) -> timeseries.Panel:
+    """Return a panel with queries of ours and one of CloudWatch's."""
+    return over_time(replace(look, step="1m"), *ours).datasource(MIXED).with_target(theirs)
 
 
 def by_topic() -> Section:
@@ -52,12 +52,14 @@ def by_topic() -> Section:
             beside(
                 Look("Lag in messages", f"Sum over the topic's partitions. {FREE}", "short", 12, 9, EMPTY),
                 Query(signals.partition_lag(ONE_TOPIC, "topic"), "exporter"),
-                told("B", "SumOffsetLag", "Maximum", "CloudWatch, SumOffsetLag"),
+                Query(signals.msk_lag("SumOffsetLag"), "JMX, SumOffsetLag"),
+                theirs=told("C", "SumOffsetLag", "Maximum", "CloudWatch, SumOffsetLag"),
             ),
             beside(
                 Look("Lag in time", f"Of the partition furthest behind. {DRAIN} {FREE}", "s", 12, 9, EMPTY),
                 Query(signals.partition_lag_seconds(ONE_TOPIC, "topic"), "exporter"),
-                told("B", "EstimatedMaxTimeLag", "Maximum", "CloudWatch, EstimatedMaxTimeLag"),
+                Query(signals.msk_lag("EstimatedMaxTimeLag"), "JMX, EstimatedMaxTimeLag"),
+                theirs=told("C", "EstimatedMaxTimeLag", "Maximum", "CloudWatch, EstimatedMaxTimeLag"),
             ),
         ],
     )
@@ -72,12 +74,44 @@ def by_partition() -> Section:
             beside(
                 Look("Lag in messages by partition", f"Messages not read yet. {PAID}", "short", 12, 9, EMPTY),
                 Query(signals.partition_lag(ONE_TOPIC, "partition"), "exporter {{partition}}"),
-                told("B", "OffsetLag", "Maximum", f"CloudWatch {partition}"),
+                theirs=told("B", "OffsetLag", "Maximum", f"CloudWatch {partition}"),
             ),
             beside(
                 Look("Lag in time by partition", f"{DRAIN} {PAID}", "s", 12, 9, EMPTY),
                 Query(signals.partition_lag_seconds(ONE_TOPIC, "partition"), "exporter {{partition}}"),
-                told("B", "EstimatedTimeLag", "Maximum", f"CloudWatch {partition}"),
+                theirs=told("B", "EstimatedTimeLag", "Maximum", f"CloudWatch {partition}"),
+            ),
+        ],
+    )
+
+
+def express() -> Section:
+    """Return what Express brokers have in place of disks and under-replicated partitions."""
+    nothing = "Nothing: these are Standard brokers, or the name of the cluster is another"
+
+    def panel(title: str, description: str, unit: str, *queries: cloudwatch.MetricsQuery) -> timeseries.Panel:
+        made = over_time(Look(title, description, unit, 12, 9, nothing, step="1m")).datasource(SOURCE)
+        for each in queries:
+            made.with_target(each.dimensions({"Cluster Name": "$msk_cluster"}))
+        return made
+
+    broker = "${PROP('Dim.Broker ID')}"
+    return Section(
+        "Express brokers",
+        [
+            panel(
+                "Storage used",
+                "Bytes that all brokers store, which MSK bills. Express brokers have no disks to fill.",
+                "bytes",
+                told("A", "StorageUsed", "Maximum", "${PROP('Dim.Cluster Name')}"),
+            ),
+            panel(
+                "Throttle times",
+                "How long brokers hold answers back as their throughput is used up. More than 0 for long: larger or "
+                "more brokers, or less traffic. Needs the level PER_BROKER, at a price.",
+                "ms",
+                told("A", "ProduceThrottleTime", "Average", f"produce, broker {broker}"),
+                told("B", "FetchThrottleTime", "Average", f"fetch, broker {broker}"),
             ),
         ],
     )
@@ -97,5 +131,5 @@ def build() -> str:
             topic,
             name.current(VariableOption(text="*", value="*")),
         ],
-        [by_topic(), by_partition()],
+        [by_topic(), by_partition(), express()],
     )

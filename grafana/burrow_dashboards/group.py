@@ -6,6 +6,7 @@ from grafana.burrow_dashboards import signals, variables
 from grafana.burrow_dashboards.dashboards import Section, dashboard
 from grafana.burrow_dashboards.links import GROUP, TOPICS, from_row, from_series
 from grafana.burrow_dashboards.panels import MESSAGES_A_SECOND, Look, Query, figure, over_time, states
+from grafana.burrow_dashboards.retention import retention
 from grafana.burrow_dashboards.statuses import (
     CATCH_UP,
     GROUP_STATUS,
@@ -285,5 +286,5 @@ def build() -> str:
         "Burrow / Consumer group",
         "One consumer group: status of its partitions, lag, who owns what, and whether it catches up.",
         [variables.cluster(), variables.consumer_group(), variables.topics_of_group()],
-        [summary(), status_over_time(), lag_over_time(), partitions(), pace()],
+        [summary(), status_over_time(), lag_over_time(), partitions(), pace(), retention()],
     )

@@ -116,6 +116,28 @@ def log_end(by: str = PARTITION) -> str:
     return each if by == PARTITION else f"sum by ({by}) ({each})"
 
 
+def log_start() -> str:
+    """Return where the logs of partitions began two minutes ago, by the brokers' JMX: by then commits are seen."""
+    of = 'cluster="$cluster", topic=~"$topic", name="LogStartOffset"'
+    return f"max by ({PARTITION}) (min_over_time(kafka_log_Log_Value{{{of}}}[2m]))"
+
+
+def lost() -> str:
+    """Return how many messages of partitions were deleted before the group read them; nothing without JMX."""
+    return f"clamp_min({log_start()} - {committed()}, 0)"
+
+
+def retention_used() -> str:
+    """Return the share of the logs of partitions that the group has not read; nothing without JMX."""
+    return f"{partition_lag()} / clamp_min({partition_lag()} + clamp_min({committed()} - {log_start()}, 0), 1)"
+
+
+def msk_lag(name: str, by: str = "topic") -> str:
+    """Return a lag of the group as the brokers of MSK have it themselves: messages, or seconds."""
+    of = f'cluster="$cluster", groupId="$consumer_group", topic=~"$topic", name="{name}"'
+    return f"max by ({by}) (kafka_consumer_group_ConsumerLagMetrics_Value{{{of}}})"
+
+
 def consumed(of: str = GROUP_TOPICS, by: str = "topic", window: str = "$__rate_interval") -> str:
     """Return how fast is read, in messages a second, by the offsets committed: 0 while a group rewinds."""
     pace = f"clamp_min(deriv(burrow_kafka_consumer_current_offset{{{of}}}[{window}]), 0)"

@@ -72,7 +72,7 @@ def test_promtool_takes_the_rules(find: Callable[[str], str], tmp_path: Path) ->
 def test_rules_that_need_more_are_left_out() -> None:
     """Those of brokers, hosts, Prometheus and Thanos; what is in the chart asks only for the exporter's metrics."""
     others = {path.stem for path in alerts.files()} - set(NAMES)
-    assert {"brokers", "hosts", "prometheus", "thanos"} == others
+    assert {"brokers", "hosts", "loss", "prometheus", "thanos"} == others
     asked = {name for file in NAMES for name in re.findall(r'job="(\w+)"', source(file))}
     assert {"burrow"} == asked
 

@@ -21,7 +21,10 @@ from tests.support.promql import metrics
 DASHBOARD = json.loads((FOLDER / "cloudwatch" / "burrow-cloudwatch.json").read_text(encoding="utf-8"))
 PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
 ON: dict[str, Any] = {"cloudwatch": "true", "cloudwatch_region": "eu-west-1"}
-EACH = pytest.mark.parametrize("panel", PANELS, ids=[panel["title"] for panel in PANELS])
+LAGS = [panel for panel in PANELS if panel["title"].startswith("Lag in ")]
+EXPRESS = [panel for panel in PANELS if panel not in LAGS]
+EACH = pytest.mark.parametrize("panel", LAGS, ids=[panel["title"] for panel in LAGS])
+MSK = "kafka_consumer_group_ConsumerLagMetrics_Value"
 
 
 def rendered(folder: Path, settings: Settings) -> dict[str, str]:
@@ -77,7 +80,7 @@ def test_what_is_refused(values: dict[str, Any], expected: str) -> None:
 
 def test_metrics() -> None:
     """Of a group on a topic there are four: lag in messages and in time, of the topic and of each partition."""
-    found = {panel["title"]: panel["targets"][1]["metricName"] for panel in PANELS}
+    found = {panel["title"]: panel["targets"][-1]["metricName"] for panel in LAGS}
     assert {
         "Lag in messages": "SumOffsetLag",
         "Lag in time": "EstimatedMaxTimeLag",
@@ -89,17 +92,35 @@ def test_metrics() -> None:
 @EACH
 def test_panels(panel: dict[str, Any]) -> None:
     """Each shows the exporter's figure and CloudWatch's, of the same group and topic, and says what differs."""
-    ours, theirs = panel["targets"]
+    ours, *brokers, theirs = panel["targets"]
     assert {"type": "datasource", "uid": "-- Mixed --"} == panel["datasource"]
     assert {"type": "prometheus", "uid": "${datasource}"} == ours["datasource"]
     assert metrics(ours["expr"]) < {family.name for family in FAMILIES}
     assert 'cluster="$cluster", consumer_group="$consumer_group", topic="$topic"' in ours["expr"]
     assert ({"type": "cloudwatch", "uid": "cloudwatch"}, "AWS/Kafka") == (theirs["datasource"], theirs["namespace"])
+    assert [theirs["metricName"]] * len(brokers) == [re.findall(r'name="(\w+)"', each["expr"])[0] for each in brokers]
+    assert [{MSK}] * len(brokers) == [metrics(each["expr"]) for each in brokers]
     expected = {"Cluster Name": "$msk_cluster", "Consumer Group": "$consumer_group", "Topic": "$topic"}
     assert expected == theirs["dimensions"]
     assert theirs["matchExact"] is False
     assert re.fullmatch(r"[A-Z].{20,}\.", panel["description"])
     assert panel["fieldConfig"]["defaults"]["unit"] in {"s", "short"}
+
+
+def test_what_the_brokers_tell_for_nothing() -> None:
+    """The lag that MSK's brokers tell over JMX stands beside what is of a topic; of partitions it is not kept."""
+    assert ["Lag in messages", "Lag in time"] == [panel["title"] for panel in LAGS if 3 == len(panel["targets"])]
+
+
+def test_express_brokers() -> None:
+    """What they have in place of disks and under-replicated partitions, and that nothing means Standard brokers."""
+    found = [[target["metricName"] for target in panel["targets"]] for panel in EXPRESS]
+    assert [["StorageUsed"], ["ProduceThrottleTime", "FetchThrottleTime"]] == found
+    for panel in EXPRESS:
+        assert "Standard" in panel["fieldConfig"]["defaults"]["noValue"]
+        assert [{"Cluster Name": "$msk_cluster"}] * len(panel["targets"]) == [
+            each["dimensions"] for each in panel["targets"]
+        ]
 
 
 def test_it_leads_to_the_others_and_none_to_it() -> None:

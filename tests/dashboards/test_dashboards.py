@@ -36,7 +36,9 @@ FOREIGN = {
     ),
     **dict.fromkeys(
         [
+            "kafka_consumer_group_ConsumerLagMetrics_Value",
             "kafka_controller_KafkaController_Value",
+            "kafka_log_Log_Value",
             "kafka_network_RequestMetrics_99thPercentile",
             "kafka_server_KafkaRequestHandlerPool_OneMinuteRate",
             "kafka_server_ReplicaManager_Value",
@@ -44,6 +46,7 @@ FOREIGN = {
         "gauge",
     ),
     "kafka_server_BrokerTopicMetrics_Count": "counter",
+    "partition:burrow_kafka_consumer_partition:seconds_to_loss": "gauge",  # the stack's rules record it
     **dict.fromkeys(["alertmanager_build_info", "prometheus_build_info", "prometheus_tsdb_head_series"], "gauge"),
     **dict.fromkeys(
         [

@@ -44,6 +44,7 @@ CHOSEN = {"cluster": "eu-west", "consumer_group": "invoice-printer", "topic": "o
 """What is chosen where a dashboard lets one choose one; what lets one choose several has all."""
 GRAFANAS = {"$__rate_interval": "8s", "$__range": "30s"}
 EMPTY = {
+    "burrow-brokers / Brokers / B": "all brokers are Standard",
     "burrow-brokers / Disk full in / A": "no disk gets fuller while the test runs",
     "burrow-monitoring / Failed requests by reason / A": "no request fails; a reason is counted once there is one",
     "burrow-monitoring / Faults / A": "the test's Prometheus has no rules",
@@ -56,6 +57,10 @@ EMPTY = {
     "burrow-overview / Groups that are not OK / G": "no group turned bad within the seconds that the test takes",
     "burrow-group / Status of the group / B": "the policy mutes other groups",
     "burrow-group / Not OK for / A": "the group may have been bad for as long as the test runs",
+    "burrow-group / Messages lost / B": "no message is lost",
+    "burrow-group / Time to loss / A": "the test's Prometheus has no rules",
+    "burrow-group / Lag beside MSK's own / A": "the broker is not MSK's",
+    "burrow-group / Lag beside MSK's own / B": "the broker is not MSK's",
     "burrow-group / Time to catch up per topic / A": "the group may fall behind while the test runs",
 }
 """What may have no data on a system as the test runs it, and why."""

@@ -17,7 +17,7 @@ from tests.support.auth_cases import BY_HAND, NO_BROKER, RIGHT, SEEN, WRONG
 from tests.support.stack import composed
 
 GUIDE = (ROOT / "docs" / "msk.md").read_text(encoding="utf-8")
-TROUBLES = GUIDE.partition("## 8. ")[2]
+TROUBLES = GUIDE.partition("## 10. ")[2]
 AT_DEBUG = {message for case in WRONG if case.more.get("BURROW_LOGGING_LEVEL") for message in case.says}
 
 

@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 
 from burrow_exporter.exporter import Exporter
 from burrow_exporter.metrics.families import UNSHARED_FAMILIES
-from burrow_exporter.settings.config import BurrowConfig, Config, Filter, Filters, ShardConfig, TopicFilter
+from burrow_exporter.settings.config import (
+    BurrowConfig,
+    Config,
+    Filter,
+    Filters,
+    MetricsConfig,
+    ShardConfig,
+    TopicFilter,
+)
 from burrow_exporter.settings.policy import ClusterEntry, PolicyConfig, TopicEntry
 from tests.support.faults import RecordedBurrow
 from tests.support.pages import Sample, own_of, page_of
@@ -27,9 +35,8 @@ def polled(
 ) -> Exporter:
     """Return an exporter of one share that has polled once."""
     burrows = (BurrowConfig(addresses=(burrow.address,), filters=filters),)
-    exporter = Exporter(
-        Config(burrows=burrows, shard=ShardConfig(index=index, total=total), policy=policy), threading.Event()
-    )
+    shard, metrics = ShardConfig(index=index, total=total), MetricsConfig(topic_families=True)
+    exporter = Exporter(Config(burrows=burrows, shard=shard, policy=policy, metrics=metrics), threading.Event())
     exporter.poll_once()
     return exporter
 

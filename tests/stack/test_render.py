@@ -199,6 +199,7 @@ def test_jobs_of_brokers(ports: tuple[str, str], jobs: set[str], tmp_path: Path,
     assert jobs == {each["job_name"] for each in scraped} & {"jmx", "node"}
     assert jobs == {job for job in ("jmx", "node") if f"prometheus/targets/{job}.yaml" in files}
     assert bool(jobs) == ("prometheus/rules/brokers.yaml" in files)
+    assert ("jmx" in jobs) == ("prometheus/rules/loss.yaml" in files)
 
 
 @BOTH
@@ -379,6 +380,6 @@ def test_what_is_kept_of_brokers_is_what_is_used(tmp_path: Path, nowhere: Path) 
     asked = {name for query in queries() for name in metrics(query.expression)}
     asked |= {name for kind in ("alert", "record") for rule in alerts.rules(kind) for name in metrics(rule["expr"])}
     (kept,) = job["metric_relabel_configs"]
-    assert ("keep", ["__name__"]) == (kept["action"], kept["source_labels"])
-    assert {name for name in asked if re.match("kafka_(?!consumer_group_)", name)} == set(kept["regex"].split("|"))
+    assert ("keep", ["__name__", "name"]) == (kept["action"], kept["source_labels"])
+    assert {name for name in asked if name.startswith("kafka_")} == {*re.findall(r"(?:^|\|)(\w+);", kept["regex"])}
     assert ("15s", 50000) == (job["scrape_timeout"], job["sample_limit"])

@@ -24,9 +24,15 @@ FEW = {
     "partition:burrow_kafka_topic_partition_offset:hot_ratio",
     "partition:burrow_kafka_consumer_partition_lag:hot_ratio",
     "partition:burrow_kafka_consumer_current_offset:ahead",
+    "partition:kafka_log_Log_Value:log_start_offset",
+    "partition:kafka_log_Log_Value:log_start_offset_per_second",
+    "partition:burrow_kafka_consumer_current_offset:above_log_start",
+    "partition:burrow_kafka_consumer_partition:lost_messages",
+    "partition:burrow_kafka_consumer_partition:retention_used_ratio",
+    "partition:burrow_kafka_consumer_partition:seconds_to_loss",
 }
 """What is recorded only where there is something to tell: here are no hot partitions, no policy, none of the exporter's
-own metrics, no commits beyond the log end, and no group is lost."""
+own metrics, no commits beyond the log end, no brokers' JMX, and no group is lost."""
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,10 @@ COUNTERS = {
 }
 GAUGES = {
     "up",
+    "kafka_consumer_group_ConsumerLagMetrics_Value",
     "kafka_controller_KafkaController_Value",
+    "kafka_log_Log_Value",
+    "kafka_network_RequestMetrics_99thPercentile",
     "kafka_server_ReplicaManager_Value",
     "node_filesystem_avail_bytes",
     "node_filesystem_size_bytes",

@@ -1,8 +1,9 @@
 """Pages of exporters that a test cannot run, recorded from real ones, on a real socket.
 
 ``recordings/exporters/jmx.txt`` is what the JMX exporter 1.0.1 said of a Kafka 4.1 broker, with the configuration of
-``compose/kafka/jmx.yaml`` and so with the names that MSK has; ``thanos-*.txt`` are from Thanos 0.41. All are cut down
-to the families that something here uses.
+``compose/kafka/jmx.yaml`` and so with the names that MSK has, but for log starts, which are those of a topic of the
+demo; ``thanos-*.txt`` are from Thanos 0.41. All are cut down to the families that something here uses. ``msk*.txt``
+were written by hand: a broker of MSK in the form of its JMX exporter 0.12, and groups on it.
 """
 
 from __future__ import annotations
