@@ -27,7 +27,7 @@ from tests.support.recorded import NOT_FOUND, mixed
 
 EVERYTHING = Filters(topic=TopicFilter.of())
 NO_POLICY = PolicyConfig()
-SECONDS = ("burrow_kafka_consumer_lag_seconds", "burrow_kafka_consumer_partition_lag_seconds")
+SECONDS = tuple(f"burrow_kafka_consumer_{each}lag_seconds" for each in ("", "partition_", "topic_"))
 
 
 def polled(
