@@ -36,11 +36,13 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     (jmx,) = [job for job in stacks["scrape_configs"] if "jmx" == job["job_name"]]
     (targets,) = yaml.safe_load((folder / "prometheus" / "targets" / "jmx.yaml").read_text(encoding="utf-8"))
     assert {"targets": ["b-1:11001"], "labels": {"cluster": "orders"}} == targets
+    rules = folder / "prometheus" / "rules" / "loss.yaml"
+    rules.write_text(rules.read_text(encoding="utf-8").replace("interval: 1m", "interval: 1s"), encoding="utf-8")
     with ExitStack() as stack:
         served = stack.enter_context(replay())
         configuration = {
             "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
-            "rule_files": [str(folder / "prometheus" / "rules" / f"{name}.yaml") for name in ("recording", "loss")],
+            "rule_files": [str(rules), str(rules.with_name("recording.yaml"))],
             "scrape_configs": [
                 {
                     "job_name": "jmx",
