@@ -193,7 +193,9 @@ class Settings:
     @property
     def rules(self) -> list[str]:
         """Return the files of rules that have something to watch."""
-        collected = self._collected("recording", "consumers", "exporter", *(["brokers"] if self.broker_jobs else []))
+        collected = self._collected(
+            "recording", "advice", "consumers", "exporter", *(["brokers"] if self.broker_jobs else [])
+        )
         others = {"all": ["prometheus", "thanos"], "collect": ["thanos"], "query": ["hosts", "thanos"]}
         alone = ["thanos"] if self.uploads else []
         return [*collected, *(others[self.hosts.role] if self.full else alone)]
