@@ -27,6 +27,8 @@ START, PAUSE, STABLE, TOLERANCE = 20, 30, 300, 0.1
 TARGET, BEHIND = 300, 60
 """Seconds of lag that are too many, as in recording.yaml, and for being behind, as in advice.yaml."""
 
+FULL = "nothing: always 24 members"
+
 
 def produced(second: float) -> float:
     """Return the messages a second at a time of the day: 100 at 4 o'clock, 550 at 16, and a burst at 2 o'clock."""
@@ -174,9 +176,17 @@ class Rules:
         return self.wanted
 
 
-def by_lag(threshold: int) -> Callable[[Reading], int]:
-    """Scale as KEDA's scaler of Kafka: a member for so many messages of lag, and no more than partitions."""
-    return lambda reading: min(math.ceil(reading.lag / threshold), PARTITIONS)
+def by_lag(threshold: int, *, evenly: bool = False) -> Callable[[Reading], int]:
+    """Scale as KEDA's scaler of Kafka: a member for so many messages of lag, and no more than partitions.
+
+    ``evenly`` has each member read the same number of partitions (ensureEvenDistributionOfPartitions).
+    """
+
+    def wish(reading: Reading) -> int:
+        members = max(min(math.ceil(reading.lag / threshold), PARTITIONS), 1)
+        return next(each for each in range(members, PARTITIONS + 1) if PARTITIONS % each == 0) if evenly else members
+
+    return wish
 
 
 @dataclass
@@ -252,13 +262,15 @@ def simulate(scaler: Autoscaler, group: Group | None = None, seconds: int = 2 * 
 
 def ways() -> dict[str, Run]:
     """Return two days under each way to scale."""
-    lags = (500, 2_000, 10_000)
-    return {
-        "`replicas_wanted`": simulate(Autoscaler(Rules().evaluate)),
-        **{f"lag, `lagThreshold: {lag}`": simulate(Autoscaler(by_lag(lag))) for lag in lags},
-        "lag, `lagThreshold: 500`, down after an hour": simulate(Autoscaler(by_lag(500), stable=HOUR)),
-        "nothing: always 24 members": simulate(Autoscaler(lambda _: PARTITIONS), Group(members=PARTITIONS)),
+    scalers = {
+        "`replicas_wanted`": Autoscaler(Rules().evaluate),
+        **{f"lag, `lagThreshold: {lag}`": Autoscaler(by_lag(lag)) for lag in (500, 2_000, 10_000)},
+        "lag, 500, down after an hour": Autoscaler(by_lag(500), stable=HOUR),
+        "lag, 10000, evenly": Autoscaler(by_lag(10_000, evenly=True)),
+        "lag, 10000, evenly, down after an hour": Autoscaler(by_lag(10_000, evenly=True), stable=HOUR),
     }
+    runs = {name: simulate(scaler) for name, scaler in scalers.items()}
+    return runs | {FULL: simulate(Autoscaler(lambda _: PARTITIONS), Group(members=PARTITIONS))}
 
 
 def table(runs: Mapping[str, Run]) -> str:

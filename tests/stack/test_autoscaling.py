@@ -14,6 +14,7 @@ from tests.conftest import built
 from tests.stack.autoscaling import (
     BEHIND,
     DAY,
+    FULL,
     HOUR,
     SPEED,
     STEP,
@@ -101,7 +102,7 @@ def test_the_lag_is_cleared_in_time(runs: dict[str, Run]) -> None:
     run = runs[BY_RULES]
     assert max(run.ages) <= TARGET
     assert run.longest_above(BEHIND) <= 10
-    assert run.member_hours <= 0.55 * runs["nothing: always 24 members"].member_hours
+    assert run.member_hours <= 0.55 * runs[FULL].member_hours
 
 
 @pytest.mark.parametrize("seed", [2, 3, 4])
@@ -118,23 +119,23 @@ def test_it_does_not_flap(seed: int) -> None:
     assert max(run.ages) <= TARGET
 
 
-@pytest.mark.parametrize(("load", "after"), [(200, 1), (280, 1), (300, 18)])
-def test_steady_production(load: int, after: int) -> None:
-    """Some hours later the number stays, however production wavers by a fifth; the last is all that six can read."""
+@pytest.mark.parametrize("load", [280, 300, 400])
+def test_steady_production(load: int) -> None:
+    """The number is found once and stays, however production wavers by a fifth; 300 is all that the first six read."""
     run = simulate(Autoscaler(Rules().evaluate), Group(load=lambda _: load, capability=lambda _: SPEED), DAY)
-    assert [] == [when for when, _ in run.changes if when * STEP > after * HOUR]
-    assert len(run.changes) <= 6
+    assert len(run.changes) <= 1
     assert run.readings[-1].members * SPEED >= load
+    assert max(run.ages) <= TARGET
 
 
-def test_lag_alone_does_worse(runs: dict[str, Run]) -> None:
-    """By lag alone a group is late, or it costs nearly twice as much; and it is scaled far more often."""
+def test_lag_alone(runs: dict[str, Run]) -> None:
+    """By lag alone a group is scaled far more often, and unless evenly, it is late or costs nearly twice as much."""
     ours = runs[BY_RULES]
     others = {name: run for name, run in runs.items() if name.startswith("lag")}
-    assert 4 == len(others)
+    assert 6 == len(others)
     for name, run in others.items():
         assert len(run.changes) >= 4 * len(ours.changes), name
-        assert run.minutes_above(TARGET) > 0 or run.member_hours >= 1.8 * ours.member_hours, name
+        assert "evenly" in name or run.minutes_above(TARGET) or run.member_hours >= 1.8 * ours.member_hours, name
 
 
 def test_more_would_not_help() -> None:
