@@ -56,6 +56,10 @@ EMPTY = {
     "burrow-overview / Groups that are not OK / G": "no group turned bad within the seconds that the test takes",
     "burrow-group / Status of the group / B": "the policy mutes other groups",
     "burrow-group / Not OK for / A": "the group may have been bad for as long as the test runs",
+    "burrow-group / What would help / A": "the test's Prometheus has no rules",
+    "burrow-group / Members wanted / A": "the test's Prometheus has no rules",
+    "burrow-group / Members wanted / B": "the test's Prometheus has no rules",
+    "burrow-overview / Groups that are not OK / J": "the test's Prometheus has no rules",
     "burrow-group / Time to catch up per topic / A": "the group may fall behind while the test runs",
 }
 """What may have no data on a system as the test runs it, and why."""

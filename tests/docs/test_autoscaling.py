@@ -12,6 +12,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from grafana.burrow_dashboards.signals import ADVICE
 from tests import ROOT
 from tests.chart.test_chart import RELEASES
 from tests.conftest import built
@@ -64,8 +65,9 @@ def test_horizontal_pod_autoscaler(release: str) -> None:
 
 
 def test_every_advice_is_explained() -> None:
-    """The table has each that the rule can give, and no other."""
+    """The table and the dashboards have each that the rule can give, and no other."""
     (rule,) = (each for each in alerts.rules("record") if "group:burrow_kafka_consumer:bottleneck" == each["record"])
     given = set(re.findall(r'"advice", "(\w+)"', rule["expr"]))
+    assert given == set(ADVICE)
     table = PAGE.read_text(encoding="utf-8").partition("| advice |")[2].partition("\n\n")[0]
     assert given == set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE))
