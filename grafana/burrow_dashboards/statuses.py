@@ -33,12 +33,12 @@ PARTITION_STATUS = words(
 )
 WOULD_HELP = words(
     {
-        1: ("nothing needed", GREEN),
+        1: ("nothing", GREEN),
         2: ("more consumers", YELLOW),
         3: ("more partitions", ORANGE),
         4: ("faster consumers", PURPLE),
-        5: ("less on a hot partition", "blue"),
-        6: ("a consumer repaired", RED),
+        5: ("spread the keys", "blue"),
+        6: ("fix a consumer", RED),
     }
 )
 """What ``signals.advice`` says."""
