@@ -26,19 +26,23 @@ $(TOOLS)/alertmanager: compose/compose.yaml
 	cd $(TOOLS)/source && go build -o $(CURDIR)/$@ ./cmd/alertmanager
 	rm -rf $(TOOLS)/source
 
-# What the chart's tests need: helm, and the resources that the Prometheus operator defines.
+# What the tests of the chart and of docs/autoscaling.md need: helm, the resources that the Prometheus operator and KEDA
+# define, and the parameters of KEDA's triggers.
 HELM := v4.3.1
 OPERATOR := github.com/prometheus-operator/prometheus-operator@v0.94.1
+KEDA := github.com/kedacore/keda/v2@v2.21.0
 
 $(TOOLS)/helm: tools.mk
 	GOBIN=$(CURDIR)/$(TOOLS) go install helm.sh/helm/v4/cmd/helm@$(HELM)
 	@touch $@
 
 $(TOOLS)/crds: tools.mk
-	go mod download $(OPERATOR)
+	go mod download $(OPERATOR) $(KEDA)
 	@mkdir -p $@
 	cd "$$(go env GOMODCACHE)/$(OPERATOR)/example/prometheus-operator-crd" && cp -f \
 		monitoring.coreos.com_prometheusrules.yaml monitoring.coreos.com_servicemonitors.yaml $(CURDIR)/$@
+	cd "$$(go env GOMODCACHE)/$(KEDA)" && cp -f \
+		config/crd/bases/keda.sh_scaledobjects.yaml schema/generated/scalers-schema.json $(CURDIR)/$@
 	@touch $@
 
 $(TOOLS)/actionlint: tools.mk

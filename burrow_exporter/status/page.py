@@ -20,6 +20,7 @@ from burrow_exporter import __version__
 from burrow_exporter.log import one_line
 from burrow_exporter.status import words
 from burrow_exporter.status.burrows import cluster_row, counted
+from burrow_exporter.status.hints import hint
 from burrow_exporter.status.links import alertmanager, grafana, runbook
 from burrow_exporter.status.missing import why_missing
 from burrow_exporter.status.query import parse_query
@@ -241,6 +242,7 @@ def environment() -> Environment:
         "counted": counted,
     }
     made.globals |= {"version": __version__, "marks": MARKS, "link": link, "words": words, "by_section": by_section}
+    made.globals["hint"] = hint
     return made
 
 

@@ -197,7 +197,7 @@ class Settings:
     def rules(self) -> list[str]:
         """Return the files of rules that have something to watch."""
         of_brokers = [*(["brokers"] if self.broker_jobs else []), *(["loss"] if "jmx" in self.broker_jobs else [])]
-        collected = self._collected("recording", "consumers", "exporter", *of_brokers)
+        collected = self._collected("recording", "advice", "consumers", "exporter", *of_brokers)
         others = {"all": ["prometheus", "thanos"], "collect": ["thanos"], "query": ["hosts", "thanos"]}
         alone = ["thanos"] if self.uploads else []
         return [*collected, *(others[self.hosts.role] if self.full else alone)]

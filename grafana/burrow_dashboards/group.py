@@ -15,6 +15,7 @@ from grafana.burrow_dashboards.statuses import (
     PARTITION_STATUS,
     RED,
     STATUS_OR_MUTED,
+    WOULD_HELP,
 )
 from grafana.burrow_dashboards.tables import Cell, Column, Label, rows
 
@@ -28,6 +29,7 @@ LATE = "late from here on"
 GONE = "Burrow does not list this group: it is gone, or another one was chosen."
 NOT_LISTED = "not listed by Burrow"
 NO_OWNERS = "not published"
+NO_RULES = "Prometheus does not evaluate the rules of advice.yaml."
 
 
 def summary() -> Section:
@@ -279,6 +281,40 @@ def pace() -> Section:
     )
 
 
+def help_needed() -> Section:
+    """Return what would help the group, and how many members it needs."""
+    advice = Look(
+        "What would help",
+        "More consumers, more partitions, or faster ones: by production, consumption, members, and where the lag is. "
+        "docs/autoscaling.md explains each.",
+        "none",
+        12,
+        7,
+        NO_RULES,
+        WOULD_HELP,
+    )
+    number = Look(
+        "Members wanted",
+        "Members that the group needs to keep up and to clear its lag in time, never more than its partitions.",
+        "none",
+        12,
+        7,
+        NO_RULES,
+    )
+    return Section(
+        "What would help",
+        [
+            states(advice, Query(signals.advice(ONE, "cluster"), "advice")),
+            over_time(
+                number,
+                Query(signals.merged(signals.REPLICAS_WANTED, "cluster", ONE), "wanted"),
+                Query(signals.merged("group:burrow_kafka_consumer_members:latest", "cluster", ONE), "members"),
+                Query(signals.merged("burrow_kafka_consumer_partitions", "cluster", ONE), "partitions"),
+            ),
+        ],
+    )
+
+
 def build() -> str:
     """Return the dashboard as JSON."""
     return dashboard(
@@ -286,5 +322,5 @@ def build() -> str:
         "Burrow / Consumer group",
         "One consumer group: status of its partitions, lag, who owns what, and whether it catches up.",
         [variables.cluster(), variables.consumer_group(), variables.topics_of_group()],
-        [summary(), status_over_time(), lag_over_time(), partitions(), pace(), retention()],
+        [summary(), status_over_time(), lag_over_time(), partitions(), pace(), retention(), help_needed()],
     )

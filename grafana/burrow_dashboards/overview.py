@@ -19,6 +19,7 @@ from grafana.burrow_dashboards.statuses import (
     NONE_IS_GOOD,
     OF_LIMIT,
     RED,
+    WOULD_HELP,
     YELLOW,
 )
 from grafana.burrow_dashboards.tables import Cell, Column, Label, rows
@@ -95,7 +96,7 @@ def trouble() -> Section:
         "Groups that are not OK",
         "At most 50, the worst first. 'Of limit' is the time lag against the policy's max_lag_seconds (without one 5 "
         "minutes); 'Muted' says why the policy holds back the group's alerts. 'Lag grows' is in messages a second over "
-        "10 minutes. Click a group to see its partitions.",
+        "10 minutes. 'Would help' needs the rules of advice.yaml. Click a group to see its partitions.",
         "short",
         24,
         9,
@@ -160,12 +161,13 @@ def described(chosen: str) -> list[Cell]:
 
 def more_of(chosen: str) -> list[Cell]:
     """Return the columns that say where it is going with the groups that an expression chooses."""
-    lag, growth = signals.lag(), signals.growth()
+    lag, growth, advice = signals.lag(), signals.growth(), signals.advice(signals.GROUPS, signals.GROUP)
     since = f"time() - {signals.last_ok(signals.GROUPS, signals.GROUP, '6h', '1m')}"
     return [
         Column("Not OK for", signals.among(f"({since})", chosen), "s", 120, empty="as long as seen"),
         Column("Lag grows", signals.among(growth, chosen), MESSAGES_A_SECOND, 110, decimals=1),
         Column("Caught up in", signals.among(f"({signals.catch_up(lag, growth)})", chosen), "s", 150, words=CATCH_UP),
+        Column("Would help", signals.among(advice, chosen), "none", 150, words=WOULD_HELP),
     ]
 
 

@@ -17,6 +17,11 @@ TREND = "10m"
 LIMIT_SECONDS = 300
 """From how many seconds on a lag is too old without a policy, as in compose/rules/recording.yaml."""
 
+BOTTLENECK = "group:burrow_kafka_consumer:bottleneck"
+REPLICAS_WANTED = "group:burrow_kafka_consumer:replicas_wanted"
+ADVICE = ("none", "add_consumers", "add_partitions", "speed_up_consumers", "hot_partition", "fix_consumer")
+"""What would help a group, by the label of the recording rule."""
+
 CLUSTERS = 'cluster=~"$cluster"'
 GROUPS = f'{CLUSTERS}, consumer_group=~".*($filter).*"'
 ONE_GROUP = 'cluster="$cluster", consumer_group="$consumer_group"'
@@ -154,6 +159,12 @@ def heat(of: str) -> str:
     """Return how many times the mean of its topic a partition gets; topics that get next to nothing are left out."""
     pace = produced(of, PARTITION, TREND)
     return f"{pace} / on (topic) group_left () (avg by (topic) ({pace}) > 0.1)"
+
+
+def advice(of: str, by: str) -> str:
+    """Return what would help groups, as a number from 1 on in the order of ``ADVICE``."""
+    each = (f'{number} * {BOTTLENECK}{{{of}, advice="{name}"}}' for number, name in enumerate(ADVICE, 1))
+    return f"max by ({by}) ({' or '.join(each)})"
 
 
 def heard(of: str = "") -> str:

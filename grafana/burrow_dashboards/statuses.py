@@ -31,6 +31,17 @@ STATUS_OR_MUTED = words({1: ("OK", GREEN), 2: ("WARN", YELLOW), 3: ("ERR", RED),
 PARTITION_STATUS = words(
     {1: ("OK", GREEN), 2: ("WARN", YELLOW), 4: ("STOP", RED), 5: ("STALL", ORANGE), 6: ("REWIND", PURPLE)}
 )
+WOULD_HELP = words(
+    {
+        1: ("nothing", GREEN),
+        2: ("more consumers", YELLOW),
+        3: ("more partitions", ORANGE),
+        4: ("faster consumers", PURPLE),
+        5: ("spread the keys", "blue"),
+        6: ("fix a consumer", RED),
+    }
+)
+"""What ``signals.advice`` says."""
 HALTED = words({0: ("running", GREEN), 1: ("HALTED", RED)})
 UP = words({1: ("UP", GREEN), 0: ("DOWN", RED)})
 CATCH_UP = words({0: ("caught up", GREEN), -1: ("lag not shrinking", "text")})

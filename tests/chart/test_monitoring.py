@@ -26,7 +26,7 @@ from tests.support.processes import exporter, prometheus
 
 pytestmark = pytest.mark.helm
 
-NAMES = ("consumers", "exporter", "recording")
+NAMES = ("advice", "consumers", "exporter", "recording")
 BOTH = pytest.mark.parametrize("find", [built, tool], ids=["the stack's release", "Debian's"])
 
 

@@ -12,6 +12,7 @@ from burrow_exporter.metrics.families import FAMILIES, FEW_FAMILIES
 from compose.renderer.render import render
 from compose.renderer.settings import Settings
 from grafana.burrow_dashboards.__main__ import stale, write
+from grafana.burrow_dashboards.signals import BOTTLENECK, REPLICAS_WANTED
 from tests.support.dashboards import (
     DASHBOARDS,
     FOLDER,
@@ -30,6 +31,7 @@ QUERIES = list(queries())
 VARIABLES = [(uid, variable) for uid in DASHBOARDS for variable in variables(uid)]
 FOREIGN = {
     **dict.fromkeys(["up", "scrape_duration_seconds"], "gauge"),  # Prometheus makes them
+    **dict.fromkeys([BOTTLENECK, REPLICAS_WANTED, "group:burrow_kafka_consumer_members:latest"], "gauge"),  # by rules
     **dict.fromkeys(["node_boot_time_seconds", "node_filesystem_avail_bytes", "node_filesystem_size_bytes"], "gauge"),
     **dict.fromkeys(
         ["node_cpu_seconds_total", "node_network_receive_bytes_total", "node_network_transmit_bytes_total"], "counter"

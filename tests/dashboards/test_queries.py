@@ -61,6 +61,10 @@ EMPTY = {
     "burrow-group / Time to loss / A": "the test's Prometheus has no rules",
     "burrow-group / Lag beside MSK's own / A": "the broker is not MSK's",
     "burrow-group / Lag beside MSK's own / B": "the broker is not MSK's",
+    "burrow-group / What would help / A": "the test's Prometheus has no rules",
+    "burrow-group / Members wanted / A": "the test's Prometheus has no rules",
+    "burrow-group / Members wanted / B": "the test's Prometheus has no rules",
+    "burrow-overview / Groups that are not OK / J": "the test's Prometheus has no rules",
     "burrow-group / Time to catch up per topic / A": "the group may fall behind while the test runs",
 }
 """What may have no data on a system as the test runs it, and why."""

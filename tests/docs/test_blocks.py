@@ -93,6 +93,15 @@ def as_web_config(text: str, _: Any, __: Path) -> None:
     web_config.parse(text.encode())
 
 
+def as_adapter(_: str, document: Any, folder: Path) -> None:
+    """See that prometheus-adapter's rules ask for what is recorded, by queries that Prometheus takes."""
+    for rule in document["externalRules"]:
+        assert {"seriesQuery", "resources", "name", "metricsQuery"} == rule.keys()
+        assert {rule["seriesQuery"]} <= KNOWN
+        query = rule["metricsQuery"].replace("<<.Series>>", rule["seriesQuery"]).replace("<<.LabelMatchers>>", 'a="b"')
+        as_rules(yaml.safe_dump({"groups": [{"name": "a", "rules": [{"record": "a", "expr": query}]}]}), None, folder)
+
+
 def as_compose(_: str, document: Any, __: Path) -> None:
     """See that it changes services that compose.yaml has."""
     assert document["services"].keys() <= composed()["services"].keys()
@@ -126,6 +135,7 @@ YAML: tuple[tuple[set[str], Callable[[str, Any, Path], None]], ...] = (
     ({"inhibit_rules"}, as_alertmanager),
     ({"topics", "clusters"}, as_policy),
     ({"groups"}, as_rules),
+    ({"externalRules"}, as_adapter),
     ({"alerting", "global", "remote_write", "rule_files", "scrape_configs"}, as_prometheus),
     ({"type"}, as_bucket),
 )

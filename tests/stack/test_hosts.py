@@ -84,7 +84,8 @@ def test_a_host_that_collects(folder: Path) -> None:
     assert {"prometheus:9090": "prometheus-b:9090"} == targets(files, "prometheus")
     assert {"thanos-sidecar:10902": "thanos-sidecar-b:10902"} == targets(files, "thanos")
     rules = {name.split("/")[-1] for name in files if name.startswith("prometheus/rules/")}
-    assert {"brokers.yaml", "loss.yaml", "consumers.yaml", "exporter.yaml", "recording.yaml", "thanos.yaml"} == rules
+    collected = {"recording", "advice", "consumers", "exporter", "brokers", "loss", "thanos"}
+    assert {f"{name}.yaml" for name in collected} == rules
     assert [] == [name for name in files if name.startswith(("alertmanager", "amtool", "grafana", "thanos"))]
 
 

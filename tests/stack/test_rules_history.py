@@ -68,6 +68,6 @@ def test_who_is_in_error(history: History) -> None:
 
 @pytest.mark.parametrize("name", RECORDED)
 def test_what_is_recorded(name: str, history: History) -> None:
-    """Every recording rule has something to record."""
+    """Every recording rule has something to record; of a hot partition promtool records jumps (``at_once``)."""
     query = at_once(name) if name.endswith(":hot_ratio") else name
     assert (name in FEW) != bool(history.ask(query, history.start))

@@ -36,7 +36,7 @@ GAUGES = {
     "thanos_store_nodes_grpc_connections",
 }
 """What is not the exporter's: of Prometheus, the node exporter, Kafka's JMX exporter (names as on MSK) and Thanos."""
-OWN_THRESHOLD = "group:burrow_kafka_consumer_lag_seconds:override"
+BY_OWN_RULES = {"group:burrow_kafka_consumer_lag_seconds:override", "group:burrow_kafka_consumer_members:override"}
 """What a user's own rules may record."""
 
 RATE = re.compile(r"\b(?:rate|irate|increase|resets)\(\s*([\w:]+)")
@@ -80,4 +80,4 @@ def own_counters() -> set[str]:
 def known() -> set[str]:
     """Return every metric that a query may ask for, recorded ones too."""
     recorded = {rule["record"] for rule in rules("record")}
-    return {family.name for family in FAMILIES} | OWN.keys() | recorded | COUNTERS | GAUGES | {OWN_THRESHOLD}
+    return {family.name for family in FAMILIES} | OWN.keys() | recorded | COUNTERS | GAUGES | BY_OWN_RULES

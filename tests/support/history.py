@@ -6,6 +6,8 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -53,11 +55,14 @@ class History:
 
 def levels() -> list[list[alerts.Rule]]:
     """Return the recording rules in the order in which they can be computed: each list needs those before it alone."""
-    level: dict[str, int] = {}
-    for name, query in RECORDED.items():
-        level[name] = 1 + max((level[other] for other in metrics(query) & level.keys()), default=-1)
-    rules = list(alerts.rules("record"))
-    return [[rule for rule in rules if level[rule["record"]] == each] for each in range(max(level.values()) + 1)]
+    rules = sorted(alerts.rules("record"), key=lambda rule: level(rule["record"]))
+    return [list(each) for _, each in groupby(rules, key=lambda rule: level(rule["record"]))]
+
+
+@cache
+def level(name: str) -> int:
+    """Return how many recording rules have to be computed before one, its own earlier results aside."""
+    return max((1 + level(other) for other in metrics(RECORDED[name]) & RECORDED.keys() - {name}), default=0)
 
 
 def at_once(name: str) -> str:
