@@ -151,9 +151,9 @@ lock: $(INSTALLED) ## Pin the newest dependencies, with hashes
 	echo setuptools | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--custom-compile-command 'make lock' --upgrade --constraint requirements-dev.txt \
 		--output-file requirements-build.txt -
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.13 --generate-hashes --no-emit-index-url \
-		--custom-compile-command 'make lock' --upgrade --output-file compose/workload/requirements.txt \
-		compose/workload/requirements.in
+	echo confluent-kafka | $(BIN)/uv pip compile --quiet --universal --python-version 3.13 --generate-hashes \
+		--no-emit-index-url --custom-compile-command 'make lock' --upgrade \
+		--output-file compose/workload/requirements.txt -
 
 clean: ## Remove what the targets made
 	rm -rf $(VENV) $(TOOLS) build dist ./*.egg-info .coverage .coverage.* .hypothesis mutants .mypy_cache .pytest_cache .ruff_cache

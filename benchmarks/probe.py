@@ -22,7 +22,9 @@ from benchmarks.clock import fast_clock
 from burrow_exporter import cli, log
 from burrow_exporter.exporter import Exporter
 from burrow_exporter.polling.poller import Poller
+from burrow_exporter.polling.walk import WalkResult
 from burrow_exporter.settings.config import BurrowConfig, Config, PollConfig
+from burrow_exporter.snapshot import Snapshot
 
 PACKAGE = "burrow_exporter"
 MAX_PARTITIONS = 1_000_000
@@ -122,14 +124,14 @@ def note_polls(
     """Have every poll noted when it ends: both times (monotonic seconds), its CPU seconds, its phases."""
     poll = Poller.poll
 
-    def noted(self: Poller) -> Any:  # noqa: ANN401  a Poll
+    def noted(self: Poller) -> tuple[Snapshot, WalkResult]:
         cpu, begun = time.process_time(), time.monotonic()
         announce(begun)
-        result = poll(self)
+        snapshot, walk = poll(self)
         record = {"begun": begun, "ended": time.monotonic(), "cpu": time.process_time() - cpu}
         phases = stopwatch.take() if stopwatch else {}
-        note(record | {"failures": len(result.failures), "phases": phases})
-        return result
+        note(record | {"failures": len(walk.failures), "phases": phases})
+        return snapshot, walk
 
     Poller.poll = noted  # type: ignore[method-assign] # that is the point
 
@@ -176,7 +178,7 @@ def polls(given: argparse.Namespace) -> None:
     schedule = PollConfig(interval=60, deadline=60, stale_after=180)
     exporter = Exporter(Config(burrows=burrows, poll=schedule), threading.Event())
     for _ in range(given.rounds):
-        good = all(poll.good and not poll.failures for poll in exporter.poll_once())
+        good = all(snapshot.outcome.good and not walk.failures for snapshot, walk in exporter.poll_once())
         status = read_status("self")
         after = {"good": good, "memory": status["VmRSS"], "threads": status["Threads"], "files": open_files()}
         write(after | {"polls": records})

@@ -13,7 +13,6 @@ from queue import SimpleQueue
 from typing import Any
 
 import click
-from click.core import ParameterSource
 from msgspec.structs import replace
 
 from burrow_exporter import __version__, log
@@ -29,7 +28,6 @@ from burrow_exporter.web.health_check import ask_healthy
 from burrow_exporter.web.limits import SMALLEST_PIECE
 from burrow_exporter.web.listener import bind
 from burrow_exporter.web.security.live_config import Security
-from burrow_exporter.web.security.web_config import WebConfigError
 
 FINE, COULD_NOT_RUN, WRONG_CONFIGURATION = 0, 1, 2
 LISTEN_FLAG, DEMO_LISTEN_FLAG = "--web.listen-address", "--demo.listen-address"
@@ -90,7 +88,7 @@ def load_security(config: Config) -> Security | None:
     """Return what the web config file asks for, if there is one."""
     try:
         return Security(str(config.web.config_file)) if config.web.config_file else None
-    except WebConfigError as error:
+    except ConfigError as error:
         raise ConfigError(WEB_CONFIG_FLAG, str(error)) from None
 
 
@@ -139,7 +137,7 @@ def once(config: Config) -> int:
     """Poll one time and print the page, if there is anything to print."""
     exporter = Exporter(config, threading.Event())
     polls = exporter.poll_once()
-    if not all(poll.good for poll in polls):
+    if not all(snapshot.outcome.good for snapshot, _ in polls):
         return COULD_NOT_RUN
     for chunk in exporter.metrics(openmetrics=False, gzip=False).pieces(SMALLEST_PIECE):
         sys.stdout.buffer.write(chunk)
@@ -151,11 +149,12 @@ def check(config: Config) -> int:
     """Poll one time and say what was seen."""
     load_security(config)
     polls = Exporter(config, threading.Event()).poll_once()
-    for burrow, poll in zip(config.burrows, polls, strict=True):
-        click.echo(f"Burrow {burrow.name} at {' '.join(burrow.addresses)}: {'ok' if poll.good else 'FAILED'}")
-        for line in summary(poll, time.time()):
+    for burrow, (snapshot, walk) in zip(config.burrows, polls, strict=True):
+        how = "ok" if snapshot.outcome.good else "FAILED"
+        click.echo(f"Burrow {burrow.name} at {' '.join(burrow.addresses)}: {how}")
+        for line in summary(snapshot, walk, time.time()):
             click.echo(f"  {log.one_line(line)}")
-    return FINE if all(poll.good for poll in polls) else COULD_NOT_RUN
+    return FINE if all(snapshot.outcome.good for snapshot, _ in polls) else COULD_NOT_RUN
 
 
 def healthcheck(config: Config) -> int:
@@ -197,11 +196,7 @@ def give_up(message: str, code: int = COULD_NOT_RUN) -> int:
 @click.version_option(__version__, prog_name="burrow-exporter", message="%(prog)s %(version)s")
 def command(word: str, **values: Any) -> int:  # noqa: ANN401  the flags' values
     """Run what the word asks for and return the exit code."""
-    source = click.get_current_context().get_parameter_source
-    given = frozenset(
-        name for name in values if source(name) in {ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT}
-    )
-    load = partial(build_config, values, given)
+    load = partial(build_config, values)
     config = load()
     log.set_up(log_level(word, config.log.level), config.log.format)
     if word == "demo":

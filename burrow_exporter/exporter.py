@@ -21,10 +21,11 @@ from burrow_exporter.body import Body
 from burrow_exporter.metrics.publisher import Publisher
 from burrow_exporter.metrics.self_metrics import SelfMetrics
 from burrow_exporter.polling.fleet import Fleet
-from burrow_exporter.polling.state import Poll
+from burrow_exporter.polling.walk import WalkResult
 from burrow_exporter.settings.config import Config
 from burrow_exporter.settings.section import Section
 from burrow_exporter.settings.validation import ConfigError
+from burrow_exporter.snapshot import Snapshot
 from burrow_exporter.status.api import respond
 from burrow_exporter.status.page import Page, render
 from burrow_exporter.status.view import View
@@ -70,6 +71,7 @@ class Exporter:
 
     def __init__(self, config: Config, stop: threading.Event, load: Callable[[], Config] | None = None) -> None:
         self._config = config
+        self._interval = config.poll.interval
         self._load = load or (lambda: config)
         self._stop = stop
         self._reloading = threading.Lock()
@@ -110,8 +112,8 @@ class Exporter:
             structlog.get_logger().warning("limit on open files is low", connections=limits.connections)
         return limits
 
-    def poll_once(self) -> list[Poll]:
-        """Poll every Burrow one time, one after the other."""
+    def poll_once(self) -> list[tuple[Snapshot, WalkResult]]:
+        """Poll every Burrow one time, one after the other; return what came of each, and the walk it came from."""
         return self._fleet.poll_once()
 
     def reload(self, *, waits: bool = False) -> str:
@@ -131,6 +133,7 @@ class Exporter:
         try:
             config = in_time(self._load, RELOAD_SECONDS)
             self._fleet.reconfigure(config)
+            self._interval = config.poll.interval
             share_interpreter(config)
         except Exception as error:  # noqa: BLE001  whatever it is, the old configuration goes on
             self._metrics.reload.set(0)
@@ -167,7 +170,7 @@ class Exporter:
             monotonic=time.monotonic(),
             histories=self._fleet.histories(),
             addresses=self._fleet.addresses(),
-            interval=self._config.poll.interval,
+            interval=self._interval,
             grafana_url=self._config.web.grafana_url,
             alertmanager_url=self._config.web.alertmanager_url,
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
-from itertools import chain
+from itertools import chain, repeat
 from types import MappingProxyType
 
 from burrow_exporter.burrow.answers import Partition
@@ -27,6 +27,9 @@ class Group:
     ``status`` is Burrow's word. ``partitions`` are those with a commit, ``uncommitted`` those without (nothing is known
     of them but that they exist). ``total_lag`` and ``max_lag`` are in messages. ``lag_seconds`` stands beside
     ``partitions``, one figure each in seconds, ``None`` where nothing is known; it is empty until it was computed.
+    ``members`` counts the members that own a partition, ``unowned_partitions`` those without an owner; both are
+    ``None`` where Burrow knows no owner. ``owner_changes`` counts the partitions whose owner was another than in the
+    poll before, in all polls so far, ``None`` where none is known and none has changed.
     """
 
     name: str
@@ -38,6 +41,25 @@ class Group:
     read_at: float
     expires_at: float
     lag_seconds: Sequence[float | None] = ()
+    members: int | None = None
+    unowned_partitions: int | None = None
+    owner_changes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupTopic:
+    """What a consumer group's partitions of one topic that have a commit amount to.
+
+    ``lag`` and ``current_offset`` are sums, ``max_lag``, ``lag_seconds`` and ``status``, a code, the largest;
+    ``lag_seconds`` and ``status`` are ``None`` where nothing is known.
+    """
+
+    name: str
+    lag: int
+    max_lag: int
+    lag_seconds: float | None
+    status: int | None
+    current_offset: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +128,9 @@ class Outcome:
 
     ``last_good_at`` is when the last good poll ended (Unix seconds), ``None`` where there was none. ``expires_at`` is
     that of what this poll read, so that readings which expire before it are older ones. ``failures`` counts requests
-    without an answer of use, by endpoint and reason. ``behind`` holds the clusters of which Burrow itself has not read
-    all, with the messages that it lacks (``None``: nothing tells). ``hints`` say what may be wrong where requests
-    failed.
+    without a usable answer, by endpoint and reason. ``behind`` holds the clusters of which Burrow itself has not read
+    all, with the messages that it lacks (``None``: nothing tells). Of these ``withheld`` are not published for it, and
+    ``timed_out`` are from now on published all the same. ``hints`` say what may be wrong where requests failed.
     """
 
     good: bool = True
@@ -116,6 +138,8 @@ class Outcome:
     expires_at: float = 0.0
     failures: Mapping[tuple[str, str], int] = field(default_factory=dict)
     behind: Mapping[str, int | None] = field(default_factory=dict)
+    withheld: tuple[str, ...] = ()
+    timed_out: tuple[str, ...] = ()
     hints: tuple[str, ...] = ()
 
 
@@ -153,6 +177,24 @@ class Snapshot:
     def next_expiry(self) -> float:
         """Return when, on the monotonic clock, the first reading of this snapshot expires."""
         return min((cluster.next_expiry() for cluster in self.clusters), default=float("inf"))
+
+
+def group_topics(group: Group) -> list[GroupTopic]:
+    """Return what a group's partitions amount to by topic, in the order of the partitions."""
+    members: dict[str, list[tuple[Partition, float | None]]] = {}
+    for pair in zip(group.partitions, group.lag_seconds or repeat(None), strict=False):
+        members.setdefault(pair[0].topic, []).append(pair)
+    return [
+        GroupTopic(
+            name,
+            lag=sum([one.current_lag for one, _ in pairs]),
+            max_lag=max([one.current_lag for one, _ in pairs]),
+            lag_seconds=largest([seconds for _, seconds in pairs]),
+            status=max(filter(None, map(PARTITION_STATUS_CODES.get, {one.status for one, _ in pairs})), default=None),
+            current_offset=sum([one.end.offset for one, _ in pairs if one.end]),
+        )
+        for name, pairs in members.items()
+    ]
 
 
 def largest(seconds: Sequence[float | None]) -> float | None:

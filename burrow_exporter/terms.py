@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 from burrow_exporter.snapshot import Group
 
 MAX_LAG_SECONDS: Final = 300.0
 """From which age on a group's lag is too old where no policy says otherwise."""
+
+
+Granularity = Literal["partition", "topic", "group"]
+GRANULARITIES: Final[tuple[Granularity, ...]] = ("partition", "topic", "group")
+"""How fine the families of groups and topics are, the finest first."""
+
+
+def coarsest(*granularities: Granularity) -> Granularity:
+    """Return the one with the fewest series."""
+    return max(granularities, key=GRANULARITIES.index)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +39,14 @@ class Terms:
 
 
 class GroupPolicy(Protocol):
-    """The entry of the policy that counts for a group."""
+    """The entry of the policy that counts for a group.
+
+    ``granularity`` is that of the group's families, ``None`` where it is the one of all.
+    """
+
+    @property
+    def granularity(self) -> Granularity | None:
+        """How fine the group's families are; ``None`` where it is as for all."""
 
     def terms(self, moment: float) -> Terms:
         """Return the terms at a moment, in Unix seconds."""

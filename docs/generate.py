@@ -17,6 +17,7 @@ from burrow_exporter.metrics.families import (
     CLUSTER_LABELS,
     FAMILIES,
     GROUP_LABELS,
+    GROUP_TOPIC_LABELS,
     INFO_LABELS,
     MUTED_LABELS,
     PARTITION_LABELS,
@@ -51,6 +52,7 @@ EACH = {
     PARTITION_LABELS: "partition of a group",
     POLICY_LABELS: "group",
     RUNBOOK_LABELS: "group",
+    GROUP_TOPIC_LABELS: "topic of a group",
     TOPIC_LABELS: "partition of a topic",
     WHOLE_TOPIC_LABELS: "topic",
 }
@@ -66,6 +68,9 @@ better than a wrong one.
 
 - A partition on which the group never committed has `burrow_kafka_consumer_partition_complete_ratio` 0 and nothing else
   (Burrow says lag 0 for it, meaning unknown).
+- `--metrics.granularity`, or an entry of the policy file, replaces families by partition by those by topic
+  (`burrow_kafka_consumer_topic_…`, `burrow_kafka_topic_offset`) or by nothing; `--metrics.topic-families` adds those by
+  topic.
 - Where a filter removed partitions of a group, the group's figures come from those that are left.
 - What Burrow no longer lists is gone with the next poll. What could not be read stays as it was until it is older than
   `--poll.stale-after`.
@@ -127,7 +132,7 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 def metrics() -> str:
     """Return docs/metrics.md."""
     head = ["metric", "type", "labels", "one for each", "value, and where it is from"]
-    ours = (row(family.name, "gauge", family.labels, family.help) for family in FAMILIES)
+    ours = (row(family.name, family.kind, family.labels, family.help) for family in FAMILIES)
     return METRICS.format(burrow=table(head, ours), own=table([*head[:-1], "value"], own_rows()))
 
 

@@ -9,9 +9,8 @@ import ssl
 import threading
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Self
 
@@ -22,6 +21,8 @@ from requests.auth import HTTPBasicAuth
 from requests.cookies import RequestsCookieJar
 from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
+
+from burrow_exporter.pem import as_path
 
 PIECE_BYTES = 1024 * 1024
 READ_BYTES = 64 * 1024
@@ -34,12 +35,12 @@ class TooLargeError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class TlsFiles:
-    """PEM files for TLS to Burrow; without ``ca_file`` the system's authorities count."""
+class Tls:
+    """TLS to Burrow: PEM of the authorities (without any the system's count), of a client certificate and its key."""
 
-    ca_file: Path | None = None
-    cert_file: Path | None = None
-    key_file: Path | None = None
+    ca: bytes = b""
+    cert: bytes = field(default=b"", repr=False)
+    key: bytes = field(default=b"", repr=False)
     verify: bool = True
 
 
@@ -52,7 +53,7 @@ class Target:
 
     address: str
     credentials: tuple[str, str] | None = None
-    tls: TlsFiles = TlsFiles()
+    tls: Tls = Tls()
     proxy_url: str = ""
 
 
@@ -309,10 +310,12 @@ def tls_context(target: Target) -> ssl.SSLContext | None:
     if not target.address.startswith("https:"):
         return None
     tls = target.tls
-    context = ssl.create_default_context(cafile=tls.ca_file)
+    with as_path(tls.ca) as ca_path:
+        context = ssl.create_default_context(cafile=ca_path if tls.ca else None)
     if not tls.verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    if tls.cert_file and tls.key_file:
-        context.load_cert_chain(tls.cert_file, tls.key_file)
+    if tls.cert and tls.key:
+        with as_path(tls.cert) as cert_path, as_path(tls.key) as key_path:
+            context.load_cert_chain(cert_path, key_path)
     return context

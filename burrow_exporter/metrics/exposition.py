@@ -2,40 +2,46 @@
 
 Every sample line is ``name{labels} value``. What is the same in each poll, the labels, is kept; what is not, the
 values, comes as one column a group and family, and is written by one operation on bytes. The same bytes serve text
-format 0.0.4 and OpenMetrics 1.0: there are gauges only, without time stamps, and HELP has nothing to escape. Sources:
+format 0.0.4 and OpenMetrics 1.0, but for the lines that describe counters: there are no time stamps, and HELP has
+nothing to escape. Sources:
 https://prometheus.io/docs/instrumenting/exposition_formats/ and the OpenMetrics 1.0 specification.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from itertools import chain
+from typing import Any, TypeVar
 
 from burrow_exporter.burrow.answers import Partition
 from burrow_exporter.metrics.compression import Piece, PieceWriter, compress, join
 from burrow_exporter.metrics.families import (
     CLUSTER_FAMILIES,
     FAMILIES,
-    FEW_FAMILIES,
     GROUP_FAMILIES,
+    GROUP_TOPIC_FAMILIES,
     PARTITION_FAMILIES,
     PARTITION_INFO,
     TOPIC_FAMILIES,
+    TOPIC_OFFSET,
     Family,
     Value,
 )
 from burrow_exporter.metrics.policy_samples import PolicySamples
-from burrow_exporter.snapshot import Cluster, Group, Snapshot, Topic
-from burrow_exporter.terms import Policy
+from burrow_exporter.snapshot import Cluster, Group, Snapshot, Topic, group_topics
+from burrow_exporter.terms import Granularity, Policy, coarsest
 
+FamilyT = TypeVar("FamilyT", bound=Family[Any, Any])
+Column = tuple[Family[Any, Any], Sequence[bytes], Sequence[Value]]
+"""A family, label sets as patterns, and the values that stand beside them."""
 ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
 
 @dataclass(frozen=True, slots=True)
-class RenderedFamily:
-    """One family's samples of one Burrow, without the lines that describe the family."""
+class Rendered:
+    """One family's samples of one Burrow, without the lines that describe the family, and how many they are."""
 
     piece: Piece
     samples: int
@@ -43,10 +49,23 @@ class RenderedFamily:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """All families made from Burrows' answers, and how many samples that is."""
+    """All families made from Burrows' answers, and how many samples that is.
 
-    piece: Piece
+    Gauges are written alike in both formats, and joined; of counters the two describe the family by another name.
+    """
+
+    gauges: Piece
+    counters: tuple[tuple[Family[Any, Any], Piece], ...]
     samples: int
+
+    def pieces(self, *, openmetrics: bool = False) -> list[Piece]:
+        """Return all of it in OpenMetrics or text format, one piece after the other."""
+        described = ((header(family, openmetrics=openmetrics), samples) for family, samples in self.counters)
+        return [self.gauges, *chain.from_iterable(described)]
+
+    def plain(self, size: int = 64 * 1024, *, openmetrics: bool = False) -> Iterator[bytes]:
+        """Yield all of it, not compressed, in pieces of at most ``size`` bytes."""
+        return chain.from_iterable(piece.plain(size) for piece in self.pieces(openmetrics=openmetrics))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +96,17 @@ class FamilyWriter:
             self._writer.write(lines % tuple(values))
             self._samples += len(values)
 
-    def finish(self) -> RenderedFamily:
+    def finish(self) -> Rendered:
         """Return what was written."""
-        return RenderedFamily(self._writer.finish(), self._samples)
+        return Rendered(self._writer.finish(), self._samples)
 
 
 class Renderer:
     """Renders the snapshots of one Burrow. It keeps the labels of what was there last time, and is not thread-safe.
 
-    ``extra_labels`` stand on each sample. ``policy`` is judged at the moment in which a snapshot was taken.
+    ``extra_labels`` stand on each sample. ``policy`` is judged at the moment in which a snapshot was taken. Families of
+    groups and topics are as fine as ``granularity`` says, and those by topic also stand beside those by partition with
+    ``topic_families``.
     """
 
     def __init__(
@@ -93,65 +114,114 @@ class Renderer:
         disable: frozenset[str] = frozenset(),
         *,
         partition_info: bool = False,
+        granularity: Granularity = "partition",
+        topic_families: bool = False,
         extra_labels: Mapping[str, str] | None = None,
         policy: Policy | None = None,
     ) -> None:
-        disable = disable if partition_info else disable | {PARTITION_INFO.name}
-        self._families = [family for family in FAMILIES if family.name not in disable]
+        self._disable = disable if partition_info else disable | {PARTITION_INFO.name}
+        self._granularity = granularity
+        self._topic_families = topic_families
         self.extra_labels = frozenset((extra_labels or {}).items())
         self._extra = "".join(f",{label_pair(*item)}" for item in (extra_labels or {}).items())
         self._partition_labels: dict[tuple[str, str], PartitionLabels] = {}
         self._policy = PolicySamples(policy)
+        self._cluster_families = self._enabled(CLUSTER_FAMILIES)
+        self._group_families = self._enabled(GROUP_FAMILIES)
+        self._group_topic_families = self._enabled(GROUP_TOPIC_FAMILIES)
+        self._partition_families = self._enabled(PARTITION_FAMILIES)
+        self._partition_info = self._enabled((PARTITION_INFO,))
+        self._topic_offset = self._enabled((TOPIC_OFFSET,))
+        self._topic_partition_families = self._enabled(TOPIC_FAMILIES)
+
+    def _enabled(self, families: Iterable[FamilyT]) -> list[FamilyT]:
+        return [family for family in families if family.name not in self._disable]
 
     def revise(self, snapshot: Snapshot) -> Snapshot:
         """Return a snapshot whose lags in seconds follow the policy's ``min_lag``."""
         return self._policy.revise(snapshot)
 
-    def count(self, snapshot: Snapshot) -> int:
-        """Return of how many samples all sections would be, without making them."""
-        return sum(len(values) - values.count(None) for values in self._columns(snapshot))
+    def count(self, snapshot: Snapshot, limit: Granularity = "partition") -> int:
+        """Return of how many samples all sections would be, those of the policy aside, without making them."""
+        self._policy.refresh(snapshot)
+        return sum(len(values) - values.count(None) for _, _, values in self._columns(snapshot, limit))
 
-    def _columns(self, snapshot: Snapshot) -> Iterator[Sequence[Value]]:
-        names = {family.name for family in self._families}
-        of_clusters = [family for family in CLUSTER_FAMILIES if family.name in names]
-        of_groups = [family for family in GROUP_FAMILIES if family.name in names]
-        of_partitions = [family for family in (*PARTITION_FAMILIES, PARTITION_INFO) if family.name in names]
-        of_topics = [family for family in TOPIC_FAMILIES if family.name in names]
-        for cluster in snapshot.clusters:
-            yield [family.read(cluster) for family in of_clusters]
-            for group in cluster.groups:
-                yield [family.read(group) for family in of_groups]
-                yield from (family.read(group) for family in of_partitions)
-            for topic in cluster.topics:
-                yield from (family.read(topic) for family in of_topics)
-
-    def render(self, snapshot: Snapshot, *, few: bool = False) -> dict[str, RenderedFamily]:
-        """Return the section of each family that has samples, by the family's name; with ``few`` of no partitions."""
-        self._refresh_labels(snapshot if not few else replace(snapshot, clusters=()))
-        families = [family for family in self._families if not few or family in FEW_FAMILIES]
-        writers = {family.name: FamilyWriter(family) for family in families}
-        for cluster in snapshot.clusters:
-            self._write_cluster(writers, cluster)
-            # Group by group, not family by family: what is read of a group then stays in the CPU's cache.
-            for group in cluster.groups:
-                self._write_group(writers, cluster, group)
-                if not few:
-                    self._write_partitions(writers, cluster, group)
-            for topic in () if few else cluster.topics:
-                self._write_topic(writers, cluster, topic)
-        for name, labels, value in self._policy.samples(snapshot):
+    def render(self, snapshot: Snapshot, limit: Granularity = "partition") -> dict[str, Rendered]:
+        """Return the section of each family that has samples, by the family's name; none is finer than ``limit``."""
+        self._policy.refresh(snapshot)
+        self._refresh_labels(snapshot, limit)
+        writers = {family.name: FamilyWriter(family) for family in self._enabled(FAMILIES)}
+        for family, labels, values in self._columns(snapshot, limit):
+            writers[family.name].write(labels, values)
+        for name, pairs, value in self._policy.samples(snapshot):
             if writer := writers.get(name):
-                writer.write([self._label_set(",".join(label_pair(*pair) for pair in labels))], [value])
+                writer.write([self._label_set(",".join(label_pair(*pair) for pair in pairs))], [value])
         sections = {name: writer.finish() for name, writer in writers.items()}
         return {name: section for name, section in sections.items() if section.samples}
 
-    def _refresh_labels(self, snapshot: Snapshot) -> None:
+    def _columns(self, snapshot: Snapshot, limit: Granularity) -> Iterator[Column]:
+        """Yield each family's values with their label sets: of a cluster, a group, or a topic.
+
+        Group by group, not family by family: what is read of a group then stays in the CPU's cache.
+        """
+        of_topics = coarsest(self._granularity, limit)
+        for cluster in snapshot.clusters:
+            labels = [self._label_set(label_pair("cluster", cluster.name))]
+            yield from ((family, labels, [family.read(cluster)]) for family in self._cluster_families)
+            for group in cluster.groups:
+                yield from self._columns_of_group(cluster, group, limit)
+            if of_topics != "group":
+                for topic in cluster.topics:
+                    yield from self._columns_of_topic(cluster, topic, of_topics)
+
+    def _columns_of_group(self, cluster: Cluster, group: Group, limit: Granularity) -> Iterator[Column]:
+        before = group_pairs(cluster, group)
+        labels = [self._label_set(before)]
+        for family in self._group_families:
+            yield family, labels, [family.read(group)]
+        granularity = self._granularity_of(cluster, group, limit)
+        if self._shows_topics(granularity):
+            topics = group_topics(group)
+            labels = [self._label_set(f"{before},{label_pair('topic', topic.name)}") for topic in topics]
+            for topic_family in self._group_topic_families:
+                yield topic_family, labels, list(map(topic_family.read, topics))
+        if granularity == "partition":
+            known = self._partition_labels.get((cluster.name, group.name))
+            patterns = known.patterns if known else ()
+            for partition_family in self._partition_families:
+                yield partition_family, patterns, partition_family.read(group)
+            for info in self._partition_info:
+                pairs = zip(patterns, group.partitions, strict=False)
+                labels = [b"%b,%b}" % (each[:-1], pattern(member_pairs(partition))) for each, partition in pairs]
+                yield info, labels, info.read(group)
+
+    def _columns_of_topic(self, cluster: Cluster, topic: Topic, granularity: Granularity) -> Iterator[Column]:
+        before = f"{label_pair('cluster', cluster.name)},{label_pair('topic', topic.name)}"
+        if self._shows_topics(granularity):
+            for family in self._topic_offset:
+                yield family, [self._label_set(before)], [family.read(topic)]
+        if granularity == "partition":
+            labels = [self._label_set(f'{before},partition="{partition}"') for partition in range(len(topic.offsets))]
+            for partition_family in self._topic_partition_families:
+                yield partition_family, labels, partition_family.read(topic)
+
+    def _granularity_of(self, cluster: Cluster, group: Group, limit: Granularity) -> Granularity:
+        """Return how fine a group's families are: as the policy has it, else as all, and within the limit."""
+        entry = self._policy.entry(cluster.name, group.name)
+        return coarsest((entry and entry.granularity) or self._granularity, limit)
+
+    def _shows_topics(self, granularity: Granularity) -> bool:
+        """Tell whether there are families by topic."""
+        return granularity == "topic" or (granularity == "partition" and self._topic_families)
+
+    def _refresh_labels(self, snapshot: Snapshot, limit: Granularity) -> None:
         """Render the labels of new and changed groups, and forget those of groups that are gone."""
         known = self._partition_labels
         self._partition_labels = {
             (cluster.name, group.name): self._labels_of(cluster, group, known.get((cluster.name, group.name)))
             for cluster in snapshot.clusters
             for group in cluster.groups
+            if self._granularity_of(cluster, group, limit) == "partition"
         }
 
     def _labels_of(self, cluster: Cluster, group: Group, known: PartitionLabels | None) -> PartitionLabels:
@@ -164,35 +234,6 @@ class Renderer:
         heads = {name: pattern(f'{{{before},{label_pair("topic", name)},partition="') for name, _ in set(partitions)}
         tail = pattern(f'"{self._extra}}}')
         return PartitionLabels(partitions, [b"%b%d%b" % (heads[name], number, tail) for name, number in partitions])
-
-    def _write_cluster(self, writers: Mapping[str, FamilyWriter], cluster: Cluster) -> None:
-        labels = [self._label_set(label_pair("cluster", cluster.name))]
-        for family in CLUSTER_FAMILIES:
-            if writer := writers.get(family.name):
-                writer.write(labels, [family.read(cluster)])
-
-    def _write_group(self, writers: Mapping[str, FamilyWriter], cluster: Cluster, group: Group) -> None:
-        labels = [self._label_set(group_pairs(cluster, group))]
-        for group_family in GROUP_FAMILIES:
-            if writer := writers.get(group_family.name):
-                writer.write(labels, [group_family.read(group)])
-
-    def _write_partitions(self, writers: Mapping[str, FamilyWriter], cluster: Cluster, group: Group) -> None:
-        labels = self._partition_labels[cluster.name, group.name].patterns
-        for partition_family in PARTITION_FAMILIES:
-            if writer := writers.get(partition_family.name):
-                writer.write(labels, partition_family.read(group))
-        if writer := writers.get(PARTITION_INFO.name):
-            pairs = zip(labels, group.partitions, strict=False)
-            labels = [b"%b,%b}" % (before[:-1], pattern(member_pairs(partition))) for before, partition in pairs]
-            writer.write(labels, PARTITION_INFO.read(group))
-
-    def _write_topic(self, writers: Mapping[str, FamilyWriter], cluster: Cluster, topic: Topic) -> None:
-        before = f"{label_pair('cluster', cluster.name)},{label_pair('topic', topic.name)}"
-        labels = [self._label_set(f'{before},partition="{partition}"') for partition in range(len(topic.offsets))]
-        for family in TOPIC_FAMILIES:
-            if writer := writers.get(family.name):
-                writer.write(labels, family.read(topic))
 
     def _label_set(self, pairs: str) -> bytes:
         return pattern(f"{{{pairs}{self._extra}}}")
@@ -219,19 +260,24 @@ def pattern(text: str) -> bytes:
 
 
 @cache
-def header(family: Family[Any, Any]) -> Piece:
-    """Return the lines that describe a family."""
-    return compress(f"# HELP {family.name} {family.help}\n# TYPE {family.name} gauge\n".encode())
+def header(family: Family[Any, Any], *, openmetrics: bool = False) -> Piece:
+    """Return the lines that describe a family. OpenMetrics has a counter without the end of its samples' name."""
+    name = family.name.removesuffix("_total") if openmetrics and family.kind == "counter" else family.name
+    return compress(f"# HELP {name} {family.help}\n# TYPE {name} {family.kind}\n".encode())
 
 
-def assemble(burrows: Iterable[Mapping[str, RenderedFamily]], families: Iterable[Family[Any, Any]] = FAMILIES) -> Page:
-    """Return the page of all Burrows' sections: each of the families stands once on it, and only if it has samples."""
+def assemble(burrows: Iterable[Mapping[str, Rendered]]) -> Page:
+    """Return the page of all Burrows' sections: each family stands once on it, and only if it has samples."""
     burrows = list(burrows)
-    pieces: list[Piece] = []
+    gauges: list[Piece] = []
+    counters: list[tuple[Family[Any, Any], Piece]] = []
     samples = 0
-    for family in families:
+    for family in FAMILIES:
         sections = [sections[family.name] for sections in burrows if family.name in sections]
-        if sections:
-            pieces += [header(family), *(section.piece for section in sections)]
-            samples += sum(section.samples for section in sections)
-    return Page(join(pieces), samples)
+        samples += sum(section.samples for section in sections)
+        pieces = [section.piece for section in sections]
+        if pieces and family.kind == "counter":
+            counters.append((family, join(pieces)))
+        elif pieces:
+            gauges += [header(family), *pieces]
+    return Page(join(gauges), tuple(counters), samples)

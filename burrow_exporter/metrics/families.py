@@ -1,7 +1,7 @@
 """The one table of every family made from Burrow's answers: name, help with its origin, labels, and the value.
 
 The exposition, the documentation, the lint test and the dashboards' test read it. Names, labels and values of the
-first ones are those of Burrow's own ``/metrics``. All are gauges. HELP holds no quote and no backslash, so that the
+first ones are those of Burrow's own ``/metrics``. Most are gauges. HELP holds no quote and no backslash, so that the
 text format and OpenMetrics write it alike.
 """
 
@@ -11,7 +11,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from burrow_exporter.snapshot import GROUP_STATUS_CODES, PARTITION_STATUS_CODES, Cluster, Group, Topic, largest
+from burrow_exporter.snapshot import (
+    GROUP_STATUS_CODES,
+    PARTITION_STATUS_CODES,
+    Cluster,
+    Group,
+    GroupTopic,
+    Topic,
+    largest,
+)
 from burrow_exporter.terms import Terms
 
 Value = int | float | None
@@ -30,6 +38,7 @@ POLICY_LABELS = (*GROUP_LABELS, "team", "severity")
 MUTED_LABELS = (*GROUP_LABELS, "reason")
 RUNBOOK_LABELS = (*GROUP_LABELS, "runbook_url")
 WHOLE_TOPIC_LABELS = (*CLUSTER_LABELS, "topic")
+GROUP_TOPIC_LABELS = (*GROUP_LABELS, "topic")
 
 
 @dataclass(frozen=True)
@@ -38,7 +47,7 @@ class Family(Generic[Reading, Result]):
 
     ``read`` takes a reading to its value, or for families by partition to their values in the order of the reading's
     partitions; ``None`` stands for no sample. ``form`` is how a value is written: whole numbers, seconds to the
-    millisecond, or what reads back as the same float (the slowest).
+    millisecond, or what reads back as the same float (the slowest). ``kind`` is the type: ``gauge`` or ``counter``.
     """
 
     name: str
@@ -46,11 +55,13 @@ class Family(Generic[Reading, Result]):
     labels: tuple[str, ...]
     read: Callable[[Reading], Result]
     form: bytes = INTEGER
+    kind: str = "gauge"
 
 
 ClusterFamily = Family[Cluster, Value]
 GroupFamily = Family[Group, Value]
 PartitionFamily = Family[Group, Sequence[Value]]
+GroupTopicFamily = Family[GroupTopic, Value]
 TopicFamily = Family[Topic, Sequence[Value]]
 PolicyFamily = Family[Terms, Sequence[tuple[tuple[str, ...], Value]]]
 """One whose ``read`` takes a group's terms to pairs: the values of the labels behind the group's own, and the value."""
@@ -128,6 +139,65 @@ GROUP_FAMILIES: tuple[GroupFamily, ...] = (
         GROUP_LABELS,
         lambda group: len(group.partitions) + len(group.uncommitted),
     ),
+    GroupFamily(
+        "burrow_kafka_consumer_members",
+        "Number of members that own a partition of the consumer group, told apart by host and client id "
+        "(partitions[].owner and client_id of /lag); none where Burrow knows no owner.",
+        GROUP_LABELS,
+        lambda group: group.members,
+    ),
+    GroupFamily(
+        "burrow_kafka_consumer_unowned_partitions",
+        "Number of partitions of the consumer group that no member owns, where Burrow knows the owner of others "
+        "(partitions[].owner of /lag).",
+        GROUP_LABELS,
+        lambda group: group.unowned_partitions,
+    ),
+    GroupFamily(
+        "burrow_kafka_consumer_owner_changes_total",
+        "Partitions of the consumer group that had another owner than in the poll before (partitions[].owner and "
+        "client_id of /lag).",
+        GROUP_LABELS,
+        lambda group: group.owner_changes,
+        kind="counter",
+    ),
+)
+
+GROUP_TOPIC_FAMILIES: tuple[GroupTopicFamily, ...] = (
+    GroupTopicFamily(
+        "burrow_kafka_consumer_topic_status",
+        "Worst status of a partition of the topic by Burrow: 1 OK, 2 WARN, 4 STOP, 5 STALL, 6 REWIND "
+        "(largest partitions[].status of /lag).",
+        GROUP_TOPIC_LABELS,
+        lambda topic: topic.status,
+    ),
+    GroupTopicFamily(
+        "burrow_kafka_consumer_topic_lag",
+        "Lag of the consumer group on the topic in messages (sum of partitions[].current_lag of /lag).",
+        GROUP_TOPIC_LABELS,
+        lambda topic: topic.lag,
+    ),
+    GroupTopicFamily(
+        "burrow_kafka_consumer_topic_lag_max",
+        "Largest lag of the consumer group on a partition of the topic in messages "
+        "(largest partitions[].current_lag of /lag).",
+        GROUP_TOPIC_LABELS,
+        lambda topic: topic.max_lag,
+    ),
+    GroupTopicFamily(
+        "burrow_kafka_consumer_topic_lag_seconds",
+        "Largest lag in seconds of the consumer group on a partition of the topic (derived from offsets and commit "
+        "times).",
+        GROUP_TOPIC_LABELS,
+        lambda topic: topic.lag_seconds,
+        MILLISECONDS,
+    ),
+    GroupTopicFamily(
+        "burrow_kafka_consumer_topic_current_offset",
+        "Sum of the newest offsets that the consumer group committed on the topic (partitions[].end.offset of /lag).",
+        GROUP_TOPIC_LABELS,
+        lambda topic: topic.current_offset,
+    ),
 )
 
 PARTITION_FAMILIES: tuple[PartitionFamily, ...] = (
@@ -190,6 +260,13 @@ TOPIC_FAMILIES: tuple[TopicFamily, ...] = (
     ),
 )
 
+TOPIC_OFFSET: Family[Topic, Value] = Family(
+    "burrow_kafka_topic_offset",
+    "Sum of the log-end offsets of the topic's partitions (offsets of GET /v3/kafka/C/topic/T).",
+    WHOLE_TOPIC_LABELS,
+    lambda topic: sum(topic.offsets),
+)
+
 POLICY_FAMILIES: tuple[PolicyFamily, ...] = (
     PolicyFamily(
         "burrow_kafka_consumer_policy_info",
@@ -241,17 +318,25 @@ FEW_FAMILIES: tuple[Family[Any, Any], ...] = (
     *CLUSTER_FAMILIES,
     CLUSTER_IDLE,
 )
-"""Those whose number of series does not grow with the partitions."""
+"""Those whose number of series grows neither with the partitions nor with the topics of a group."""
 
-UNSHARED_FAMILIES: tuple[Family[Any, Any], ...] = (*TOPIC_FAMILIES, TOPIC_SILENCE, *CLUSTER_FAMILIES, CLUSTER_IDLE)
+UNSHARED_FAMILIES: tuple[Family[Any, Any], ...] = (
+    *TOPIC_FAMILIES,
+    TOPIC_OFFSET,
+    TOPIC_SILENCE,
+    *CLUSTER_FAMILIES,
+    CLUSTER_IDLE,
+)
 """Those that belong to no group: of several exporters that share the groups one publishes them."""
 
 FAMILIES: tuple[Family[Any, Any], ...] = (
     *GROUP_FAMILIES,
     *POLICY_FAMILIES,
+    *GROUP_TOPIC_FAMILIES,
     *PARTITION_FAMILIES,
     PARTITION_INFO,
     *TOPIC_FAMILIES,
+    TOPIC_OFFSET,
     TOPIC_SILENCE,
     *CLUSTER_FAMILIES,
     CLUSTER_IDLE,

@@ -28,7 +28,7 @@ class PolicySamples:
         """Return a snapshot whose lags in seconds follow ``min_lag``."""
         if not self._policy or not self._policy.has_least_lags():
             return snapshot
-        self._refresh(self._policy, snapshot)
+        self.refresh(snapshot)
         clusters = [
             replace(cluster, groups=tuple(self._revised(cluster, group) for group in cluster.groups))
             for cluster in snapshot.clusters
@@ -36,11 +36,10 @@ class PolicySamples:
         return replace(snapshot, clusters=tuple(clusters))
 
     def samples(self, snapshot: Snapshot) -> Iterator[Sample]:
-        """Yield each sample of the policy's families; none without entries."""
+        """Yield each sample of the policy's families; none without entries. ``refresh`` has to be called before."""
         policy = self._policy
         if not policy or policy.is_empty():
             return
-        self._refresh(policy, snapshot)
         for cluster in snapshot.clusters:
             for group in cluster.groups:
                 if entry := self._entries[cluster.name, group.name]:
@@ -51,8 +50,15 @@ class PolicySamples:
             idle = policy.may_idle(snapshot.burrow, cluster.name)
             yield from sample(CLUSTER_IDLE, (cluster.name,), CLUSTER_IDLE.read(idle))
 
-    def _refresh(self, policy: Policy, snapshot: Snapshot) -> None:
+    def entry(self, cluster: str, group: str) -> GroupPolicy | None:
+        """Return the entry that counts for a group of the last snapshot, if there is one."""
+        return self._entries.get((cluster, group))
+
+    def refresh(self, snapshot: Snapshot) -> None:
         """Find the entry for new groups, and forget those of groups that are gone."""
+        policy = self._policy
+        if not policy or policy.is_empty():
+            return
         known, self._entries = self._entries, {}
         for cluster in snapshot.clusters:
             for group in cluster.groups:

@@ -12,11 +12,15 @@ import structlog
 
 from burrow_exporter.body import Body, body_of
 from burrow_exporter.metrics.compression import compress, gzip_member
-from burrow_exporter.metrics.exposition import Page, RenderedFamily, Renderer, assemble
-from burrow_exporter.metrics.families import FAMILIES, FEW_FAMILIES
+from burrow_exporter.metrics.exposition import Page, Rendered, Renderer, assemble
 from burrow_exporter.metrics.self_metrics import SelfMetrics
 from burrow_exporter.snapshot import Snapshot
+from burrow_exporter.terms import GRANULARITIES, Granularity
 
+LIMITED = {
+    "topic": "too many series: families by topic are published in place of those by partition",
+    "group": "too many series: families by partition and by topic are left out",
+}
 T = TypeVar("T")
 CHEAP_SECONDS = 0.02
 """CPU to put a page together that is not worth waiting for company."""
@@ -28,7 +32,8 @@ class Publisher:
     """Takes snapshots from the pollers' threads and gives pages to the server's.
 
     A new page replaces the one before by one assignment, so that a scrape sees either, whole. ``renderers`` holds one
-    for each Burrow, in the order in which the Burrows stand on the page. ``max_series`` is 0 for no bound.
+    for each Burrow, in the order in which the Burrows stand on the page. ``max_series`` is 0 for no bound; above
+    it families by partition give way to those by topic, and these to nothing.
 
     A cluster is known by its name and its Burrow's extra labels. It belongs to the first Burrow that lists it, also
     while that one is down; of any other it is refused.
@@ -46,10 +51,10 @@ class Publisher:
         self._waiting: set[str] = set()
         self._next_page = 0.0
         self._refused: dict[str, frozenset[str]] = {}
-        self._sections: dict[str, dict[str, RenderedFamily]] = {}
-        self._few: set[str] = set()
-        self._series: dict[str, int] = {}
-        self._limited = False
+        self._sections: dict[str, dict[str, Rendered]] = {}
+        self._rendered: dict[str, Granularity] = {}
+        self._series: dict[tuple[str, Granularity], int] = {}
+        self._limit: Granularity = "partition"
         self._lock = threading.Lock()
         self._page = assemble(())
         self.snapshots: dict[str, Snapshot] = {}
@@ -79,7 +84,7 @@ class Publisher:
             self._expiries = kept(self._expiries, renderers)
             self._refused = kept(self._refused, renderers)
             self._sections = kept(self._sections, renderers)
-            self._few &= renderers.keys()
+            self._rendered = kept(self._rendered, renderers)
             self.snapshots = kept(self.snapshots, renderers)
             self._waiting = (self._waiting | changed) & self._polled.keys()
             self._renew()
@@ -89,8 +94,9 @@ class Publisher:
         page = self._page
         tail = self._metrics.render(openmetrics=openmetrics)
         if gzip:
-            return body_of(*gzip_member(page.piece, compress(tail)))
-        return Body(lambda size: chain(page.piece.plain(size), (tail,)), page.piece.length + len(tail))
+            return body_of(*gzip_member(*page.pieces(openmetrics=openmetrics), compress(tail)))
+        length = sum(piece.length for piece in page.pieces(openmetrics=openmetrics)) + len(tail)
+        return Body(lambda size: chain(page.plain(size, openmetrics=openmetrics), (tail,)), length)
 
     def _take(self, snapshot: Snapshot) -> None:
         """Note what is to be published of a Burrow."""
@@ -104,16 +110,14 @@ class Publisher:
         burrows = self._waiting | self._share_out()
         shared_out = time.thread_time()
         self.snapshots = self.snapshots | {name: self._revised(name) for name in burrows}
-        self._limit(burrows)
-        # Once there is room for families by partition, they are missing of whatever was rendered without.
-        for name in burrows if self._limited else burrows | self._few:
+        self._choose_limit(burrows)
+        for name in burrows | {name for name, limit in self._rendered.items() if limit != self._limit}:
             self._waiting.discard(name)
-            self._sections[name] = self._renderers[name].render(self.snapshots[name], few=self._limited)
-            self._few = self._few | {name} if self._limited else self._few - {name}
+            self._sections[name] = self._renderers[name].render(self.snapshots[name], self._limit)
+            self._rendered[name] = self._limit
         rendered = time.thread_time()
-        sections = [self._sections[name] for name in self._renderers if name in self._sections]
-        self._page = page = assemble(sections, FEW_FAMILIES if self._limited else FAMILIES)
-        self._metrics.published(page.samples, self._sizes(page), limited=self._limited)
+        self._page = page = assemble([self._sections[name] for name in self._renderers if name in self._sections])
+        self._metrics.published(page.samples, self._sizes(page), limited=GRANULARITIES.index(self._limit))
         self._pause(shared_out - begun + time.thread_time() - rendered)
 
     def _pause(self, cost: float) -> None:
@@ -149,32 +153,40 @@ class Publisher:
             log.info("no cluster refused any more")
         self._metrics.refused.labels(burrow).set(len(refused))
 
-    def _limit(self, burrows: set[str]) -> None:
-        """See whether there would be too many series, before they take memory, and say so when that changes.
+    def _choose_limit(self, burrows: set[str]) -> None:
+        """See how fine families may be, before they take memory, and say so when that changes.
 
         ``burrows`` are those of which the series may be others than before.
         """
-        counts = self._max_series or self._limited
-        self._series = kept(self._series, self.snapshots.keys() - burrows) if counts else {}
-        missing = self.snapshots.keys() - self._series.keys() if counts else ()
-        self._series.update({name: self._renderers[name].count(self.snapshots[name]) for name in missing})
-        series = sum(self._series.values())
-        limited = 0 < self._max_series < series
-        if limited != self._limited:
-            log = structlog.get_logger().bind(series=series, max_series=self._max_series)
-            if limited:
-                log.warning("too many series: families by partition are left out")
-            else:
+        same = self.snapshots.keys() - burrows
+        self._series = {key: count for key, count in self._series.items() if key[0] in same}
+        if not self._max_series and self._limit == "partition":
+            return
+        fitting = (each for each in GRANULARITIES if not 0 < self._max_series < self._count(each))
+        limit = next(fitting, GRANULARITIES[-1])
+        if limit != self._limit:
+            log = structlog.get_logger().bind(series=self._count("partition"), max_series=self._max_series)
+            if limit == "partition":
                 log.info("no longer too many series: all families are published")
-        self._limited = limited
+            else:
+                log.warning(LIMITED[limit])
+        self._limit = limit
+
+    def _count(self, limit: Granularity) -> int:
+        """Return how many series there would be of all Burrows, none finer than ``limit``."""
+        for name, snapshot in self.snapshots.items():
+            if (name, limit) not in self._series:
+                self._series[name, limit] = self._renderers[name].count(snapshot, limit)
+        return sum(self._series[name, limit] for name in self.snapshots)
 
     def _sizes(self, page: Page) -> dict[tuple[str, str], int]:
         """Return the bytes of a page by format and encoding, the exporter's own metrics included."""
         sizes = {}
         for form in ("text", "openmetrics"):
             tail = self._metrics.render(openmetrics=form == "openmetrics")
-            sizes[form, "plain"] = page.piece.length + len(tail)
-            sizes[form, "gzip"] = sum(map(len, gzip_member(page.piece, compress(tail))))
+            pieces = [*page.pieces(openmetrics=form == "openmetrics"), compress(tail)]
+            sizes[form, "plain"] = sum(piece.length for piece in pieces)
+            sizes[form, "gzip"] = sum(map(len, gzip_member(*pieces)))
         return sizes
 
 

@@ -89,7 +89,9 @@ class SelfMetrics:
             "burrow",
         )
         self.series = self._gauge("series", "Samples on the page that are made from Burrows' answers.")
-        self.limited = self._gauge("series_limited", "1 if families by partition are left out to bound the series.")
+        self.limited = self._gauge(
+            "series_limited", "To bound the series families by partition (1) or also by topic (2) are left out."
+        )
         self.page_bytes = self._gauge("page_bytes", "Size of the page as last published.", "format", "encoding")
         self.reload = self._gauge("config_last_reload_successful", "1 if the configuration was last read well.")
         self.by_burrow: tuple[MetricWrapperBase, ...] = (
@@ -119,8 +121,8 @@ class SelfMetrics:
         metrics.begin()
         return metrics
 
-    def published(self, samples: int, sizes: Mapping[tuple[str, str], int], *, limited: bool = False) -> None:
-        """Note a new page: its samples, its bytes by format and encoding, and whether families are left out."""
+    def published(self, samples: int, sizes: Mapping[tuple[str, str], int], *, limited: int = 0) -> None:
+        """Note a new page: its samples, its bytes by format and encoding, and how far families are left out."""
         self.series.set(samples)
         self.limited.set(limited)
         for names, size in sizes.items():

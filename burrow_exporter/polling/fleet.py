@@ -18,7 +18,7 @@ from burrow_exporter.metrics.publisher import Publisher
 from burrow_exporter.metrics.self_metrics import BurrowMetrics, SelfMetrics
 from burrow_exporter.polling.history import History
 from burrow_exporter.polling.poller import Poller
-from burrow_exporter.polling.state import Poll
+from burrow_exporter.polling.walk import WalkResult
 from burrow_exporter.settings.config import BurrowConfig, Config, MetricsConfig, PollConfig, ShardConfig
 from burrow_exporter.settings.policy import PolicyConfig
 from burrow_exporter.snapshot import Snapshot
@@ -126,8 +126,8 @@ class Fleet:
         for member in self._members.values():
             member.poller.end()
 
-    def poll_once(self) -> list[Poll]:
-        """Poll every Burrow one time, one after the other."""
+    def poll_once(self) -> list[tuple[Snapshot, WalkResult]]:
+        """Poll every Burrow one time, one after the other; return what came of each, and the walk it came from."""
         polls = [member.poller.poll() for member in self._members.values()]
         self._publisher.refresh(time.monotonic())
         return polls
@@ -178,4 +178,11 @@ def open_renderer(labels: dict[str, str], metrics: MetricsConfig, shard: ShardCo
     """Return what renders one Burrow's snapshots."""
     unshared = frozenset[str]() if shard.is_first() else frozenset(family.name for family in UNSHARED_FAMILIES)
     disable = metrics.disable | unshared
-    return Renderer(disable, partition_info=metrics.partition_info, extra_labels=labels, policy=policy)
+    return Renderer(
+        disable,
+        partition_info=metrics.partition_info,
+        granularity=metrics.granularity,
+        topic_families=metrics.topic_families,
+        extra_labels=labels,
+        policy=policy,
+    )

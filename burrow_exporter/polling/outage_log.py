@@ -12,8 +12,8 @@ import structlog
 
 from burrow_exporter.burrow.client import encode
 from burrow_exporter.burrow.failures import BurrowError, Endpoint, Reason, advice
-from burrow_exporter.polling.state import Poll
 from burrow_exporter.polling.walk import ClusterWalk, WalkResult
+from burrow_exporter.snapshot import Snapshot
 
 REMIND_SECONDS = 600.0
 FIRST_PAUSE_SECONDS = 60.0
@@ -96,19 +96,20 @@ class OutageLog:
         self._outages: dict[Subject, Outage] = {}
         self._was_read = False
 
-    def polled(self, poll: Poll, walk: WalkResult, attempts: Sequence[Attempt], seconds: float) -> None:
+    def polled(self, snapshot: Snapshot, walk: WalkResult, attempts: Sequence[Attempt], seconds: float) -> None:
         """Log a poll that took ``seconds`` and used ``walk``; ``attempts`` are the replicas asked for it."""
         figures = {
-            "clusters": len(poll.snapshot.clusters),
-            "groups": sum(len(cluster.groups) for cluster in poll.snapshot.clusters),
+            "clusters": len(snapshot.clusters),
+            "groups": sum(len(cluster.groups) for cluster in snapshot.clusters),
         }
         taken = {"seconds": round(seconds, 3), "answered": walk.answered()}
-        self._log.debug("poll", good=poll.good, **taken, **figures, **facts(poll.failures))
-        if not poll.good and not poll.behind:
+        outcome = snapshot.outcome
+        self._log.debug("poll", good=outcome.good, **taken, **figures, **facts(walk.failures))
+        if not outcome.good and not outcome.withheld:
             # Whatever else failed before goes on failing, for all that is known.
-            self._fails(("Burrow",), address=self._address, **facts(poll.failures))
+            self._fails(("Burrow",), address=self._address, **facts(walk.failures))
             return
-        if poll.good and not self._was_read:
+        if outcome.good and not self._was_read:
             self._was_read = True
             outage = self._outages.pop(("Burrow",), None)
             lasted = outage.lasted(self._monotonic()) if outage else {}
@@ -116,7 +117,7 @@ class OutageLog:
         self._works(("Burrow",), address=self._address, **figures)
         used = next(each for each in attempts if each.used)
         self._log_replicas(used, attempts)
-        self._log_parts(poll, walk, used)
+        self._log_parts(snapshot, walk, used)
 
     def _log_replicas(self, used: Attempt, attempts: Sequence[Attempt]) -> None:
         """Log which replicas were asked in vain, where one answered."""
@@ -126,17 +127,17 @@ class OutageLog:
                 fields = {"address": attempt.address, "used": used.address, **facts(attempt.failures)}
                 self._fails(("replica", attempt.address), **fields)
 
-    def _log_parts(self, poll: Poll, walk: WalkResult, used: Attempt) -> None:
+    def _log_parts(self, snapshot: Snapshot, walk: WalkResult, used: Attempt) -> None:
         """Log what fails of a Burrow that answers."""
-        failing = failing_parts(poll, walk, used.failures)
+        failing = failing_parts(snapshot, walk, used.failures)
         for subject, fields in failing.items():
             self._fails(subject, address=used.address, **fields)
         for subject in [each for each in self._outages if each[0] not in {"Burrow", "replica"}]:
             if subject not in failing:
                 self._works(subject, address=used.address, **names(subject))
-        for cluster, lag in poll.catch_up_timed_out.items():
+        for cluster in snapshot.outcome.timed_out:
             event = "Burrow still behind, cluster published all the same"
-            self._log.warning(event, cluster=cluster, burrow_lag=lag)
+            self._log.warning(event, cluster=cluster, burrow_lag=snapshot.outcome.behind.get(cluster))
 
     def _fails(self, subject: Subject, **fields: Any) -> None:  # noqa: ANN401  values of a log line
         """Note that something failed in this poll."""
@@ -168,7 +169,9 @@ class OutageLog:
             outage.ended_at = now
 
 
-def failing_parts(poll: Poll, walk: WalkResult, failures: Sequence[BurrowError]) -> dict[Subject, dict[str, Any]]:
+def failing_parts(
+    snapshot: Snapshot, walk: WalkResult, failures: Sequence[BurrowError]
+) -> dict[Subject, dict[str, Any]]:
     """Return what fails of a Burrow that answers, with the fields of its line."""
     failing: dict[Subject, dict[str, Any]] = {}
     left = list(failures)
@@ -176,12 +179,13 @@ def failing_parts(poll: Poll, walk: WalkResult, failures: Sequence[BurrowError])
         of_lists = [error for error in left if error.endpoint in LISTS and concerns(error, cluster.name)]
         left = [error for error in left if error not in of_lists]
         failing["cluster", cluster.name] = {"cluster": cluster.name, **facts(of_lists)}
-    for name, lag in islice(poll.behind.items(), MOST_CLUSTERS):
-        failing["behind", name] = {"cluster": name, "burrow_lag": lag}
-    held = [each for each in poll.snapshot.clusters if each.held_groups and each.name not in poll.behind]
+    outcome = snapshot.outcome
+    for name in islice(outcome.withheld, MOST_CLUSTERS):
+        failing["behind", name] = {"cluster": name, "burrow_lag": outcome.behind[name]}
+    held = [each for each in snapshot.clusters if each.held_groups and each.name not in outcome.withheld]
     for each in held[:MOST_CLUSTERS]:
         failing["held", each.name] = {"cluster": each.name, "groups": each.held_groups}
-    for each in [each for each in poll.snapshot.clusters if each.contradicts][:MOST_CLUSTERS]:
+    for each in [each for each in snapshot.clusters if each.contradicts][:MOST_CLUSTERS]:
         failing["contradicts", each.name] = {"cluster": each.name}
     kinds: dict[tuple[Endpoint, Reason], list[BurrowError]] = defaultdict(list)
     for error in left:

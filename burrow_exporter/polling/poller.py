@@ -14,7 +14,7 @@ from burrow_exporter.burrow.client import BurrowClient
 from burrow_exporter.metrics.self_metrics import BurrowMetrics
 from burrow_exporter.polling.bounds import Bounds
 from burrow_exporter.polling.outage_log import Attempt, OutageLog
-from burrow_exporter.polling.state import BurrowState, Poll
+from burrow_exporter.polling.state import BurrowState
 from burrow_exporter.polling.walk import UNSHARDED, Walk, WalkResult
 from burrow_exporter.settings.config import BurrowConfig, PollConfig, ShardConfig
 from burrow_exporter.snapshot import Snapshot
@@ -30,19 +30,22 @@ GRACE_SECONDS = 1.0
 class Poller:
     """Polls one Burrow again and again, in a thread of its own, and hands each new state to ``publish``.
 
-    Polls keep a fixed rhythm and never overlap; a missed one is not made up for. ``clock`` tells Unix seconds. Of
-    several replicas of the Burrow a poll has its answers from one, and the next poll begins with that.
+    Polls keep a fixed rhythm and never overlap; a missed one is not made up for. Of several replicas of the Burrow a
+    poll has its answers from one, and the next poll begins with that. ``clock`` tells Unix seconds, ``monotonic`` those
+    of a clock that never goes back.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  what a poller depends on, three with a default
         self,
         burrow: BurrowConfig,
         schedule: PollConfig,
         metrics: BurrowMetrics,
         publish: Callable[[Snapshot], None],
         stop: threading.Event,
+        *,
         clock: Callable[[], float] = time.time,
         shard: ShardConfig = UNSHARDED,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._burrow = burrow
         self._schedule = schedule
@@ -50,13 +53,14 @@ class Poller:
         self._publish = publish
         self._stop = stop
         self._clock = clock
+        self._monotonic = monotonic
         self._ended = threading.Event()
         self._shard = shard
         self._clients = deque(BurrowClient(target, burrow.timeout, metrics) for target in burrow.targets())
         self._last = WalkResult(expires_at=0.0)
         self._state = BurrowState(burrow, shard)
         self.was_good = False
-        self._log = OutageLog(burrow.name, burrow.addresses, time.monotonic)
+        self._log = OutageLog(burrow.name, burrow.addresses, monotonic)
         self._thread = threading.Thread(target=self._run, name=f"poll-{burrow.name}", daemon=True)
         self._before: Poller | None = None
         self._keeps_state = False
@@ -69,7 +73,7 @@ class Poller:
         With ``keeps_state`` the readings and histories of that are kept: it must have read the same.
         """
         self._before, self._keeps_state, self._delay = before, keeps_state, delay
-        self._ended_at = time.monotonic()
+        self._ended_at = self._monotonic()
         self._thread.start()
 
     def end(self) -> None:
@@ -86,25 +90,26 @@ class Poller:
     def is_alive(self) -> bool:
         """Tell whether the polls go on: one has ended within the last three intervals and a deadline."""
         limit = OVERDUE * self._schedule.interval + self._schedule.deadline
-        return self._thread.is_alive() and time.monotonic() - self._ended_at <= limit
+        return self._thread.is_alive() and self._monotonic() - self._ended_at <= limit
 
-    def poll(self) -> Poll:
-        """Poll once, publish what came of it, and return it."""
-        begun = time.monotonic()
+    def poll(self) -> tuple[Snapshot, WalkResult]:
+        """Poll once, publish what came of it, and return that and the walk it came from."""
+        begun = self._monotonic()
         walk, attempts = self._walk(begun)
-        poll = self._state.apply_walk(walk, self._clock(), time.monotonic())
-        if not poll.good:
+        snapshot = self._state.apply_walk(walk, self._clock(), self._monotonic())
+        good = snapshot.outcome.good
+        if not good:
             self._clients.rotate(-1)
-        for error in poll.failures:
+        for error in walk.failures:
             self._metrics.failed(error.endpoint, error.reason)
-        self._metrics.clusters(poll.snapshot.clusters)
-        self._publish(poll.snapshot)
-        self.was_good = self.was_good or poll.good
-        seconds = time.monotonic() - begun
-        self._metrics.polled(good=poll.good, at=self._clock(), duration=seconds)
+        self._metrics.clusters(snapshot.clusters)
+        self._publish(snapshot)
+        self.was_good = self.was_good or good
+        seconds = self._monotonic() - begun
+        self._metrics.polled(good=good, at=self._clock(), duration=seconds)
         if not self._is_over():  # the end cuts a poll short, which is no failure
-            self._log.polled(poll, walk, attempts, seconds)
-        return poll
+            self._log.polled(snapshot, walk, attempts, seconds)
+        return snapshot, walk
 
     def _walk(self, begun: float) -> tuple[WalkResult, list[Attempt]]:
         """Walk a replica, and as long as that brings little the next, each in its share of the time that is left.
@@ -127,7 +132,7 @@ class Poller:
                 bounds=Bounds(self._burrow.max_groups, self._burrow.max_partitions, self._last.known),
                 stop=self._stop,
             )
-            now = time.monotonic()
+            now = self._monotonic()
             results.append((walk.run(now + (end - now) / left if left > 1 else None), self._clients[0]))
             if results[-1][0].is_usable():
                 break
@@ -145,21 +150,25 @@ class Poller:
     def _take_over(self) -> None:
         """Wait for the last poll of the one before, so that a Burrow is not polled twice at once."""
         before, self._before = self._before, None
-        if before and (state := before.last_state()) and self._keeps_state:
+        if not before or not (state := before.last_state()):
+            return
+        if self._keeps_state:
             self._state = state
+        else:
+            self._state.count_on(state)
 
     def _run(self) -> None:
         self._take_over()
         self._ended.wait(self._delay)
-        begun, turn = time.monotonic(), 0
+        begun, turn = self._monotonic(), 0
         while not self._is_over():
             try:
                 self.poll()
             except Exception:  # noqa: BLE001  a fault in one poll must not end them all
                 structlog.get_logger().exception("poll broke off", burrow=self._burrow.name)
                 self._metrics.polled(good=False, at=self._clock(), duration=0)
-            self._ended_at = time.monotonic()
-            turn = next_turn(turn, (time.monotonic() - begun) / self._schedule.interval)
+            self._ended_at = self._monotonic()
+            turn = next_turn(turn, (self._monotonic() - begun) / self._schedule.interval)
             self._sleep_until(begun + turn * self._schedule.interval)
 
     def _is_over(self) -> bool:
@@ -167,7 +176,7 @@ class Poller:
 
     def _sleep_until(self, moment: float) -> None:
         """Wait until ``moment``."""
-        while (now := time.monotonic()) < moment and not self._is_over():
+        while (now := self._monotonic()) < moment and not self._is_over():
             self._ended.wait(moment - now)
 
 

@@ -109,13 +109,10 @@ class Schedule:
             heappush(self._queue, request)
             self._changed.notify()
 
-    def run(self, tick: Callable[[], object]) -> list[Request[Any]]:
-        """Make all requests; call ``tick`` all the while, some times a second; return those without an answer.
-
-        Raises what nobody foresaw in a thread.
-        """
+    def run(self) -> list[Request[Any]]:
+        """Make all requests; return those without an answer. Raises what nobody foresaw in a thread."""
         while not self._has_ended():
-            tick()
+            pass
         with self._changed:
             self._is_over = True
             self._changed.notify_all()

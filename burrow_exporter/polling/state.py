@@ -4,40 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TypedDict
 
-from burrow_exporter.burrow.answers import Settings
-from burrow_exporter.burrow.failures import BurrowError, advice
+from burrow_exporter.burrow.failures import advice
 from burrow_exporter.lag.time_lag import TimeLag
 from burrow_exporter.polling.absent import absent_groups
 from burrow_exporter.polling.catch_up import CatchUp, Verdict
 from burrow_exporter.polling.contradictions import Contradictions
 from burrow_exporter.polling.log_ends import LogEnds
 from burrow_exporter.polling.own_group import Progress, is_own, may_be_own, own_answers, own_lag, progress
+from burrow_exporter.polling.ownership import Ownership
 from burrow_exporter.polling.readings import LeftOut, has_lag, left_out_by, newest, unless_ahead
 from burrow_exporter.polling.settling import Settling
 from burrow_exporter.polling.walk import ClusterWalk, WalkResult
 from burrow_exporter.settings.config import BurrowConfig, ShardConfig
 from burrow_exporter.snapshot import Cluster, Group, Outcome, Snapshot
-
-
-@dataclass(slots=True)
-class Poll:
-    """The outcome of one poll.
-
-    ``good`` when Burrow was ready and at least one of its clusters, if it has any, could be read. ``behind`` holds the
-    clusters whose answers were not used because Burrow itself is behind, ``catch_up_timed_out`` those used all the same
-    from now on, each with the lag of Burrow's own group (``None``: no commit of its own yet). ``settings`` are what
-    Burrow told of its configuration.
-    """
-
-    good: bool
-    snapshot: Snapshot
-    failures: list[BurrowError]
-    behind: dict[str, int | None] = field(default_factory=dict)
-    catch_up_timed_out: dict[str, int | None] = field(default_factory=dict)
-    settings: Settings | None = None
 
 
 class BurrowState:
@@ -54,45 +36,63 @@ class BurrowState:
         self._clusters: dict[str, ClusterState] = {}
         self._told = Told(burrow.expire_cache)
         self._source = ""
+        self._counted: dict[str, Ownership] = {}
 
-    def apply_walk(self, walk: WalkResult, now: float, monotonic: float) -> Poll:
-        """Take in a walk that ended at ``now`` (Unix seconds), which is ``monotonic`` on the monotonic clock."""
-        poll = Poll(walk.clusters == {}, self.snapshot, walk.failures, settings=walk.settings)
+    def count_on(self, before: BurrowState) -> None:
+        """Go on counting where the state of the same Burrow, configured otherwise, ended."""
+        self._counted = {name: state.ownership for name, state in before._clusters.items()}
+
+    def apply_walk(self, walk: WalkResult, now: float, monotonic: float) -> Snapshot:
+        """Take in a walk that ended at ``now`` (Unix seconds), which is ``monotonic`` on the monotonic clock.
+
+        The poll was good when Burrow was ready and at least one of its clusters, if it has any, could be read.
+        """
         before = {cluster.name: cluster for cluster in self.snapshot.fresh(monotonic).clusters}
         clusters: list[Cluster | None] = [unread(cluster) for cluster in before.values()]
+        states: dict[str, ClusterState] = {}
         if walk.clusters is not None:
-            self._clusters = {name: self._state_of(name) for name in sorted(walk.clusters)}
+            self._clusters = states = {name: self._state_of(name) for name in sorted(walk.clusters)}
             if walk.settings:
                 self._told = Told(walk.settings.expire_cache, walk.settings.own_groups)
             if walk.source != self._source:
                 self._source = walk.source
-                for state in self._clusters.values():
+                for state in states.values():
                     state.begin_anew()
             moment = Moment(now, monotonic, walk.expires_at)
             clusters = [
-                state.apply_walk(walk.clusters[name], before.get(name), poll, moment, self._told)
-                for name, state in self._clusters.items()
+                state.apply_walk(walk.clusters[name], before.get(name), moment, self._told)
+                for name, state in states.items()
             ]
         known = tuple(filter(None, clusters))
-        outcome = self._outcome(poll, known, walk.expires_at, now)
-        snapshot = Snapshot(self._burrow.name, known, now, frozenset(self._clusters), outcome)
-        poll.snapshot = self.snapshot = snapshot.fresh(monotonic)
-        return poll
+        outcome = self._outcome(walk, states, known, now)
+        self.snapshot = Snapshot(self._burrow.name, known, now, frozenset(self._clusters), outcome).fresh(monotonic)
+        return self.snapshot
 
-    def _outcome(self, poll: Poll, clusters: Iterable[Cluster], expires_at: float, now: float) -> Outcome:
-        """Return how a poll went that ended at ``now``."""
-        behind = {each.name: each.burrow_lag for each in clusters if (each.burrow_lag or 0) > self._burrow.catch_up_lag}
+    def _outcome(
+        self, walk: WalkResult, states: Mapping[str, ClusterState], known: Iterable[Cluster], now: float
+    ) -> Outcome:
+        """Return how a poll went that ended at ``now`` and read the clusters of ``states``."""
+        verdicts = {name: state.verdict for name, state in states.items()}
+        withheld = {name: states[name].burrow_lag for name in verdicts if verdicts[name] is Verdict.BEHIND}
+        behind = {each.name: each.burrow_lag for each in known if (each.burrow_lag or 0) > self._burrow.catch_up_lag}
+        good = walk.clusters == {} or not {Verdict.ADMITTED, Verdict.TIMED_OUT}.isdisjoint(verdicts.values())
         return Outcome(
-            good=poll.good,
-            last_good_at=now if poll.good else self.snapshot.outcome.last_good_at,
-            expires_at=expires_at,
-            failures=Counter((str(failure.endpoint), str(failure.reason)) for failure in poll.failures),
-            behind=behind | poll.behind,
-            hints=tuple(dict.fromkeys(filter(None, map(advice, poll.failures)))),
+            good=good,
+            last_good_at=now if good else self.snapshot.outcome.last_good_at,
+            expires_at=walk.expires_at,
+            failures=Counter((str(failure.endpoint), str(failure.reason)) for failure in walk.failures),
+            behind=behind | withheld,
+            withheld=tuple(withheld),
+            timed_out=tuple(name for name, verdict in verdicts.items() if verdict is Verdict.TIMED_OUT),
+            hints=tuple(dict.fromkeys(filter(None, map(advice, walk.failures)))),
         )
 
     def _state_of(self, name: str) -> ClusterState:
-        return self._clusters.get(name) or ClusterState(self._burrow, self._shard)
+        known = self._clusters.get(name)
+        if known is None:
+            known = ClusterState(self._burrow, self._shard)
+            known.ownership = self._counted.pop(name, known.ownership)
+        return known
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,14 @@ class Filtered(TypedDict):
 
 
 class ClusterState:
-    """What is kept of one cluster from poll to poll, beside its last readings."""
+    """What is kept of one cluster from poll to poll, beside its last readings.
+
+    ``verdict`` is that on the last walk, ``None`` where a list could not be read, and ``burrow_lag`` how many messages
+    Burrow was behind then.
+    """
+
+    verdict: Verdict | None = None
+    burrow_lag: int | None = None
 
     def __init__(self, burrow: BurrowConfig, shard: ShardConfig) -> None:
         self._filters = burrow.filters
@@ -138,20 +145,20 @@ class ClusterState:
         self._log_ends = LogEnds()
         self._contradictions = Contradictions()
         self._time_lag = TimeLag(burrow.allowed_lag)
+        self.ownership = Ownership()
 
     def begin_anew(self) -> None:
         """Take in that the next answers are from another replica, whose evaluations are its own."""
         self._settling = Settling(self._settling.max_hold)
         self._contradictions = Contradictions()
 
-    def apply_walk(
-        self, walk: ClusterWalk, before: Cluster | None, poll: Poll, moment: Moment, told: Told
-    ) -> Cluster | None:
-        """Return the cluster after a walk, given what was published ``before``; note in ``poll`` how it went."""
+    def apply_walk(self, walk: ClusterWalk, before: Cluster | None, moment: Moment, told: Told) -> Cluster | None:
+        """Return the cluster after a walk, given what was published ``before``; keep the verdict."""
+        self.verdict = None
         if walk.listed_groups is None or walk.listed_topics is None:
             return before and unread(before)
         answers = own_answers(walk.own, told.names_in(walk.name))
-        lag, read = own_lag(answers), progress(answers)
+        self.burrow_lag, read = own_lag(answers), progress(answers)
         wanted = self._wanted(walk)
         cluster = Cluster(
             name=walk.name,
@@ -160,21 +167,17 @@ class ClusterState:
             listed_groups=len(walk.listed_groups) + walk.omitted_groups,
             listed_topics=len(walk.listed_topics) + walk.omitted_topics,
             last_commit=newest(walk.last_commit, unless_ahead(before.last_commit, moment.now) if before else None),
-            burrow_lag=before.burrow_lag if before and not walk.own else lag,
+            burrow_lag=before.burrow_lag if before and not walk.own else self.burrow_lag,
             unreadable_groups=sum(name not in walk.groups for name in wanted) + walk.left_out,
             expires_at=moment.expires_at,
             wanted_groups=len(wanted) + walk.left_out,
             contradicts=self._contradicts(walk),
             **self._filtered(walk, wanted, {answer.group for answer in answers}),
         )
-        verdict = self._judge(walk, read, moment.monotonic, told)
-        if verdict is Verdict.BEHIND:
+        self.verdict = self._judge(walk, read, moment.monotonic, told)
+        if self.verdict is Verdict.BEHIND:
             self._settling.fell_behind()
-            poll.behind[walk.name] = lag
             return before and replace(cluster, held_groups=sum(map(bool, map(walk.groups.get, wanted))))
-        if verdict is Verdict.TIMED_OUT:
-            poll.catch_up_timed_out[walk.name] = lag
-        poll.good = True
         shown = self._read(cluster, walk, wanted, self._held(walk, read, moment, told.expire_cache), moment)
         names, own = {group.name for group in shown.groups}, {answer.group for answer in answers}
         return replace(shown, absent_groups=absent_groups(walk, wanted, names, own, self._filters))
@@ -233,6 +236,7 @@ class ClusterState:
         known_topics = {topic.name: topic for topic in cluster.topics} | walk.topics
         listed_topics = filter(None, map(known_topics.get, sorted(walk.listed_topics or ())))
         topics = self._log_ends.trusted(listed_topics, walk.partition_counts)
+        groups = self.ownership.follow(groups, cluster.groups, walk.listed_groups or ())
         lags = self._time_lag.update(groups, topics, moment.now, moment.monotonic)
         return replace(
             cluster,

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from burrow_exporter.burrow.answers import GroupStatus, Settings
-from burrow_exporter.burrow.client import BurrowClient
+from burrow_exporter.burrow.client import BurrowClient, Evaluation
 from burrow_exporter.burrow.failures import UNANSWERED, BurrowError, Endpoint, Reason
 from burrow_exporter.burrow.retries import ATTEMPTS
 from burrow_exporter.polling.bounds import Bounds, label_characters
@@ -30,7 +30,6 @@ from burrow_exporter.settings.config import MAX_GROUPS, MAX_PARTITIONS, Filters,
 from burrow_exporter.snapshot import Group, Topic
 
 T = TypeVar("T")
-TICK_SECONDS = 1.0
 UNSHARDED = ShardConfig()
 GIVE_UP_AFTER = 8
 """Requests in a row without an answer, after which another replica has its turn."""
@@ -100,9 +99,8 @@ class WalkResult:
 class Walk:
     """One walk, with at most ``concurrency`` requests under way at once.
 
-    ``deadline`` and ``expires_at``, that of every reading it brings, are on the monotonic clock. ``tick`` is called
-    once a second while the walk lasts. ``clock`` tells Unix seconds. Of the groups only those of ``shard`` are asked.
-    Once ``stop`` is set nothing more is asked.
+    ``deadline`` and ``expires_at``, that of every reading it brings, are on the monotonic clock. ``clock`` tells Unix
+    seconds. Of the groups only those of ``shard`` are asked. Once ``stop`` is set nothing more is asked.
 
     A request that fails in a way that may pass is made again behind all others, so that a few groups that hang do not
     take the time of those that answer. What was ``late`` the last time is asked last, and once. Of ``reads``, those of
@@ -117,7 +115,6 @@ class Walk:
         deadline: float,
         expires_at: float,
         concurrency: int = 4,
-        tick: Callable[[], object] = lambda: None,
         clock: Callable[[], float] = time.time,
         shard: ShardConfig = UNSHARDED,
         late: Collection[Resource] = (),
@@ -130,7 +127,6 @@ class Walk:
         self._deadline = deadline
         self._expires_at = expires_at
         self._concurrency = concurrency
-        self._tick = tick
         self._clock = clock
         self._shard = shard
         self._late = late
@@ -139,7 +135,6 @@ class Walk:
         self._stop = stop or threading.Event()
         self._has_spare = False
         self._unanswered = 0
-        self._next_tick = 0.0
         self._asks_settings = False
         self._result = WalkResult(expires_at)
         self._schedule = Schedule(deadline, concurrency, client.timeout, self._on_outcome, stop or threading.Event())
@@ -154,7 +149,7 @@ class Walk:
         self._schedule.end_at = give_up_at or self._deadline
         self._ask(Resource(Endpoint.READY), self._client.check_ready, self._on_ready)
         try:
-            unanswered = self._schedule.run(self._tick_now_and_then)
+            unanswered = self._schedule.run()
             for request in unanswered:
                 what = request.resource
                 self._fail(what.endpoint, Reason.DEADLINE, f"{what} was not answered before the poll's end")
@@ -169,11 +164,6 @@ class Walk:
         """Keep nothing: exceptions of libraries hold frames in cycles, and these a walk with all of its answers."""
         self._result, self._reads = WalkResult(self._expires_at), {}
         del self._schedule
-
-    def _tick_now_and_then(self) -> None:
-        if time.monotonic() >= self._next_tick:
-            self._tick()
-            self._next_tick = time.monotonic() + TICK_SECONDS
 
     def _ask(self, resource: Resource, call: Callable[[], T], then: Callable[[T], None]) -> None:
         turn = ATTEMPTS - 1 if resource in self._late else 0
@@ -248,24 +238,20 @@ class Walk:
 
     def _read(self, cluster: str, name: str) -> GroupRead:
         """Ask for a group and read the answer, if it is not the one that was read the last time."""
-        answer = self._client.group(cluster, name)
-        if answer is None:
-            return GroupRead(None, None, None)
         before = self._reads.get((cluster, name))
-        is_same = before is not None and before.answer is answer
-        characters = before.characters if before and is_same else label_characters(cluster, name, answer.partitions)
-        try:
-            self._bounds.add(Resource(Endpoint.LAG, cluster, name), len(answer.partitions), characters)
-        except BurrowError:
-            self._client.forget(cluster, name)
-            raise
+        evaluation = self._client.group(cluster, name, before.evaluation if before else None)
+        if evaluation is None:
+            return GroupRead()
+        answer = evaluation.status
+        same = before if before and before.evaluation is evaluation else None
+        characters = same.characters if same else label_characters(cluster, name, answer.partitions)
+        self._bounds.add(Resource(Endpoint.LAG, cluster, name), len(answer.partitions), characters)
         read_at, expires_at = self._clock(), self._expires_at
-        if before and is_same and self._filters.max_commit_age is None:
-            group = before.group and replace(before.group, read_at=read_at, expires_at=expires_at)
-            read = GroupRead(answer, group, before.last_commit, before.partition_counts, characters)
+        if same and self._filters.max_commit_age is None:
+            read = replace(same, group=same.group and replace(same.group, read_at=read_at, expires_at=expires_at))
         else:
             group = read_group(answer, self._filters, read_at, expires_at)
-            read = GroupRead(answer, group, last_commit(answer, read_at), partition_counts(answer), characters)
+            read = GroupRead(evaluation, group, last_commit(answer, read_at), partition_counts(answer), characters)
         self._result.reads[cluster, name] = read
         return read
 
@@ -287,13 +273,14 @@ class Walk:
         return offsets
 
     def _on_group(self, cluster: ClusterWalk, name: str, read: GroupRead) -> None:
+        answer = read.evaluation.status if read.evaluation else None
         if may_be_own(name):
-            cluster.own[name] = read.answer
+            cluster.own[name] = answer
         cluster.last_commit = newest(cluster.last_commit, read.last_commit)
         cluster.note_partitions(read.partition_counts)
         cluster.groups[name] = read.group
-        if read.answer and not read.group:
-            cluster.filtered[name] = read.answer
+        if answer and not read.group:
+            cluster.filtered[name] = answer
         self._result.known.add(Resource(Endpoint.LAG, cluster.name, name))
         if read.group and (words := unknown_statuses(read.group)):
             odd = self._client.shown(", ".join(sorted(words)))
@@ -312,14 +299,14 @@ class Walk:
 
 @dataclass(frozen=True, slots=True)
 class GroupRead:
-    """An answer for a group and what it amounts to; nothing of a group that Burrow does not know.
+    """An evaluation of a group and what it amounts to; nothing of a group that Burrow does not know.
 
     ``characters`` are those of the names on its partitions.
     """
 
-    answer: GroupStatus | None
-    group: Group | None
-    last_commit: float | None
+    evaluation: Evaluation | None = None
+    group: Group | None = None
+    last_commit: float | None = None
     partition_counts: Mapping[str, int] = field(default_factory=dict)
     characters: int = 0
 

@@ -1,6 +1,7 @@
 """The configuration: frozen, and valid once it was read. Flags and the file are read into these same types.
 
-A field's name is its key in the file, and its ``Meta`` what the file may hold and what the documentation says of it.
+A field's name is its key in the file; ``about`` says what it is for, in the help and the documentation, and its bounds.
+Flag and environment variable follow from the field too; where they do not, ``about`` says how they differ.
 """
 
 from __future__ import annotations
@@ -11,14 +12,14 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Annotated, Self
 
-from msgspec import Meta, field
+from msgspec import field
 from msgspec.structs import force_setattr
 
 from burrow_exporter import log
-from burrow_exporter.burrow.session import Target, TlsFiles
+from burrow_exporter.burrow.session import Target, Tls
 from burrow_exporter.metrics.families import FAMILIES
 from burrow_exporter.settings.policy import PolicyConfig
-from burrow_exporter.settings.section import Section
+from burrow_exporter.settings.section import Section, about
 from burrow_exporter.settings.validation import (
     attempt,
     check_address,
@@ -31,6 +32,7 @@ from burrow_exporter.settings.validation import (
     require,
 )
 from burrow_exporter.settings.value_types import NamedFile, Seconds, Secret, compile_expression
+from burrow_exporter.terms import Granularity
 
 INTERNAL_TOPIC = "__consumer_offsets"
 MAX_GROUPS = 20_000
@@ -42,8 +44,8 @@ FROM_INTERVAL = -1.0
 class Filter(Section, frozen=True):
     """Which names are let through: any that an include matches and no exclude does; regular expressions, whole name."""
 
-    include: Annotated[tuple[re.Pattern[str], ...], Meta(description="Names to publish.")] = ()
-    exclude: Annotated[tuple[re.Pattern[str], ...], Meta(description="Names to leave out.")] = ()
+    include: Annotated[tuple[re.Pattern[str], ...], about("Names to publish.", show_default="all")] = ()
+    exclude: Annotated[tuple[re.Pattern[str], ...], about("Names to leave out.")] = ()
 
     @classmethod
     def of(cls, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> Self:
@@ -65,7 +67,7 @@ class Filter(Section, frozen=True):
 class TopicFilter(Filter, frozen=True):
     """A filter that leaves out Kafka's own topic unless told what to leave out."""
 
-    exclude: Annotated[tuple[re.Pattern[str], ...], Meta(description="Names to leave out.")] = field(
+    exclude: Annotated[tuple[re.Pattern[str], ...], about("Names to leave out.")] = field(
         default_factory=lambda: (re.compile(INTERNAL_TOPIC),)
     )
 
@@ -73,14 +75,20 @@ class TopicFilter(Filter, frozen=True):
 class Filters(Section, frozen=True):
     """What of a Burrow is published. ``max_commit_age`` is in seconds, ``None`` for any age."""
 
-    cluster: Annotated[Filter, Meta(description="Clusters to publish: regular expressions, whole name.")] = field(
-        default_factory=Filter
+    cluster: Annotated[
+        Filter, about("Clusters to publish: regular expressions, whole name.", flag="filter.cluster-", names="Clusters")
+    ] = field(default_factory=Filter)
+    group: Annotated[Filter, about("Consumer groups to publish.", flag="filter.group-", names="Consumer groups")] = (
+        field(default_factory=Filter)
     )
-    group: Annotated[Filter, Meta(description="Consumer groups to publish.")] = field(default_factory=Filter)
-    topic: Annotated[TopicFilter, Meta(description="Topics to publish.")] = field(default_factory=TopicFilter)
+    topic: Annotated[TopicFilter, about("Topics to publish.", flag="filter.topic-", names="Topics")] = field(
+        default_factory=TopicFilter
+    )
     max_commit_age: Annotated[
         Seconds | None,
-        Meta(description="Leave out partitions of a group with no commit for so long, such as topics it gave up."),
+        about(
+            "Leave out partitions of a group with no commit for so long, such as topics it gave up.", show_default="off"
+        ),
     ] = None
 
 
@@ -89,11 +97,14 @@ class TlsConfig(Section, frozen=True):
 
     ca_file: Annotated[
         NamedFile | None,
-        Meta(description="PEM file of the authorities that may have signed Burrow's certificate, else the system's."),
+        about(
+            "PEM file of the authorities that may have signed Burrow's certificate, else the system's.",
+            show_default="the system's",
+        ),
     ] = None
-    cert_file: Annotated[NamedFile | None, Meta(description="PEM file of the exporter's client certificate.")] = None
-    key_file: Annotated[NamedFile | None, Meta(description="PEM file of its key, not encrypted.")] = None
-    insecure_skip_verify: Annotated[bool, Meta(description="Do not check Burrow's certificate.")] = False
+    cert_file: Annotated[NamedFile | None, about("PEM file of the exporter's client certificate.")] = None
+    key_file: Annotated[NamedFile | None, about("PEM file of its key, not encrypted.")] = None
+    insecure_skip_verify: Annotated[bool, about("Do not check Burrow's certificate.")] = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
@@ -104,69 +115,64 @@ class TlsConfig(Section, frozen=True):
         if self.cert_file and self.key_file:
             attempt("key_file", check_certificate, self.cert_file, self.key_file)
 
-    def files(self) -> TlsFiles:
+    def tls(self) -> Tls:
         """Return this as the client takes it."""
-        ca, cert, key = (file.path if file else None for file in (self.ca_file, self.cert_file, self.key_file))
-        return TlsFiles(ca, cert, key, verify=not self.insecure_skip_verify)
+        ca, cert, key = (file.content if file else b"" for file in (self.ca_file, self.cert_file, self.key_file))
+        return Tls(ca, cert, key, verify=not self.insecure_skip_verify)
 
 
 class BurrowConfig(Section, frozen=True):
     """One Burrow. Times are in seconds, ``catch_up_lag`` in messages."""
 
     name: Annotated[
-        str, Meta(min_length=1, max_length=200, description="Its name, in the label `burrow` and in the log; unique.")
+        str, about("Its name, in the label `burrow` and in the log; unique.", min_length=1, max_length=200, flag=None)
     ] = "default"
     addresses: Annotated[
         tuple[str, ...],
-        Meta(min_length=1, description="Base URL of Burrow; of several replicas, the next is asked when one fails."),
+        about(
+            "Base URL of Burrow; of several replicas, the next is asked when one fails.",
+            min_length=1,
+            flag="burrow.address",
+            metavar="URL",
+        ),
     ] = ("http://localhost:8000",)
-    username: Annotated[str, Meta(description="User name for basic authentication.")] = ""
-    password: Annotated[Secret | None, Meta(description="Its password; better kept in a file of its own.")] = None
+    username: Annotated[str, about("User name for basic authentication.", metavar="NAME")] = ""
+    password: Annotated[Secret | None, about("Its password; better kept in a file of its own.", flag=None)] = None
     password_file: Annotated[
-        NamedFile | None, Meta(description="File that holds the password; a line break at its end is cut off.")
+        NamedFile | None, about("File that holds the password; a line break at its end is cut off.")
     ] = None
-    tls: Annotated[TlsConfig, Meta(description="TLS to Burrow, for addresses that begin with https.")] = field(
+    tls: Annotated[TlsConfig, about("TLS to Burrow, for addresses that begin with https.")] = field(
         default_factory=TlsConfig
     )
     proxy_url: Annotated[
-        str, Meta(description="HTTP proxy through which Burrow is asked, such as http://proxy:3128.")
+        str, about("HTTP proxy through which Burrow is asked, such as http://proxy:3128.", metavar="URL")
     ] = ""
     labels: Annotated[
-        dict[str, str], Meta(description="Labels on everything made from its answers, to tell clusters apart.")
+        dict[str, str], about("Labels on everything made from its answers, to tell clusters apart.", flag=None)
     ] = field(default_factory=dict)
-    filters: Annotated[Filters, Meta(description="What to publish of it.")] = field(default_factory=Filters)
-    timeout: Annotated[Seconds, Meta(description="Bound of one request as a whole, its body included.")] = 10.0
+    filters: Annotated[Filters, about("What to publish of it.", flag="filter")] = field(default_factory=Filters)
+    timeout: Annotated[Seconds, about("Bound of one request as a whole, its body included.")] = 10.0
     concurrency: Annotated[
-        int, Meta(ge=1, le=256, description="Most requests under way at once; one, where answers come at once.")
+        int, about("Most requests under way at once; one, where answers come at once.", ge=1, le=256)
     ] = 4
     max_groups: Annotated[
         int,
-        Meta(
-            ge=1,
-            description="Groups that are read at most, and as many topics, those known before first; each takes 3 KiB.",
-        ),
+        about("Groups that are read at most, and as many topics, those known before first; each takes 3 KiB.", ge=1),
     ] = MAX_GROUPS
     max_partitions: Annotated[
-        int,
-        Meta(ge=1, description="Partitions of groups and topics that are read at most; each takes about 1 KiB."),
+        int, about("Partitions of groups and topics that are read at most; each takes about 1 KiB.", ge=1)
     ] = MAX_PARTITIONS
     catch_up_lag: Annotated[
-        int,
-        Meta(
-            ge=0, description="Messages of __consumer_offsets that Burrow may be behind for a cluster to be published."
-        ),
+        int, about("Messages of __consumer_offsets that Burrow may be behind for a cluster to be published.", ge=0)
     ] = 1000
     catch_up_timeout: Annotated[
-        Seconds,
-        Meta(description="A cluster that is still behind after so long is published all the same, with a warning."),
+        Seconds, about("A cluster that is still behind after so long is published all the same, with a warning.")
     ] = 300.0
     allowed_lag: Annotated[
-        int,
-        Meta(ge=0, description="Messages of lag up to which lag in seconds is 0, such as Burrow's `allowed-lag`."),
+        int, about("Messages of lag up to which lag in seconds is 0, such as Burrow's `allowed-lag`.", ge=0)
     ] = 0
     expire_cache: Annotated[
-        Seconds,
-        Meta(description="Burrow's `expire-cache`, where Burrow does not tell: how old its answers may be."),
+        Seconds, about("Burrow's `expire-cache`, where Burrow does not tell: how old its answers may be.")
     ] = 10.0
 
     def __post_init__(self) -> None:
@@ -187,7 +193,7 @@ class BurrowConfig(Section, frozen=True):
 
     def targets(self) -> tuple[Target, ...]:
         """Return where its replicas are, in their order, and how they are spoken to."""
-        return tuple(Target(each, self.credentials(), self.tls.files(), self.proxy_url) for each in self.addresses)
+        return tuple(Target(each, self.credentials(), self.tls.tls(), self.proxy_url) for each in self.addresses)
 
     def credentials(self) -> tuple[str, str] | None:
         """Return user name and password, ``None`` where there are none."""
@@ -199,13 +205,13 @@ class BurrowConfig(Section, frozen=True):
 class PollConfig(Section, frozen=True):
     """The rhythm of the polls, in seconds."""
 
-    interval: Annotated[Seconds, Meta(description="Time between the beginnings of polls.")] = 15.0
-    deadline: Annotated[Seconds, Meta(description="When a poll ends at the latest.")] = field(
+    interval: Annotated[Seconds, about("Time between the beginnings of polls.")] = 15.0
+    deadline: Annotated[Seconds, about("When a poll ends at the latest.", show_default="the interval")] = field(
         default_factory=lambda: FROM_INTERVAL
     )
-    stale_after: Annotated[Seconds, Meta(description="Age at which a reading is no longer published.")] = field(
-        default_factory=lambda: FROM_INTERVAL
-    )
+    stale_after: Annotated[
+        Seconds, about("Age at which a reading is no longer published.", show_default="3 intervals")
+    ] = field(default_factory=lambda: FROM_INTERVAL)
 
     def __post_init__(self) -> None:
         """Let times follow the interval that were not given, and refuse what cannot work."""
@@ -221,10 +227,19 @@ class PollConfig(Section, frozen=True):
 class MetricsConfig(Section, frozen=True):
     """Which families are published. ``max_series`` is 0 for no bound."""
 
-    disable: Annotated[frozenset[str], Meta(description="Metric families to leave out.")] = frozenset()
-    partition_info: Annotated[bool, Meta(description="Publish owner and client id of each partition.")] = False
+    disable: Annotated[frozenset[str], about("Metric families to leave out.", metavar="FAMILY")] = frozenset()
+    partition_info: Annotated[bool, about("Publish owner and client id of each partition.")] = False
+    granularity: Annotated[
+        Granularity, about("Publish groups and topics by partition, by topic, or by group alone.")
+    ] = "partition"
+    topic_families: Annotated[bool, about("Publish families by topic beside those by partition.")] = False
     max_series: Annotated[
-        int, Meta(ge=0, description="Above so many series families by partition are left out; 0 for no bound.")
+        int,
+        about(
+            "Above so many series families by topic replace those by partition, or none; 0 for no bound.",
+            ge=0,
+            show_default="off",
+        ),
     ] = 0
 
     def __post_init__(self) -> None:
@@ -237,20 +252,25 @@ class WebConfig(Section, frozen=True):
     """Where the exporter listens, and what it answers there."""
 
     listen_address: Annotated[
-        str, Meta(description="Address to listen on, host:port; without a host on all addresses.")
+        str, about("Address to listen on, host:port; without a host on all addresses.", metavar="ADDRESS")
     ] = ":9254"
-    telemetry_path: Annotated[str, Meta(description="Path of the metrics.")] = "/metrics"
+    telemetry_path: Annotated[str, about("Path of the metrics.", metavar="PATH")] = "/metrics"
     config_file: Annotated[
         Path | None,
-        Meta(description="Web config file of the exporter-toolkit: TLS, client certificates, basic authentication."),
+        about(
+            "Web config file of the exporter-toolkit: TLS, client certificates, basic authentication.",
+            flag="web.config.file",
+        ),
     ] = None
-    enable_lifecycle: Annotated[bool, Meta(description="Load the configuration again on POST /-/reload.")] = False
+    enable_lifecycle: Annotated[bool, about("Load the configuration again on POST /-/reload.")] = False
     grafana_url: Annotated[
         str,
-        Meta(description="Address of Grafana, to which the status pages link, such as https://grafana.example.org."),
+        about(
+            "Address of Grafana, to which the status pages link, such as https://grafana.example.org.", metavar="URL"
+        ),
     ] = ""
     alertmanager_url: Annotated[
-        str, Meta(description="Address of Alertmanager, to which the status pages link to silence a group.")
+        str, about("Address of Alertmanager, to which the status pages link to silence a group.", metavar="URL")
     ] = ""
 
     def __post_init__(self) -> None:
@@ -265,8 +285,8 @@ class WebConfig(Section, frozen=True):
 class ShardConfig(Section, frozen=True):
     """Which share of the groups is this exporter's, of ``total`` exporters that share them all."""
 
-    index: Annotated[int, Meta(ge=0, description="Which share of the groups is this exporter's, from 0 on.")] = 0
-    total: Annotated[int, Meta(ge=1, description="How many exporters share the groups.")] = 1
+    index: Annotated[int, about("Which share of the groups is this exporter's, from 0 on.", ge=0)] = 0
+    total: Annotated[int, about("How many exporters share the groups.", ge=1)] = 1
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
@@ -287,27 +307,23 @@ class ShardConfig(Section, frozen=True):
 class LogConfig(Section, frozen=True):
     """What is logged, and how."""
 
-    level: Annotated[log.Level, Meta(description="What to log.")] = "info"
-    format: Annotated[log.Format, Meta(description="How to log.")] = "logfmt"
+    level: Annotated[log.Level, about("What to log.")] = "info"
+    format: Annotated[log.Format, about("How to log.")] = "logfmt"
 
 
 class Config(Section, frozen=True):
     """All of it."""
 
-    burrows: Annotated[tuple[BurrowConfig, ...], Meta(min_length=1, description="The Burrows to poll.")] = field(
+    burrows: Annotated[tuple[BurrowConfig, ...], about("The Burrows to poll.", min_length=1, flag="burrow")] = field(
         default_factory=lambda: (BurrowConfig(),)
     )
-    poll: Annotated[PollConfig, Meta(description="The rhythm of the polls.")] = field(default_factory=PollConfig)
-    metrics: Annotated[MetricsConfig, Meta(description="Which families are published.")] = field(
-        default_factory=MetricsConfig
-    )
-    web: Annotated[WebConfig, Meta(description="The exporter's own HTTP side.")] = field(default_factory=WebConfig)
-    shard: Annotated[ShardConfig, Meta(description="This exporter's share of the groups.")] = field(
-        default_factory=ShardConfig
-    )
-    log: Annotated[LogConfig, Meta(description="The log.")] = field(default_factory=LogConfig)
+    poll: Annotated[PollConfig, about("The rhythm of the polls.")] = field(default_factory=PollConfig)
+    metrics: Annotated[MetricsConfig, about("Which families are published.")] = field(default_factory=MetricsConfig)
+    web: Annotated[WebConfig, about("The exporter's own HTTP side.")] = field(default_factory=WebConfig)
+    shard: Annotated[ShardConfig, about("This exporter's share of the groups.")] = field(default_factory=ShardConfig)
+    log: Annotated[LogConfig, about("The log.")] = field(default_factory=LogConfig)
     policy: Annotated[
-        PolicyConfig, Meta(description="Owners, thresholds and quiet hours of consumer groups, or the file of them.")
+        PolicyConfig, about("Owners, thresholds and quiet hours of consumer groups, or the file of them.")
     ] = field(default_factory=PolicyConfig)
 
     def __post_init__(self) -> None:

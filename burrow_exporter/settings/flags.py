@@ -1,68 +1,73 @@
-"""The flags of the command line, each with its environment variable and its key in the configuration: one table."""
+"""The flags of the command line, each with its environment variable, made from the configuration's fields."""
 
 from __future__ import annotations
 
 import os
-from typing import Any
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Literal, cast, get_args, get_origin
 
 import click
+from click.core import ParameterSource
+from msgspec import NODEFAULT, Meta
+from msgspec.structs import FieldInfo
 
-from burrow_exporter import log
-from burrow_exporter.settings.config import INTERNAL_TOPIC, MAX_GROUPS, MAX_PARTITIONS
-from burrow_exporter.settings.config_file import help_text
-from burrow_exporter.settings.value_types import Seconds, compile_expression, parse_duration
+from burrow_exporter.settings.config import Config
+from burrow_exporter.settings.reader import is_section, keys, parts
+from burrow_exporter.settings.section import Section
+from burrow_exporter.settings.value_types import (
+    NamedFile,
+    Seconds,
+    compile_expression,
+    format_duration,
+    parse_duration,
+)
 
 PREFIX = "BURROW_EXPORTER_"
 ADDRESSES = "burrows.addresses"
 PATTERNS = "regular expressions, whole name; repeatable, an empty one means none"
+SECTIONS = ("burrow", "poll", "filter", "metrics", "web", "shard", "config", "policy", "demo", "log")
+"""In the order of the help."""
 
 
-class Duration(click.ParamType[float]):
-    """Seconds, written as Prometheus writes durations."""
+class Text(click.ParamType[Any]):
+    """A value written as a text that ``read`` understands, or refuses by ``ValueError``."""
 
-    name = "duration"
+    def __init__(self, name: str, read: Callable[[str], object]) -> None:
+        self.name = name
+        self.read = read
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:  # noqa: ANN401  click's signature
-        """Return seconds."""
-        if not isinstance(value, str):
-            return Seconds(value)
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401  click's signature
+        """Return what was read."""
         try:
-            return Seconds(parse_duration(value))
+            return self.read(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
 
 
-class Expression(click.ParamType[str]):
-    """A regular expression."""
-
-    name = "regex"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ANN401  click's signature
-        """Return the expression as it is, once it compiles."""
-        try:
-            compile_expression(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-        return str(value)
+def given(ctx: click.Context, flag: click.Parameter, value: object) -> object:
+    """Return a value that someone set, else ``None``: the default is the configuration's own."""
+    source = ctx.get_parameter_source(flag.name or "")
+    return value if source in {ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT} else None
 
 
 class Flag(click.Option):
     """A flag such as ``--poll.interval`` with its environment variable ``BURROW_EXPORTER_POLL_INTERVAL``.
 
     One without a value has an opposite, such as ``--no-metrics.partition-info``, to turn off what the variable sets.
-    ``key`` is the path of its value in the configuration, by default the flag's own words; empty for what is not in it.
+    ``key`` is the path of its value in the configuration, whose default is only shown; empty for what is not in it.
     """
 
-    def __init__(self, flag: str, text: str = "", key: str | None = None, **attributes: Any) -> None:  # noqa: ANN401  click's own attributes
-        words = flag.removeprefix("--").replace("-", "_")
+    def __init__(self, flag: str, text: str, key: str = "", **attributes: Any) -> None:  # noqa: ANN401  click's own attributes
         self.flag = flag
-        self.parameter = words.replace(".", "_")
+        self.parameter = flag.removeprefix("--").replace("-", "_").replace(".", "_")
         self.section = flag.removeprefix("--").partition(".")[0]
-        self.key = words if key is None else key
+        self.key = key
         self.variable = PREFIX + self.parameter.upper()
-        text = text or help_text(self.key) + " Repeatable." * attributes.get("multiple", False)
         self.opposite = flag.replace("--", "--no-", 1) if attributes.get("is_flag") else ""
         declared = f"{flag}/{self.opposite}" if self.opposite else flag
+        attributes = {"show_default": not self.opposite, "callback": given if key else None, **attributes}
         super().__init__([declared, self.parameter], help=text, envvar=self.variable, **attributes)
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
@@ -79,75 +84,65 @@ class Flag(click.Option):
         )
 
 
-def burrow_flag(name: str, key: str = "", **attributes: Any) -> Flag:  # noqa: ANN401  click's own attributes
-    """Return a flag of the one Burrow that flags describe."""
-    return Flag(f"--burrow.{name}", key=key or f"burrows.{name.replace('-', '_')}", **attributes)
+def flags_of(section: type[Section], prefix: str = "", path: str = "", names: str = "") -> Iterator[Flag]:
+    """Yield the flags of a section and of those below it; ``names`` is what its regular expressions are about."""
+    for name, field in keys(section).items():
+        kinds, meta = parts(field.type)
+        extra = {"flag": prefix + name.replace("_", "-"), "names": names, **(meta.extra or {})}
+        flag, names_below, key = extra.pop("flag"), extra.pop("names"), f"{path}{name}"
+        repeatable = get_origin(kinds[0]) in {tuple, frozenset}
+        kind = get_args(kinds[0])[0] if repeatable else kinds[0]
+        if flag is None:
+            continue
+        if is_section(kind):
+            yield from flags_of(kind, flag if flag[-1] in ".-" else f"{flag}.", f"{key}.", names_below)
+            continue
+        text = meta.description or ""
+        if kind == re.Pattern[str]:
+            text = f"{text.removesuffix('.').replace('Names', names)} ({PATTERNS})."
+        elif repeatable:
+            text += " Repeatable."
+        default = {} if "show_default" in extra else default_of(field, kind)
+        yield Flag(f"--{flag}", text, key, multiple=repeatable, **click_attributes(kind, meta) | default | extra)
 
 
-def pattern_flag(name: str, text: str, **attributes: Any) -> Flag:  # noqa: ANN401  click's own attributes
-    """Return a repeatable flag of regular expressions, such as ``topic-include``."""
-    key = f"burrows.filters.{name.replace('-', '.')}"
-    return Flag(f"--filter.{name}", f"{text} ({PATTERNS}).", key, type=Expression(), multiple=True, **attributes)
+def click_attributes(kind: Any, meta: Meta) -> dict[str, Any]:  # noqa: ANN401  any type
+    """Return what click has to know of a type."""
+    if get_origin(kind) is Literal:
+        return {"type": click.Choice(get_args(kind))}
+    known: dict[Any, dict[str, Any]] = {
+        bool: {"is_flag": True},
+        int: {"type": click.IntRange(cast("int | None", meta.ge), cast("int | None", meta.le))},
+        Seconds: {"type": Text("duration", lambda text: Seconds(parse_duration(text)))},
+        re.Pattern[str]: {"type": Text("regex", lambda text: compile_expression(text).pattern)},
+        Path: {"metavar": "FILE"},
+        NamedFile: {"metavar": "FILE"},
+    }
+    return known.get(kind, {})
+
+
+def default_of(field: FieldInfo, kind: Any) -> dict[str, Any]:  # noqa: ANN401  any type
+    """Return the default of a field as it would be written, for the help."""
+    default = field.default if field.default is not NODEFAULT else field.default_factory()
+    if isinstance(default, tuple | frozenset):
+        default = tuple(getattr(each, "pattern", each) for each in default)
+    if default in {None, "", ()}:
+        return {"show_default": "none"}
+    return {"default": format_duration(default) if kind is Seconds else default}
 
 
 def demo_flag(name: str, text: str, **attributes: Any) -> Flag:  # noqa: ANN401  click's own attributes
     """Return a flag of the simulated Burrow."""
-    return Flag(f"--demo.{name}", f"demo: {text}", key="", show_default=True, **attributes)
+    return Flag(f"--demo.{name}", f"demo: {text}", **attributes)
 
 
-FLAGS = (
-    burrow_flag(
-        "address",
-        ADDRESSES,
-        multiple=True,
-        default=("http://localhost:8000",),
-        show_default=True,
-        metavar="URL",
-    ),
-    burrow_flag("username", metavar="NAME", show_default="none"),
-    burrow_flag("password-file", metavar="FILE", show_default="none"),
-    burrow_flag("tls.ca-file", metavar="FILE", show_default="the system's"),
-    burrow_flag("tls.cert-file", metavar="FILE", show_default="none"),
-    burrow_flag("tls.key-file", metavar="FILE", show_default="none"),
-    burrow_flag("tls.insecure-skip-verify", is_flag=True),
-    burrow_flag("proxy-url", metavar="URL", show_default="none"),
-    burrow_flag("timeout", type=Duration(), default="10s", show_default=True),
-    burrow_flag("concurrency", type=click.IntRange(1, 256), default=4, show_default=True),
-    burrow_flag("max-groups", type=click.IntRange(1), default=MAX_GROUPS, show_default=True),
-    burrow_flag("max-partitions", type=click.IntRange(1), default=MAX_PARTITIONS, show_default=True),
-    burrow_flag("catch-up-lag", type=click.IntRange(0), default=1000, show_default=True),
-    burrow_flag("catch-up-timeout", type=Duration(), default="5m", show_default=True),
-    burrow_flag("allowed-lag", type=click.IntRange(0), default=0, show_default=True),
-    burrow_flag("expire-cache", type=Duration(), default="10s", show_default=True),
-    Flag("--poll.interval", type=Duration(), default="15s", show_default=True),
-    Flag("--poll.deadline", type=Duration(), show_default="the interval"),
-    Flag("--poll.stale-after", type=Duration(), show_default="3 intervals"),
-    pattern_flag("cluster-include", "Clusters to publish", show_default="all"),
-    pattern_flag("cluster-exclude", "Clusters to leave out", show_default="none"),
-    pattern_flag("group-include", "Consumer groups to publish", show_default="all"),
-    pattern_flag("group-exclude", "Consumer groups to leave out", show_default="none"),
-    pattern_flag("topic-include", "Topics to publish", show_default="all"),
-    pattern_flag("topic-exclude", "Topics to leave out", default=(INTERNAL_TOPIC,), show_default=True),
-    Flag("--filter.max-commit-age", key="burrows.filters.max_commit_age", type=Duration(), show_default="off"),
-    Flag("--metrics.disable", multiple=True, metavar="FAMILY", show_default="none"),
-    Flag("--metrics.partition-info", is_flag=True),
-    Flag("--metrics.max-series", type=click.IntRange(0), show_default="off"),
-    Flag("--web.listen-address", default=":9254", show_default=True, metavar="ADDRESS"),
-    Flag("--web.telemetry-path", default="/metrics", show_default=True, metavar="PATH"),
-    Flag("--web.config.file", key="web.config_file", metavar="FILE", show_default="none"),
-    Flag("--web.enable-lifecycle", is_flag=True),
-    Flag("--web.grafana-url", metavar="URL", show_default="none"),
-    Flag("--web.alertmanager-url", metavar="URL", show_default="none"),
-    Flag("--shard.index", type=click.IntRange(0), default=0, show_default=True),
-    Flag("--shard.total", type=click.IntRange(1), default=1, show_default=True),
+COMMAND_LINE_FLAGS = (
     Flag(
         "--config.file",
         "YAML file of the configuration, instead of --burrow.* and --filter.*.",
-        key="",
         metavar="FILE",
         show_default="none",
     ),
-    Flag("--policy.file", metavar="FILE", show_default="none"),
     demo_flag("groups", "consumer groups to simulate.", type=click.IntRange(12), default=20),
     demo_flag("partitions", "partitions a group.", type=click.IntRange(1), default=12),
     demo_flag("seed", "what the simulation is made from.", type=int, default=1),
@@ -157,6 +152,6 @@ FLAGS = (
         default="127.0.0.1:0",
         metavar="ADDRESS",
     ),
-    Flag("--log.level", type=click.Choice(log.LEVELS), default="info", show_default=True),
-    Flag("--log.format", type=click.Choice(log.FORMATS), default="logfmt", show_default=True),
 )
+"""Those that are no part of the configuration."""
+FLAGS = tuple(sorted((*flags_of(Config), *COMMAND_LINE_FLAGS), key=lambda flag: SECTIONS.index(flag.section)))

@@ -9,14 +9,12 @@ import re
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from msgspec import Meta
-
 from burrow_exporter.settings.quiet import Quiet
-from burrow_exporter.settings.section import Section
+from burrow_exporter.settings.section import Section, about
 from burrow_exporter.settings.validation import require
 from burrow_exporter.settings.value_types import NamedFile, Seconds
 from burrow_exporter.snapshot import Group
-from burrow_exporter.terms import MAX_LAG_SECONDS, Terms
+from burrow_exporter.terms import MAX_LAG_SECONDS, Granularity, Terms
 
 Severity = Literal["critical", "warning", "none"]
 Switch = Literal["on", "off"]
@@ -26,9 +24,9 @@ Expression = re.Pattern[str] | None
 class Entry(Section, frozen=True):
     """What an entry is about."""
 
-    match: Annotated[Expression, Meta(description="Names it is for: a regular expression, whole name.")] = None
-    cluster: Annotated[Expression, Meta(description="Clusters it is for: a regular expression, whole name.")] = None
-    burrow: Annotated[Expression, Meta(description="Names of Burrows it is for: a regular expression.")] = None
+    match: Annotated[Expression, about("Names it is for: a regular expression, whole name.")] = None
+    cluster: Annotated[Expression, about("Clusters it is for: a regular expression, whole name.")] = None
+    burrow: Annotated[Expression, about("Names of Burrows it is for: a regular expression.")] = None
 
     def is_for(self, burrow: str, cluster: str, name: str) -> bool:
         """Tell whether a group or topic of this name is meant."""
@@ -43,20 +41,21 @@ class Entry(Section, frozen=True):
 class GroupEntry(Entry, frozen=True):
     """The policy of consumer groups. ``max_lag_seconds`` is in seconds, ``min_lag`` in messages of a partition."""
 
-    team: Annotated[str, Meta(max_length=200, description="Team that owns the groups; label of their alerts.")] = ""
-    severity: Annotated[
-        Severity, Meta(description="Severity of a group in error; with none its status raises no alert.")
-    ] = "critical"
-    max_lag_seconds: Annotated[Seconds, Meta(description="Age from which on the lag is too old.")] = MAX_LAG_SECONDS
-    min_lag: Annotated[
-        int, Meta(ge=0, description="A partition with fewer unread messages has a lag of 0 seconds.")
-    ] = 0
+    team: Annotated[str, about("Team that owns the groups; label of their alerts.", max_length=200)] = ""
+    severity: Annotated[Severity, about("Severity of a group in error; with none its status raises no alert.")] = (
+        "critical"
+    )
+    max_lag_seconds: Annotated[Seconds, about("Age from which on the lag is too old.")] = MAX_LAG_SECONDS
+    min_lag: Annotated[int, about("A partition with fewer unread messages has a lag of 0 seconds.", ge=0)] = 0
     quiet: Annotated[
-        tuple[Quiet, ...],
-        Meta(description="When the alerts are muted: days, hours and time zone (UTC unless given)."),
+        tuple[Quiet, ...], about("When the alerts are muted: days, hours and time zone (UTC unless given).")
     ] = ()
-    runbook_url: Annotated[str, Meta(description="Page that says what to do; the alerts link to it.")] = ""
-    alerts: Annotated[bool | Switch, Meta(description="Set it to off to mute all alerts of the groups.")] = True
+    granularity: Annotated[
+        Granularity | None,
+        about("Publish the groups by partition, by topic, or by group alone; unless given as all others."),
+    ] = None
+    runbook_url: Annotated[str, about("Page that says what to do; the alerts link to it.")] = ""
+    alerts: Annotated[Switch | bool, about("Set it to off to mute all alerts of the groups.")] = True
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
@@ -84,9 +83,7 @@ class GroupEntry(Entry, frozen=True):
 class TopicEntry(Entry, frozen=True):
     """The policy of topics. ``max_silence`` is in seconds."""
 
-    max_silence: Annotated[
-        Seconds | None, Meta(description="Raise an alert when nothing was produced for so long.")
-    ] = None
+    max_silence: Annotated[Seconds | None, about("Raise an alert when nothing was produced for so long.")] = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
@@ -96,11 +93,10 @@ class TopicEntry(Entry, frozen=True):
 class ClusterEntry(Section, frozen=True):
     """The policy of clusters."""
 
-    match: Annotated[Expression, Meta(description="Clusters it is for: a regular expression, whole name.")] = None
-    burrow: Annotated[Expression, Meta(description="Names of Burrows it is for: a regular expression.")] = None
+    match: Annotated[Expression, about("Clusters it is for: a regular expression, whole name.")] = None
+    burrow: Annotated[Expression, about("Names of Burrows it is for: a regular expression.")] = None
     idle: Annotated[
-        Literal["ok", "alert"],
-        Meta(description="Set it to ok where it is normal that nobody commits for a while."),
+        Literal["ok", "alert"], about("Set it to ok where it is normal that nobody commits for a while.")
     ] = "alert"
 
     def is_for(self, burrow: str, cluster: str) -> bool:
@@ -112,9 +108,9 @@ class ClusterEntry(Section, frozen=True):
 class Policy(Section, frozen=True):
     """All of it; nothing is added to the page without entries."""
 
-    groups: Annotated[tuple[GroupEntry, ...], Meta(description="Consumer groups.")] = ()
-    topics: Annotated[tuple[TopicEntry, ...], Meta(description="Topics.")] = ()
-    clusters: Annotated[tuple[ClusterEntry, ...], Meta(description="Clusters.")] = ()
+    groups: Annotated[tuple[GroupEntry, ...], about("Consumer groups.", flag=None)] = ()
+    topics: Annotated[tuple[TopicEntry, ...], about("Topics.", flag=None)] = ()
+    clusters: Annotated[tuple[ClusterEntry, ...], about("Clusters.", flag=None)] = ()
 
     def __post_init__(self) -> None:
         """Refuse entries that can never count."""
@@ -156,8 +152,7 @@ class PolicyConfig(Policy, frozen=True):
     """The policy as the configuration has it: its entries, or the file that holds them."""
 
     file: Annotated[
-        NamedFile | None,
-        Meta(description="YAML file of the policy: team, severity, threshold, quiet hours of consumer groups."),
+        NamedFile | None, about("YAML file of the policy: team, severity, threshold, quiet hours of consumer groups.")
     ] = None
 
     def __post_init__(self) -> None:

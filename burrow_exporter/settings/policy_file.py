@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-from functools import partial
 from pathlib import Path
 
-import msgspec
 import yaml
 
-from burrow_exporter.settings.config_file import explain
 from burrow_exporter.settings.policy import Policy, PolicyConfig
-from burrow_exporter.settings.validation import ConfigError, check_texts
-from burrow_exporter.settings.value_types import NamedFile, read_value
+from burrow_exporter.settings.reader import read_document
+from burrow_exporter.settings.validation import ConfigError
+from burrow_exporter.settings.value_types import NamedFile
 from burrow_exporter.settings.yaml_file import parse_yaml
 
 ALLOWED = "must be a mapping; allowed are groups, topics, clusters"
@@ -36,15 +34,9 @@ def parse_policy(file: NamedFile) -> Policy:
     if not isinstance(document, dict):
         raise fault(file, node, "", ALLOWED)
     try:
-        check_texts(document)
-        return msgspec.convert(document, Policy, dec_hook=partial(read_value, folder=Path()))
-    except msgspec.ValidationError as error:
-        wrong = explain(error, document, Policy)
+        return read_document(Policy, document, Path())
     except ConfigError as error:
-        wrong = error
-    except RecursionError:
-        wrong = ConfigError("groups", "holds itself")
-    raise fault(file, node, wrong.key, wrong.message)
+        raise fault(file, node, error.key, error.message) from None
 
 
 def fault(file: NamedFile, node: yaml.Node | None, key: str, message: str) -> ConfigError:

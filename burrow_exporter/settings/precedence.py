@@ -10,28 +10,30 @@ from typing import Any
 from msgspec.structs import replace
 
 from burrow_exporter.settings.config import Config
-from burrow_exporter.settings.config_file import Document, convert, load_document
+from burrow_exporter.settings.files import read_file
 from burrow_exporter.settings.flags import FLAGS, Flag
 from burrow_exporter.settings.policy_file import read_policy
+from burrow_exporter.settings.reader import read_document
 from burrow_exporter.settings.validation import ConfigError
+from burrow_exporter.settings.yaml_file import parse_yaml
 
+Document = dict[str, Any]
 Values = Mapping[str, Any]
 """The flags' values by parameter, those of the environment among them."""
 
 
-def build_config(values: Values, given: Collection[str] | None = None) -> Config:
+def build_config(values: Values) -> Config:
     """Return the configuration, the file and the files that it names read anew; raises ``ConfigError``.
 
-    ``given`` are the parameters that someone set, all others have their defaults; without it all count as set.
+    A value of ``None`` is one that nobody set.
     """
     flags = [flag for flag in FLAGS if flag.key and values[flag.parameter] is not None]
-    flags = [flag for flag in flags if given is None or flag.parameter in given]
     file = values["config_file"]
     document = load_beside(Path(file), flags) if file else {}
     for flag in flags:
         put(document, flag.key, values[flag.parameter])
     try:
-        config = convert(document, Path(file).parent if file else Path())
+        config = read_document(Config, document, Path(file).parent if file else Path())
         return replace(config, policy=read_policy(config.policy)) if config.policy.file else config
     except ConfigError as error:
         raise ConfigError(place_of(error.key, flags, file), error.message) from None
@@ -44,6 +46,21 @@ def load_beside(file: Path, flags: Collection[Flag]) -> Document:
             key = f"{flag.flag} ({flag.variable})"
             raise ConfigError(key, "not beside --config.file: it belongs in the file")
     return load_document(file)
+
+
+def load_document(path: Path) -> Document:
+    """Return what a YAML file holds; raises ``ConfigError``."""
+    try:
+        content = read_file(path)
+    except (OSError, ValueError) as error:
+        raise ConfigError(str(path), f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    try:
+        _, document = parse_yaml(content)
+    except ValueError as error:
+        raise ConfigError(str(path), str(error)) from None
+    if not isinstance(document, dict) or "burrows" not in document:
+        raise ConfigError(str(path), "must be a mapping that has the key burrows")
+    return document
 
 
 def put(document: Document, key: str, value: object) -> None:

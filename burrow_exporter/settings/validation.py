@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import re
 import ssl
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
 from burrow_exporter.burrow.failures import error_text
 from burrow_exporter.metrics.families import FAMILIES, POLICY_FAMILIES
+from burrow_exporter.pem import as_path
 from burrow_exporter.settings.value_types import NamedFile
 
 ADDRESS = re.compile(r"https?://(?P<host>\[[0-9a-fA-F:.]+(%\w+)?\]|[\w.-]+)(:(?P<port>[0-9]{1,5}))?(/[^\s\x00-\x1f]*)?")
 LARGEST_PORT = 65535
 MOST_VALUES = 100_000
 """How many values a configuration may hold: enough for some thousand Burrows, read within seconds."""
+WHOLE = "the document"
 SURROGATE = re.compile("[\ud800-\udfff]")
 LABEL_NAME = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*")
 OF_POLICY = frozenset(family.name for family in POLICY_FAMILIES)
@@ -74,23 +76,27 @@ def is_host(name: str) -> bool:
         return False
 
 
-def check_texts(place: object, path: str = "", budget: Iterator[int] | None = None) -> None:
-    """Raise ``ConfigError`` for a text in a document that UTF-8 cannot write, such as a flag with a byte astray.
+def check_text(key: str, text: str) -> None:
+    """Raise ``ConfigError`` for a text that UTF-8 cannot write, such as a flag with a byte astray."""
+    require(key, not SURROGATE.search(text), "holds what is no character in UTF-8")
 
-    Raises it too for a document of more than ``MOST_VALUES`` values, which are counted by the budget: with aliases a
-    short one may hold millions.
+
+def check_size(document: object) -> None:
+    """Raise ``ConfigError`` for a document that holds itself, or more than ``MOST_VALUES`` values.
+
+    With aliases a short one may hold millions.
     """
-    budget = iter(range(MOST_VALUES)) if budget is None else budget
-    require("the document", next(budget, None) is not None, f"holds more than {MOST_VALUES} values, aliases included")
-    if isinstance(place, str):
-        require(path or "the document", not SURROGATE.search(place), "holds what is no character in UTF-8")
-    elif isinstance(place, Mapping):
-        for key, value in place.items():
-            check_texts(key, path, budget)
-            check_texts(value, f"{path}.{key}".lstrip("."), budget)
-    elif isinstance(place, list | tuple):
-        for index, value in enumerate(place):
-            check_texts(value, f"{path}[{index}]", budget)
+    budget = iter(range(MOST_VALUES))
+
+    def count(value: object) -> None:
+        require(WHOLE, next(budget, None) is not None, f"holds more than {MOST_VALUES} values, aliases included")
+        for each in (*value, *value.values()) if isinstance(value, dict) else value if isinstance(value, list) else ():
+            count(each)
+
+    try:
+        count(document)
+    except RecursionError:
+        raise ConfigError(WHOLE, "holds itself") from None
 
 
 def check_labels(labels: Mapping[str, str]) -> None:
@@ -123,7 +129,8 @@ def read_password(file: NamedFile) -> str:
 def check_authorities(file: NamedFile) -> None:
     """Raise ``ValueError`` unless a file holds certificates of authorities."""
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(file.path)
+        with as_path(file.content) as path:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
     except OSError as error:
         message = f"{file.path} holds no usable certificate: {error_text(error)}"
         raise ValueError(message) from None
@@ -133,7 +140,8 @@ def check_certificate(certificate: NamedFile, key: NamedFile) -> None:
     """Raise ``ValueError`` unless two files hold a certificate and the key to it, not encrypted."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
-        context.load_cert_chain(certificate.path, key.path, password="")  # nosec B106 # none: it is not encrypted
+        with as_path(certificate.content) as cert_path, as_path(key.content) as key_path:
+            context.load_cert_chain(cert_path, key_path, password="")  # nosec B106 # none: it is not encrypted
     except OSError as error:
         message = f"{key.path} is no usable key to the certificate in {certificate.path}: {error_text(error)}"
         raise ValueError(message) from None

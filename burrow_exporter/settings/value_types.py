@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from burrow_exporter.settings.files import read_file
-from burrow_exporter.settings.quiet import Quiet, parse_quiet
+from burrow_exporter.settings.quiet import Quiet
 
 DURATION_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "y": 31536000}
 UNITS_DOWN = tuple(reversed(DURATION_UNITS))
@@ -98,24 +97,10 @@ def compile_expression(text: str) -> re.Pattern[str]:
         raise ValueError(message) from None
 
 
-FROM_TEXT: Mapping[type, Callable[[str], object]] = {Secret: Secret, Quiet: parse_quiet}
-
-
-def read_value(kind: type, raw: Any, folder: Path) -> Any:  # noqa: ANN401  msgspec's dec_hook
-    """Return ``raw`` as a value of ``kind``; ``ValueError`` says why it is none. Files are looked for in ``folder``."""
-    if kind is Seconds and isinstance(raw, Seconds):
-        return raw
-    if kind is Seconds and raw in (0, "0"):
-        return Seconds(0)
-    if not isinstance(raw, str):
-        wanted = "a duration such as 15s" if kind is Seconds else "`str`"
-        message = f"Expected {wanted}, got `{type(raw).__name__}`"
-        raise ValueError(message)  # noqa: TRY004  msgspec adds the key to either
-    if kind is Seconds:
-        return Seconds(parse_duration(raw))
-    if kind is Path:
-        return folder / raw
-    return NamedFile(folder / raw) if kind is NamedFile else FROM_TEXT.get(kind, compile_expression)(raw)
+def format_duration(seconds: float) -> str:
+    """Return whole seconds as one number with the largest unit that they are a multiple of."""
+    unit = next(unit for unit in ("h", "m", "s") if seconds % DURATION_UNITS[unit] == 0)
+    return f"{seconds / DURATION_UNITS[unit]:g}{unit}"
 
 
 def schema_of(kind: type) -> dict[str, Any]:

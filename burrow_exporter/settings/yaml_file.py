@@ -45,10 +45,18 @@ class Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def parse_yaml(content: bytes) -> tuple[yaml.Node | None, Any]:
+class TextLoader(Loader):
+    """YAML whose scalars are text, so that a user may be called ``no`` or ``007``; what is not there is ``None``."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012  PyYAML's own
+        first: [("tag:yaml.org,2002:null", re.compile("(~|null|Null|NULL|)$"))] for first in ("~", "n", "N", "")
+    }
+
+
+def parse_yaml(content: bytes, loader_class: type[Loader] = Loader) -> tuple[yaml.Node | None, Any]:
     """Return a document as nodes, which know their lines, and as values; ``ValueError`` says why it is none."""
     try:
-        loader = Loader(content.decode())
+        loader = loader_class(content.decode())
         node = loader.get_single_node()
         return node, loader.construct_document(node) if node else None
     except UnicodeDecodeError:

@@ -6,11 +6,12 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
-from urllib.parse import parse_qs, quote, unquote, urlencode
+from urllib.parse import quote, unquote, urlencode
 
 from burrow_exporter.status import words
 from burrow_exporter.status.missing import why_missing
 from burrow_exporter.status.page import matches
+from burrow_exporter.status.query import parse_query
 from burrow_exporter.status.rows import MARKS, GroupRow, PartitionRow, partition_rows
 from burrow_exporter.status.topics import topic_row
 from burrow_exporter.status.view import View
@@ -24,7 +25,7 @@ Answer = tuple[int, dict[str, Any]]
 
 def respond(path: str, query: str, view: View) -> tuple[int, bytes]:
     """Return the status and the JSON for a path below ``API_PATH``; both path and query are as in the URL."""
-    given = {name: values[-1] for name, values in parse_qs(query, keep_blank_values=True).items()}
+    given = parse_query(query)
     answer: dict[str, Any]
     match [unquote(part) for part in path.removeprefix(API_PATH).split("/")]:
         case ["clusters"]:
@@ -158,7 +159,9 @@ def summary(row: GroupRow, now: float) -> dict[str, Any]:
         "partition_count": row.partitions,
         "partitions_not_ok": row.not_ok,
         "partitions_unknown": len(row.group.uncommitted),
-        "members": row.members,
+        "members": row.group.members,
+        "unowned_partitions": row.group.unowned_partitions,
+        "owner_changes": row.group.owner_changes,
         "team": row.team,
         "severity": terms.severity if terms else None,
         "muted": list(terms.muted) if terms else [],

@@ -31,17 +31,17 @@ def hint(row: GroupRow) -> str:
         return hot[1]
     few = f"{len(behind):,} of {len(read):,} partitions with messages are behind, the others are not"
     owners = {(each.owner, each.client_id) for each in behind}
-    if len(owners) == 1 and (row.members or 0) > 1:
+    if len(owners) == 1 and (row.group.members or 0) > 1:
         few += f"; all of them are read by {behind[0].client_id or behind[0].owner.removeprefix('/')}"
     return few
 
 
 def everywhere(row: GroupRow) -> str:
     """Return what there is to say of a group that is behind on most of its partitions."""
-    if row.members is None:
+    if row.group.members is None:
         return "most partitions are behind"
-    if row.members < row.partitions:
-        return f"most partitions are behind, and {row.members:,} members read {row.partitions:,} partitions"
+    if row.group.members < row.partitions:
+        return f"most partitions are behind, and {row.group.members:,} members read {row.partitions:,} partitions"
     return "most partitions are behind, and each has a member of its own"
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from typing import Generic, NamedTuple, TypeVar
-from urllib.parse import parse_qs, urlencode
+from urllib.parse import urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -23,6 +23,7 @@ from burrow_exporter.status.burrows import cluster_row, counted
 from burrow_exporter.status.hints import hint
 from burrow_exporter.status.links import alertmanager, grafana, runbook
 from burrow_exporter.status.missing import why_missing
+from burrow_exporter.status.query import parse_query
 from burrow_exporter.status.rows import (
     MARKS,
     GroupRow,
@@ -64,7 +65,7 @@ class Sheet(Generic[Row]):
 
 def render(path: str, query: str, view: View) -> Page:
     """Return a page; ``query`` is the URL's, still encoded."""
-    given = {name: values[-1] for name, values in parse_qs(query, keep_blank_values=True).items()}
+    given = parse_query(query)
     make = {GROUP_PATH: group_page, TOPIC_PATH: topic_page}.get(path, overview_page)
     status, body = make(given, view)
     return Page(status, body, 0 if given.get("refresh") == PAUSED else refresh_of(view))

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
-from burrow_exporter.burrow.answers import Partition
+from burrow_exporter.burrow.answers import Partition, Settings
 from burrow_exporter.burrow.failures import advice
-from burrow_exporter.polling.state import Poll
-from burrow_exporter.snapshot import GROUP_STATUS_CODES, Cluster
+from burrow_exporter.polling.walk import WalkResult
+from burrow_exporter.snapshot import GROUP_STATUS_CODES, Cluster, Snapshot
 from burrow_exporter.status.burrows import missing
 from burrow_exporter.status.words import duration
 
@@ -19,14 +19,15 @@ OLD: Final = 300.0
 """Seconds without any commit from which something may be wrong, as the alert BurrowBlind has it."""
 
 
-def summary(poll: Poll, now: float) -> list[str]:
-    """Return what a poll that ended at ``now`` (Unix seconds) saw, a line each."""
-    lines = [f"{error.endpoint}: {error.reason}: {error.detail}" for error in poll.failures[:10]]
-    lines += [f"... and {len(poll.failures) - 10} failures more"] if len(poll.failures) > len(lines) else []
-    lines += filter(None, dict.fromkeys(map(advice, poll.failures)))
-    lines += filter(None, [cached(poll)])
-    lines += [f"cluster {name}: Burrow has not caught up, lag {lag}" for name, lag in poll.behind.items()]
-    for cluster in poll.snapshot.clusters:
+def summary(snapshot: Snapshot, walk: WalkResult, now: float) -> list[str]:
+    """Return what a poll saw that ended at ``now`` (Unix seconds), a line each, given the walk it came from."""
+    outcome = snapshot.outcome
+    lines = [f"{error.endpoint}: {error.reason}: {error.detail}" for error in walk.failures[:10]]
+    lines += [f"... and {len(walk.failures) - 10} failures more"] if len(walk.failures) > len(lines) else []
+    lines += filter(None, dict.fromkeys(map(advice, walk.failures)))
+    lines += filter(None, [cached(walk.settings)])
+    lines += [f"cluster {name}: Burrow has not caught up, lag {outcome.behind[name]}" for name in outcome.withheld]
+    for cluster in snapshot.clusters:
         # A word that is none of Burrow's is told, as far as it may be, among the failures.
         statuses = Counter(each.status if each.status in GROUP_STATUS_CODES else "unknown" for each in cluster.groups)
         words = ", ".join(f"{count} {status}" for status, count in sorted(statuses.items()))
@@ -44,11 +45,11 @@ def left_out(cluster: Cluster) -> str:
     return f"filters leave out groups: {', '.join(counts)}" if counts else ""
 
 
-def cached(poll: Poll) -> str:
+def cached(settings: Settings | None) -> str:
     """Return what is wrong with how long Burrow keeps its answers, if anything."""
-    if poll.settings is None or 0 < poll.settings.expire_cache <= LONGEST_CACHE:
+    if settings is None or 0 < settings.expire_cache <= LONGEST_CACHE:
         return ""
-    seconds = poll.settings.expire_cache
+    seconds = settings.expire_cache
     how = f"may be {duration(seconds)} old" if seconds else "never change once they were made"
     return f"expire-cache in the [evaluator] section of Burrow is {seconds} (seconds): its answers {how}; set it to 5"
 

@@ -158,12 +158,6 @@ class GroupRow:
         return sum(partition.status != "OK" for partition in self.group.partitions)
 
     @property
-    def members(self) -> int | None:
-        """How many consumers read it, by host and client id; ``None`` where Burrow knows no host."""
-        partitions = (*self.group.partitions, *self.group.uncommitted)
-        return len({(each.owner, each.client_id) for each in partitions if each.owner}) or None
-
-    @property
     def team(self) -> str:
         """The team that owns it by the policy."""
         return self.terms.team if self.terms else ""

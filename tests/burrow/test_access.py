@@ -22,7 +22,7 @@ import trustme
 from burrow_exporter.cli import main
 from burrow_exporter.exporter import Exporter
 from burrow_exporter.settings.config import BurrowConfig, Config, PollConfig
-from burrow_exporter.settings.config_file import convert
+from burrow_exporter.settings.reader import read_document
 from tests.support.faults import FaultServer, Step, by_path, in_turn, reply, then_close
 from tests.support.pages import own_of
 from tests.support.processes import exporter as process
@@ -68,7 +68,7 @@ def context_of(authority: trustme.CA, *, wants_client: bool = False, name: str =
 
 def poll(address: str, folder: Path, **keys: Any) -> Exporter:
     """Return an exporter that has polled a Burrow once, configured by these keys of the file."""
-    config = convert({"burrows": [{"addresses": [address], **keys}]}, folder)
+    config = read_document(Config, {"burrows": [{"addresses": [address], **keys}]}, folder)
     exporter = Exporter(config, threading.Event())
     exporter.poll_once()
     return exporter
@@ -151,10 +151,23 @@ def test_client_certificate(folder: Path, authority: trustme.CA, expected: float
         assert expected == is_up(poll(server.address, folder, tls={"ca_file": "ca.pem", **client}))
 
 
+def test_files_count_as_they_were_read(folder: Path, authority: trustme.CA) -> None:
+    """What replaces or removes a file after the configuration was read counts with the next reload only."""
+    with FaultServer(by_path(dict(small())), context_of(authority, wants_client=True)) as server:
+        keys = {"tls": {"ca_file": "ca.pem", "cert_file": "cert.pem", "key_file": "key.pem"}}
+        config = read_document(Config, {"burrows": [{"addresses": [server.address], **keys}]}, folder)
+        (folder / "ca.pem").write_bytes((folder / "other.pem").read_bytes())
+        (folder / "cert.pem").unlink()
+        (folder / "key.pem").write_text("secret", encoding="utf-8")
+        exporter = Exporter(config, threading.Event())
+        exporter.poll_once()
+        assert 1 == is_up(exporter)
+
+
 def test_an_unchecked_certificate_is_said(capfd: pytest.CaptureFixture[str], folder: Path) -> None:
     """Whoever waives the check of the certificate reads so in the log."""
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(), cache_logger_on_first_use=False)
-    Exporter(convert({"burrows": [{"tls": {"insecure_skip_verify": True}}]}, folder), threading.Event())
+    Exporter(read_document(Config, {"burrows": [{"tls": {"insecure_skip_verify": True}}]}, folder), threading.Event())
     assert "the certificate of Burrow is not checked" in capfd.readouterr().out
 
 
@@ -309,7 +322,7 @@ def assert_silent(text: str) -> None:
 
 def test_the_password_of_a_frozen_configuration() -> None:
     """Configurations are equal only with equal passwords: a changed one is noticed when it is loaded again."""
-    one, same, other = (convert(document(word), Path()) for word in ("a", "a", "b"))
+    one, same, other = (read_document(Config, document(word), Path()) for word in ("a", "a", "b"))
     assert (True, False) == (one == same, one == other)
     assert Config(burrows=(BurrowConfig(),), poll=PollConfig()) != one
 

@@ -144,9 +144,9 @@ def test_odd_names_are_one_segment(burrow: responses.RequestsMock, client: Burro
     """A name reaches the wire as one encoded segment; dots are not collapsed on the way."""
     path = f"/v3/kafka/c/consumer/{quote(name)}/lag".replace("/a/b/", "/a%2Fb/")
     burrow.get(f"{BURROW}{path}", body=lag_answer("c", name, partition()).body)
-    answer = client.group("c", name)
-    assert answer
-    assert name == answer.group
+    evaluation = client.group("c", name)
+    assert evaluation
+    assert name == evaluation.status.group
 
 
 # Retry sequences

@@ -109,7 +109,8 @@ def error_of(step: Step, timeout: float = 5.0) -> BurrowError:
 def group_of(body: bytes, status: int = 200, cluster: str = "c", group: str = "g") -> GroupStatus | None:
     """Return what the client makes of an answer for a group."""
     with FaultServer(in_turn(reply(body, status))) as server:
-        return Asking(server.address).group(cluster, group)
+        evaluation = Asking(server.address).group(cluster, group)
+        return evaluation.status if evaluation else None
 
 
 def lag(cluster: str = "c", group: str = "g", status: str = "OK", **fields: Any) -> dict[str, Any]:
@@ -146,12 +147,13 @@ def test_every_recorded_group() -> None:
             _, _, _, cluster, _, group, _ = map(unquote, path.split("/"))
             expected = json.loads(recorded[path].body).get("status", {})
             try:
-                answer = client.group(cluster, group)
+                evaluation = client.group(cluster, group)
             except BurrowError as error:
                 outcomes[error.reason] += 1
                 continue
-            outcomes["known" if answer else "unknown"] += 1
-            if answer:
+            outcomes["known" if evaluation else "unknown"] += 1
+            if evaluation:
+                answer = evaluation.status
                 assert expected["totallag"] == answer.totallag
                 assert len(expected["partitions"]) == len(answer.partitions)
             else:
@@ -263,9 +265,9 @@ def test_odd_names(name: str) -> None:
     body = good(status=lag("c/1", name), topics=[], consumers=[], offsets=[7])
     with FaultServer(in_turn(reply(body))) as server:
         client = Asking(server.address)
-        answer = client.group("c/1", name)
-        assert answer
-        assert name == answer.group
+        evaluation = client.group("c/1", name)
+        assert evaluation
+        assert name == evaluation.status.group
         assert [7] == client.offsets("c/1", name)
         client.groups(name)
         client.topics(name)

@@ -14,8 +14,9 @@ import requests
 import yaml
 
 from burrow_exporter import __version__
-from burrow_exporter.settings.config import WebConfig
-from burrow_exporter.settings.config_file import convert, load_document
+from burrow_exporter.settings.config import Config, WebConfig
+from burrow_exporter.settings.precedence import load_document
+from burrow_exporter.settings.reader import read_document
 from burrow_exporter.web.listener import LISTEN_ADDRESS
 from tests import ROOT
 from tests.support.chart import (
@@ -32,8 +33,9 @@ from tests.support.chart import (
     rendered,
     schema,
 )
+from tests.support.faults import RecordedBurrow
 from tests.support.processes import exporter
-from tests.support.recorded import RecordedBurrow, small
+from tests.support.recorded import small
 
 pytestmark = pytest.mark.helm
 
@@ -134,7 +136,7 @@ def test_the_exporter_takes_its_configuration(name: str, tmp_path: Path) -> None
         assert burrow.pop("password_file", "/etc/burrow-exporter/secrets/").startswith("/etc/burrow-exporter/secrets/")
         burrow.pop("username", None)
         burrow.pop("tls", None)
-    assert len(values["config"]["burrows"]) == len(convert(document, tmp_path).burrows)
+    assert len(values["config"]["burrows"]) == len(read_document(Config, document, tmp_path).burrows)
 
 
 def test_the_container_runs(tmp_path: Path) -> None:

@@ -14,7 +14,9 @@ import pytest
 import requests
 import yaml
 
-from burrow_exporter.settings.config_file import convert, load_document
+from burrow_exporter.settings.config import Config
+from burrow_exporter.settings.precedence import load_document
+from burrow_exporter.settings.reader import read_document
 from tests import ROOT
 from tests.conftest import built, tool
 from tests.support import alerts
@@ -203,7 +205,7 @@ def test_the_policy_is_in_the_configuration(tmp_path: Path) -> None:
     assert {"match": "nightly-.+", "team": "data", "alerts": False} == config["policy"]["groups"][0]
     path = tmp_path / "config.yaml"
     path.write_text(yaml.safe_dump(config), encoding="utf-8")
-    entry = convert(load_document(path), tmp_path).policy.of_group("default", "c", "nightly-load")
+    entry = read_document(Config, load_document(path), tmp_path).policy.of_group("default", "c", "nightly-load")
     assert entry
     assert ("data", ("off",)) == (entry.team, entry.muted(0))
     (plain,) = (yaml.safe_load(each["data"]["config.yaml"]) for each in configs("operator"))

@@ -67,7 +67,7 @@ FOREIGN = {
     ),
 }
 """Type by name of what is not the exporter's."""
-TYPES = {**{family.name: "gauge" for family in FAMILIES}, **OWN, **FOREIGN}
+TYPES = {**{family.name: family.kind for family in FAMILIES}, **OWN, **FOREIGN}
 KNOWN_TO_9_4 = {
     "bargauge": "displayMode minVizHeight minVizWidth orientation reduceOptions showUnfilled",
     "stat": "colorMode graphMode justifyMode orientation reduceOptions textMode",

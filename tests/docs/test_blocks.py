@@ -21,9 +21,11 @@ import yaml
 
 from burrow_exporter.demo import SimulatedBurrow
 from burrow_exporter.metrics.families import FAMILIES
-from burrow_exporter.settings.config_file import convert, load_document
+from burrow_exporter.settings.config import Config
 from burrow_exporter.settings.flags import FLAGS
 from burrow_exporter.settings.policy_file import parse_policy
+from burrow_exporter.settings.precedence import load_document
+from burrow_exporter.settings.reader import read_document
 from burrow_exporter.settings.value_types import NamedFile
 from burrow_exporter.web.security import web_config
 from compose.renderer.settings import SettingsError, read_settings
@@ -83,7 +85,7 @@ def as_alertmanager(text: str, _: Any, folder: Path) -> None:
 def as_exporter(text: str, _: Any, folder: Path) -> None:
     """Read it as the exporter reads its configuration."""
     (folder / "config.yaml").write_text(text, encoding="utf-8")
-    assert convert(load_document(folder / "config.yaml"), folder).burrows
+    assert read_document(Config, load_document(folder / "config.yaml"), folder).burrows
 
 
 def as_web_config(text: str, _: Any, __: Path) -> None:

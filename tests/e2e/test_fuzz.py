@@ -287,7 +287,12 @@ def test_the_page_is_valid(
     filters = Filters(topic=TopicFilter.of()) if internal else Filters()
     burrow = BurrowConfig(addresses=("http://burrow",), filters=filters)
     polled = Poller(
-        burrow, PollConfig(), metrics.of_burrow("default"), publisher.publish, threading.Event(), lambda: next(clock)
+        burrow,
+        PollConfig(),
+        metrics.of_burrow("default"),
+        publisher.publish,
+        threading.Event(),
+        clock=lambda: next(clock),
     )
     for walked in polls:
         told.clear()

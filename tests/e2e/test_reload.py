@@ -292,6 +292,18 @@ def test_labels_and_families_change_at_once(start: Callable[..., Reloaded]) -> N
         assert {} == running.lags()
 
 
+def test_pages_refresh_as_often_as_it_polls(start: Callable[..., Reloaded]) -> None:
+    """A page asks for the next one after the interval in force, of which a refused configuration changes nothing."""
+    with FaultServer(by_path(of(1))) as server:
+        running = start(named("a", server), poll=PollConfig(interval=20))
+        assert 20 == running.exporter.status_page("/", "").refresh
+        running.reload(named("a", server), poll=PollConfig(interval=60))
+        assert 60 == running.exporter.status_page("/", "").refresh
+        running.error = ConfigError("burrows", "wrong")
+        running.reload(named("a", server), poll=PollConfig(interval=90))
+        assert 60 == running.exporter.status_page("/", "").refresh
+
+
 def test_a_policy_changes_at_once(start: Callable[..., Reloaded]) -> None:
     """A team that changed hands is there with the answer, without another poll, and the poller goes on."""
     with FaultServer(by_path(of(1))) as server:

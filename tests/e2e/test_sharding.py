@@ -13,8 +13,9 @@ from burrow_exporter.exporter import Exporter
 from burrow_exporter.metrics.families import UNSHARED_FAMILIES
 from burrow_exporter.settings.config import BurrowConfig, Config, Filter, Filters, ShardConfig, TopicFilter
 from burrow_exporter.settings.policy import ClusterEntry, PolicyConfig, TopicEntry
+from tests.support.faults import RecordedBurrow
 from tests.support.pages import Sample, own_of, page_of
-from tests.support.recorded import NOT_FOUND, RecordedBurrow, mixed
+from tests.support.recorded import NOT_FOUND, mixed
 
 EVERYTHING = Filters(topic=TopicFilter.of())
 NO_POLICY = PolicyConfig()
@@ -60,7 +61,7 @@ def test_groups_of_others_are_not_asked_for() -> None:
         polled(burrow, 0, 1)
         whole = {path for path in burrow.asked if path.endswith("/lag")}
         for index in range(3):
-            burrow.asked.clear()
+            burrow.heads.clear()
             polled(burrow, index, 3)
             asked += [path for path in burrow.asked if path.endswith("/lag")]
     times = Counter(asked)

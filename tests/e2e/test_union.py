@@ -15,12 +15,12 @@ import structlog
 import yaml
 
 from burrow_exporter.exporter import Exporter
-from burrow_exporter.metrics.families import FEW_FAMILIES
+from burrow_exporter.metrics.families import FEW_FAMILIES, GROUP_TOPIC_FAMILIES, TOPIC_OFFSET
 from burrow_exporter.settings.config import BurrowConfig, Config, Filter, Filters, MetricsConfig, PollConfig
-from tests.support.faults import FaultServer, Step, by_path, in_turn, then_hang
+from tests.support.faults import FaultServer, RecordedBurrow, Step, by_path, in_turn, then_hang
 from tests.support.pages import own_of, page_of, samples_in, select, wait_until
 from tests.support.processes import exporter as process
-from tests.support.recorded import STARTING, Recorded, RecordedBurrow, answer, lag_answer, partition, small
+from tests.support.recorded import STARTING, Recorded, answer, lag_answer, partition, small
 
 LAG = "burrow_kafka_consumer_partition_lag"
 GROUPS = "burrow_kafka_cluster_consumer_groups"
@@ -145,7 +145,7 @@ def test_a_cluster_that_the_first_filters_out() -> None:
 
 
 def test_too_many_series(log: Log) -> None:
-    """Above the bound families by partition are left out, the others stay, and both changes are said once."""
+    """Above the bound families by topic replace those by partition, the others stay; both changes are said once."""
     with RecordedBurrow(of(1)) as one, RecordedBurrow(of(2, "d")) as two:
         free = exporter_of(named("a", one), named("b", two))
         poll(free)
@@ -159,7 +159,8 @@ def test_too_many_series(log: Log) -> None:
         poll(exporter)
         published = {name for name, _ in page_of(exporter) if name.startswith("burrow_kafka_")}
         assert 1 == own_of(exporter, "series_limited")
-        assert published <= {family.name for family in FEW_FAMILIES}
+        coarse = (*FEW_FAMILIES, *GROUP_TOPIC_FAMILIES, TOPIC_OFFSET)
+        assert {family.name for family in GROUP_TOPIC_FAMILIES} < published <= {family.name for family in coarse}
         assert {"c": 1.0, "d": 1.0} == select(page_of(exporter), GROUPS, "cluster")
         assert own_of(exporter, "series") == len([name for name, _ in page_of(exporter) if name in published])
         two.answers["/v3/kafka/d/topic/orders"] = answer(offsets=[1])

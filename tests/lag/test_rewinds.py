@@ -8,7 +8,8 @@ import pytest
 from burrow_exporter.burrow.answers import Partition
 from burrow_exporter.lag.rewinds import MEMORY, REFRESH, Rewinds, went_back
 from burrow_exporter.lag.time_lag import TimeLag
-from tests.lag.test_time_lag import START, commit, group, partition, recorded_poll, topic
+from tests.lag.test_time_lag import START, commit, recorded_poll, topic
+from tests.support.factories import group, partition
 from tests.support.recorded import load
 
 KEY = ("g", "t", 0)

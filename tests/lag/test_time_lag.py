@@ -15,6 +15,7 @@ from burrow_exporter.burrow.answers import Commit, LagAnswer, Partition, TopicAn
 from burrow_exporter.lag.curve import KNOTS
 from burrow_exporter.lag.time_lag import TimeLag
 from burrow_exporter.snapshot import Group, Topic
+from tests.support.factories import group, partition
 from tests.support.recorded import load
 
 START = 1_800_000_000.0
@@ -23,16 +24,6 @@ START = 1_800_000_000.0
 def commit(offset: int, time: float, lag: int | None, *, observed: float | None = None) -> Commit:
     """Make a commit at ``time`` that Burrow observed at once, or at ``observed``; the latter is cut to seconds."""
     return Commit(offset, int(time * 1000), int(time if observed is None else observed) * 1000, lag)
-
-
-def partition(end: Commit, lag: int, *, start: Commit | None = None, topic: str = "t", number: int = 0) -> Partition:
-    """Make a partition of a group."""
-    return Partition(topic, number, "", "", "OK", start or end, end, lag, 1.0)
-
-
-def group(read_at: float, *partitions: Partition, name: str = "g") -> Group:
-    """Make a group."""
-    return Group(name, "OK", partitions, (), 0, 0, read_at, read_at)
 
 
 def topic(read_at: float, *offsets: int, name: str = "t") -> Topic:

@@ -10,7 +10,8 @@ from burrow_exporter.lag.curve import BACKLOG_SECONDS, BOUND, GRACE, REMEMBERED,
 from burrow_exporter.lag.lateness import PATIENCE
 from burrow_exporter.lag.time_lag import TimeLag
 from burrow_exporter.snapshot import Group, Topic
-from tests.lag.test_time_lag import START, commit, group, partition, topic
+from tests.lag.test_time_lag import START, commit, topic
+from tests.support.factories import group, partition
 
 Knots = list[tuple[float, int, int]]
 

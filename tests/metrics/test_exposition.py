@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from prometheus_client import CollectorRegistry
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client import CollectorRegistry, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import generate_latest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
@@ -22,13 +22,17 @@ from burrow_exporter.metrics.families import (
     CLUSTER_FAMILIES,
     FAMILIES,
     GROUP_FAMILIES,
+    GROUP_TOPIC_FAMILIES,
     PARTITION_FAMILIES,
     PARTITION_INFO,
     TOPIC_FAMILIES,
+    TOPIC_OFFSET,
     Family,
 )
 from burrow_exporter.settings.config import MetricsConfig
-from burrow_exporter.snapshot import Cluster, Group, Snapshot, Topic
+from burrow_exporter.snapshot import PARTITION_STATUS_CODES, Cluster, Group, Snapshot, Topic
+from burrow_exporter.terms import GRANULARITIES, Granularity
+from tests.support import factories
 from tests.support.pages import Sample, samples_in, text_of
 
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.sampled_from(
@@ -63,6 +67,9 @@ def groups(draw: st.DrawFn, name: str) -> Group:
         read_at=0,
         expires_at=0,
         lag_seconds=draw(st.just(()) | st.lists(SECONDS, min_size=cut, max_size=cut)),
+        members=draw(st.none() | COUNTS),
+        unowned_partitions=draw(st.none() | COUNTS),
+        owner_changes=draw(st.none() | COUNTS),
     )
 
 
@@ -89,37 +96,66 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
     return Snapshot("default", tuple(clusters), 0)
 
 
-def rows(snapshot: Snapshot) -> Iterator[tuple[Family[Any, Any], list[str], float | None]]:
+Row = tuple[Family[Any, Any], list[str], float | None]
+
+
+def rows(snapshot: Snapshot, metrics: MetricsConfig) -> Iterator[Row]:
     """Yield family, label values and value of each sample that a snapshot holds, the plain way."""
+    by_partition = metrics.granularity == "partition"
+    by_topic = metrics.granularity == "topic" or (by_partition and metrics.topic_families)
     for cluster in snapshot.clusters:
         for cluster_family in CLUSTER_FAMILIES:
             yield cluster_family, [cluster.name], cluster_family.read(cluster)
         for topic in cluster.topics:
-            for number, offset in enumerate(topic.offsets):
+            if by_topic:
+                yield TOPIC_OFFSET, [cluster.name, topic.name], sum(topic.offsets)
+            for number, offset in enumerate(topic.offsets if by_partition else ()):
                 yield TOPIC_FAMILIES[0], [cluster.name, topic.name, str(number)], offset
         for group in cluster.groups:
             for group_family in GROUP_FAMILIES:
                 yield group_family, [cluster.name, group.name], group_family.read(group)
-            parts = [*group.partitions, *group.uncommitted]
-            for family in PARTITION_FAMILIES:
-                for part, value in zip(parts, family.read(group), strict=False):
-                    yield family, [cluster.name, group.name, part.topic, str(part.partition)], value
-            for part in group.partitions:
-                values = [cluster.name, group.name, part.topic, str(part.partition), part.owner, part.client_id]
-                yield PARTITION_INFO, values, 1
+            yield from topic_rows(cluster, group) if by_topic else ()
+            yield from partition_rows(cluster, group) if by_partition else ()
+
+
+def partition_rows(cluster: Cluster, group: Group) -> Iterator[Row]:
+    """Yield the samples by partition of a group."""
+    parts = [*group.partitions, *group.uncommitted]
+    for family in PARTITION_FAMILIES:
+        for part, value in zip(parts, family.read(group), strict=False):
+            yield family, [cluster.name, group.name, part.topic, str(part.partition)], value
+    for part in group.partitions:
+        values = [cluster.name, group.name, part.topic, str(part.partition), part.owner, part.client_id]
+        yield PARTITION_INFO, values, 1
+
+
+def topic_rows(cluster: Cluster, group: Group) -> Iterator[Row]:
+    """Yield the samples by topic of a group."""
+    seconds = group.lag_seconds or [None] * len(group.partitions)
+    for topic in {part.topic for part in group.partitions}:
+        pairs = [pair for pair in zip(group.partitions, seconds, strict=True) if pair[0].topic == topic]
+        lags, ages = [part.current_lag for part, _ in pairs], [age for _, age in pairs if age is not None]
+        codes = [PARTITION_STATUS_CODES[part.status] for part, _ in pairs if part.status in PARTITION_STATUS_CODES]
+        offsets = [part.end.offset for part, _ in pairs if part.end]
+        values = (max(codes, default=None), sum(lags), max(lags), max(ages, default=None), sum(offsets))
+        for family, value in zip(GROUP_TOPIC_FAMILIES, values, strict=True):
+            yield family, [cluster.name, group.name, topic], value
+
+
+TYPES = {"gauge": GaugeMetricFamily, "counter": CounterMetricFamily}
 
 
 def reference(snapshot: Snapshot) -> str:
     """Return the page that prometheus_client makes of a snapshot."""
-    metrics = {family.name: GaugeMetricFamily(family.name, family.help, labels=family.labels) for family in FAMILIES}
-    for family, labels, value in rows(snapshot):
+    metrics = {family.name: TYPES[family.kind](family.name, family.help, labels=family.labels) for family in FAMILIES}
+    for family, labels, value in rows(snapshot, EVERY_FAMILY):
         if value is not None:
             metrics[family.name].add_metric(labels, value)
 
     class Collector:
         """Gives the families to the registry."""
 
-        def collect(self) -> list[GaugeMetricFamily]:
+        def collect(self) -> list[Metric]:
             """Return all."""
             return list(metrics.values())
 
@@ -128,20 +164,24 @@ def reference(snapshot: Snapshot) -> str:
     return generate_latest(registry).decode()
 
 
-EVERY_FAMILY = MetricsConfig(partition_info=True)
+EVERY_FAMILY = MetricsConfig(partition_info=True, topic_families=True)
 
 
-@given(snapshots())
-def test_the_page_parses_to_the_snapshot_in_both_formats(snapshot: Snapshot) -> None:
+@given(snapshots(), st.sampled_from(GRANULARITIES), st.booleans())
+def test_the_page_parses_to_the_snapshot_in_both_formats(
+    snapshot: Snapshot,
+    granularity: Granularity,
+    topic_families: bool,  # noqa: FBT001
+) -> None:
     """For any label values and numbers, both parsers read the samples that the snapshot holds, each once."""
-    text = text_of(snapshot, EVERY_FAMILY)
+    metrics = MetricsConfig(partition_info=True, granularity=granularity, topic_families=topic_families)
     expected = {
         (family.name, frozenset(zip(family.labels, labels, strict=True))): float(value)
-        for family, labels, value in rows(snapshot)
+        for family, labels, value in rows(snapshot, metrics)
         if value is not None
     }
-    assert expected == samples_in(text)
-    assert expected == samples_in(text + "# EOF\n", parse_openmetrics)
+    assert expected == samples_in(text_of(snapshot, metrics))
+    assert expected == samples_in(text_of(snapshot, metrics, openmetrics=True), parse_openmetrics)
 
 
 @given(snapshots())
@@ -163,9 +203,9 @@ def test_what_a_renderer_keeps_does_not_show(first: Snapshot, second: Snapshot) 
 def one_group(**fields: Any) -> Snapshot:
     """Return a snapshot of one group with one partition."""
     end = Commit(90, 1_700_000_000_250, 1_700_000_001_000, 10)
-    part = Partition("orders", 3, "/10.0.0.7", "worker-1", "STALL", end, end, 10, 0.5)
-    parts = {"partitions": (part,), "uncommitted": (), "lag_seconds": (), **fields}
-    group = Group("g", "ERR", total_lag=10, max_lag=10, read_at=0, expires_at=0, **parts)
+    owner = {"owner": "/10.0.0.7", "client_id": "worker-1"}
+    part = factories.partition(end, 10, 3, topic="orders", status="STALL", complete=0.5, **owner)
+    group = replace(factories.group(0, part, status="ERR"), **fields)
     return Snapshot("default", (Cluster("c", (group,), (), 1, 0, None, None, 0, 0),), 0)
 
 
@@ -220,7 +260,7 @@ def test_families_of_several_burrows_stand_once_on_the_page() -> None:
     """Each family is described once, with the samples of all Burrows below, those of the first one first."""
     sections = [Renderer(extra_labels={"dc": dc}).render(one_group()) for dc in ("a", "b")]
     page = assemble(sections)
-    text = b"".join(page.piece.plain()).decode()
+    text = b"".join(page.plain()).decode()
     described = re.findall(r"^# TYPE (\S+)", text, re.MULTILINE)
     assert len(set(described)) == len(described)
     assert page.samples == len(samples_in(text))
@@ -230,7 +270,7 @@ def test_families_of_several_burrows_stand_once_on_the_page() -> None:
 def test_extra_labels_stand_on_each_sample() -> None:
     """Not one sample goes without the labels that tell a Burrow's clusters apart."""
     sections = Renderer(extra_labels={"dc": 'e"u', "zone": "b"}, partition_info=True).render(one_group())
-    samples = samples_in(b"".join(assemble([sections]).piece.plain()).decode())
+    samples = samples_in(b"".join(assemble([sections]).plain()).decode())
     assert {('e"u', "b")} == {(dict(labels)["dc"], dict(labels)["zone"]) for _, labels in samples}
 
 
@@ -239,7 +279,7 @@ def test_samples_are_counted() -> None:
     (cluster,) = one_group().clusters
     groups = tuple(replace(cluster.groups[0], name=name) for name in "gh")
     page = assemble([Renderer().render(replace(one_group(), clusters=(replace(cluster, groups=groups),)))])
-    assert page.samples == len(samples_in(b"".join(page.piece.plain()).decode())) == 2 * 9 + 2
+    assert page.samples == len(samples_in(b"".join(page.plain()).decode())) == 2 * 9 + 2
 
 
 def test_labels_are_made_once_and_anew_when_partitions_change() -> None:

@@ -11,8 +11,9 @@ import pytest
 from burrow_exporter.settings.config import Filters, TopicFilter
 from tests import ROOT
 from tests.conftest import tool
+from tests.support.faults import RecordedBurrow
 from tests.support.pages import Polled, Sample, samples_in
-from tests.support.recorded import RecordedBurrow, load, mixed
+from tests.support.recorded import load, mixed
 
 GOLDEN = ROOT / "tests" / "golden" / "mixed.txt"
 EVERYTHING = Filters(topic=TopicFilter.of())

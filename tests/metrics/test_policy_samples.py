@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from burrow_exporter.burrow.answers import Commit, Partition
 from burrow_exporter.metrics.exposition import Renderer, assemble
 from burrow_exporter.metrics.families import FAMILIES
 from burrow_exporter.metrics.publisher import Publisher
@@ -16,6 +15,7 @@ from burrow_exporter.settings.policy import Policy
 from burrow_exporter.settings.policy_file import parse_policy
 from burrow_exporter.settings.value_types import NamedFile
 from burrow_exporter.snapshot import Cluster, Group, Snapshot, Topic
+from tests.support import factories
 
 NOON = 1774440000.0  # Wednesday 2026-03-25 12:00 UTC
 ODD = 'q"\\ü\n%s'
@@ -42,9 +42,8 @@ clusters: [{match: c, idle: ok}]
 
 def group(name: str, *lags: int) -> Group:
     """Return a group whose partitions have these lags, an hour old each."""
-    end = Commit(1, 1000, 1000, 0)
-    partitions = tuple(Partition("t", i, "", "", "OK", end, end, lag, 1.0) for i, lag in enumerate(lags))
-    return Group(name, "OK", partitions, (), sum(lags), max(lags), 0, 1e9, [3600.0] * len(lags))
+    partitions = [factories.partition(factories.commit(), lag, number) for number, lag in enumerate(lags)]
+    return factories.group(0, *partitions, name=name, expires_at=1e9, lag_seconds=[3600.0] * len(lags))
 
 
 SNAPSHOT = Snapshot(
@@ -66,8 +65,7 @@ SNAPSHOT = Snapshot(
 def lines(renderer: Renderer, snapshot: Snapshot = SNAPSHOT) -> list[str]:
     """Return the sample lines of the policy's families."""
     words = ("_policy_info", "_threshold", "_muted", "_runbook_info", "_silence_seconds", "_idle_ok")
-    piece = assemble([renderer.render(renderer.revise(snapshot))]).piece
-    page = b"".join(piece.plain(1 << 16)).decode()
+    page = b"".join(assemble([renderer.render(renderer.revise(snapshot))]).plain()).decode()
     return [line for line in page.splitlines() if line[0] != "#" and line.partition("{")[0].endswith(words)]
 
 

@@ -13,11 +13,12 @@ from structlog.testing import capture_logs
 
 from burrow_exporter.burrow.failures import Endpoint, Reason
 from burrow_exporter.metrics import publisher as module
-from burrow_exporter.metrics.exposition import FamilyWriter, RenderedFamily, Renderer
+from burrow_exporter.metrics.exposition import FamilyWriter, Rendered, Renderer
 from burrow_exporter.metrics.families import Value
 from burrow_exporter.metrics.publisher import Publisher
 from burrow_exporter.metrics.self_metrics import SelfMetrics
 from burrow_exporter.snapshot import Cluster, Snapshot, Topic
+from burrow_exporter.terms import Granularity
 from tests.support.pages import samples_in, select
 
 
@@ -70,10 +71,10 @@ class Counting(Renderer):
 
     rendered = 0
 
-    def render(self, snapshot: Snapshot, *, few: bool = False) -> dict[str, RenderedFamily]:
+    def render(self, snapshot: Snapshot, limit: Granularity = "partition") -> dict[str, Rendered]:
         """Count, and render."""
         self.rendered += 1
-        return super().render(snapshot, few=few)
+        return super().render(snapshot, limit)
 
 
 def test_another_arrangement() -> None:
@@ -92,7 +93,7 @@ def test_another_arrangement() -> None:
     assert (1, 1) == (same.rendered, other.rendered)
     publisher.reconfigure({"a": same, "b": gone}, 1)
     assert {"a"} == publisher.snapshots.keys()
-    assert (1, 1.0) == (same.rendered, samples_in(page(publisher))["burrow_exporter_series_limited", frozenset()])
+    assert (2, 2.0) == (same.rendered, samples_in(page(publisher))["burrow_exporter_series_limited", frozenset()])
 
 
 def test_plain_and_gzip_text_and_openmetrics_say_the_same() -> None:
@@ -126,25 +127,37 @@ def test_own_metrics_are_served_from_the_start() -> None:
 
 
 def test_too_many_series() -> None:
-    """Families by partition are left out above the bound, not at it; each change is said once, with both figures."""
+    """Families by partition give way above the bound, not at it, then those by topic; each change is said once."""
     publisher = Publisher(SelfMetrics(), renderers := {"a": Renderer()}, 5)
     cluster = Cluster("west", (), (Topic("t", (7, 8, 9), 0, 0),), 3, 4, None, None, 0, 0)
     told = []
     with capture_logs() as logs:
         publisher.publish(Snapshot("a", (cluster,), 0))
-        for bound in (5, 4, 4, 0):
+        for bound in (5, 4, 4, 3, 2, 1, 0):
             publisher.reconfigure(renderers, bound)
             samples = samples_in(page(publisher))
             figures = (samples[f"burrow_exporter_{name}", frozenset()] for name in ("series", "series_limited"))
             told.append((len(select(samples, "burrow_kafka_topic_partition_offset", "partition")), *figures))
-    assert [(3, 5, 0), (0, 2, 1), (0, 2, 1), (3, 5, 0)] == told
-    many, few = (
-        "too many series: families by partition are left out",
-        "no longer too many series: all families are published",
-    )
+    assert [(3, 5, 0), *[(0, 3, 1)] * 3, *[(0, 2, 2)] * 2, (3, 5, 0)] == told
     assert [
-        {"event": many, "series": 5, "max_series": 4, "log_level": "warning"},
-        {"event": few, "series": 5, "max_series": 0, "log_level": "info"},
+        {
+            "event": "too many series: families by topic are published in place of those by partition",
+            "series": 5,
+            "max_series": 4,
+            "log_level": "warning",
+        },
+        {
+            "event": "too many series: families by partition and by topic are left out",
+            "series": 5,
+            "max_series": 2,
+            "log_level": "warning",
+        },
+        {
+            "event": "no longer too many series: all families are published",
+            "series": 5,
+            "max_series": 0,
+            "log_level": "info",
+        },
     ] == logs
 
 
@@ -238,10 +251,10 @@ def test_a_burrow_that_cannot_be_rendered_costs_only_itself() -> None:
     """What was published of it stays, and the others go on."""
 
     class Broken(Counting):
-        def render(self, snapshot: Snapshot, *, few: bool = False) -> dict[str, RenderedFamily]:
+        def render(self, snapshot: Snapshot, limit: Granularity = "partition") -> dict[str, Rendered]:
             if self.rendered:
                 raise MemoryError
-            return super().render(snapshot, few=few)
+            return super().render(snapshot, limit)
 
     publisher = Publisher(SelfMetrics(), {"a": Broken(), "b": Renderer()})
     publisher.publish(snapshot("a", "west"))

@@ -6,10 +6,10 @@ from contextlib import suppress
 
 import pytest
 
-from burrow_exporter.burrow.answers import Partition
 from burrow_exporter.burrow.failures import BurrowError, Endpoint, Reason
 from burrow_exporter.polling.bounds import Bounds, label_characters
 from burrow_exporter.polling.schedule import Resource
+from tests.support.factories import partition
 
 
 def group(name: str) -> Resource:
@@ -70,5 +70,5 @@ def test_long_names_count_as_partitions(expected: bool, characters: int) -> None
 
 def test_characters_of_labels() -> None:
     """Names of cluster and group stand beside each partition."""
-    partitions = [Partition("topic", number, "owner", "id", "OK", None, None, 0, 1) for number in range(2)]
+    partitions = [partition(None, number=number, topic="topic", owner="owner", client_id="id") for number in range(2)]
     assert 2 * (5 + 5 + 2 + 1 + 5) == label_characters("c", "group", partitions)

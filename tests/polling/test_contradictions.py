@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 import pytest
 
-from burrow_exporter.burrow.answers import Commit, Partition
 from burrow_exporter.polling.contradictions import POLLS, Contradictions
 from burrow_exporter.snapshot import Group, Topic
+from tests.support import factories
 
 NOW = 1_700_000_000.0
 GROUPS = "abcdefghij"
@@ -16,9 +16,7 @@ GROUPS = "abcdefghij"
 
 def group(name: str, at: float, since: float) -> Group:
     """Return a group read at a second, whose window begins at another."""
-    commit = Commit(1, int((NOW + since) * 1000), int((NOW + since) * 1000), 0)
-    one = Partition("t", 0, "", "", "OK", commit, commit, 0, 1.0)
-    return Group(name, "OK", (one,), (), 0, 0, NOW + at, NOW + at)
+    return factories.group(NOW + at, factories.partition(factories.commit(NOW + since)), name=name)
 
 
 class Story:

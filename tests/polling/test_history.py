@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from burrow_exporter.burrow.answers import Commit, Partition
 from burrow_exporter.polling.absent import Absence
 from burrow_exporter.polling.history import SLOTS, SPARE, History, kind_of_group
 from burrow_exporter.settings.policy import GroupEntry, Policy
 from burrow_exporter.snapshot import Cluster, Group, Outcome, Snapshot, Topic, largest
+from tests.support.factories import commit, partition
 
 START = 1_800_000_000.0
 """The beginning of a slot."""
@@ -156,8 +156,7 @@ def test_thresholds_are_those_of_the_policy() -> None:
     history.record(poll(15, group(seconds=20.0)))
     assert ("ok", 15, True) == since(history)
     history.reconfigure(Policy(groups=(GroupEntry(max_lag_seconds=10, min_lag=5),)), 45.0)
-    commit = Commit(1, 0, 0, 4)
-    little = replace(group(seconds=20.0), partitions=(Partition("t", 0, "", "", "OK", commit, commit, 4, 1.0),))
+    little = replace(group(seconds=20.0), partitions=(partition(commit(0, lag=4), 4),))
     history.record(poll(30, little))
     assert "ok" == since(history)[0]
 

@@ -9,13 +9,14 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from burrow_exporter.burrow.answers import Commit, GroupStatus, Partition
+from burrow_exporter.burrow.answers import GroupStatus
 from burrow_exporter.burrow.failures import BurrowError, Clue, Endpoint, Reason
 from burrow_exporter.polling.outage_log import duration
 from burrow_exporter.polling.walk import ClusterWalk, WalkResult
 from burrow_exporter.settings.config import BurrowConfig
 from tests.conftest import Clock
 from tests.polling.test_poller_turns import A, B, Stage
+from tests.support.factories import commit, group_status, partition
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "outages.txt"
 OWN = "burrow-c"
@@ -34,9 +35,7 @@ def minute(at: float) -> float:
 
 def own(lag: int) -> GroupStatus:
     """Return the answer for Burrow's own group."""
-    commit = Commit(offset=1, timestamp=0, observed_at=0, lag=lag)
-    partition = Partition("__consumer_offsets", 0, "", "", "OK", None, commit, lag, 1.0)
-    return GroupStatus("c", OWN, "OK", [partition], totallag=lag)
+    return group_status(OWN, partition(commit(0, lag=lag), lag, topic="__consumer_offsets", start=None))
 
 
 def seen(*failures: BurrowError, lag: int = 3, unread: bool = False) -> WalkResult:

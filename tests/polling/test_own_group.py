@@ -15,6 +15,7 @@ from burrow_exporter.polling.own_group import (
     own_lag,
     progress,
 )
+from tests.support.factories import group_status, partition
 
 NOW = 1_700_000_000_000
 INTERNAL = "__consumer_offsets"
@@ -23,22 +24,17 @@ INTERNAL = "__consumer_offsets"
 def part(lag: int | None = 0, number: int = 0, *, topic: str = INTERNAL, at: int = NOW, owner: str = "") -> Partition:
     """Return a partition; one without lag has no commit."""
     end = None if lag is None else Commit(70, at, NOW, 0)
-    return Partition(topic, number, owner, "", "OK", end, end, lag or 0, 1.0)
-
-
-def group(name: str, *partitions: Partition) -> GroupStatus:
-    """Return the answer for a group."""
-    return GroupStatus("c", name, "OK", list(partitions), sum(each.current_lag for each in partitions))
+    return partition(end, lag or 0, number, topic=topic, owner=owner)
 
 
 @pytest.mark.parametrize(
     ("own", "answer"),
     [
-        (True, group("burrow-c", part(), part(None, 1))),
-        (False, group("burrow-c", part(topic="orders"))),
-        (False, group("burrow-c", part(), part(topic="orders"))),
-        (False, group("audit", part())),
-        (False, group("burrow-c")),
+        (True, group_status("burrow-c", part(), part(None, 1))),
+        (False, group_status("burrow-c", part(topic="orders"))),
+        (False, group_status("burrow-c", part(), part(topic="orders"))),
+        (False, group_status("audit", part())),
+        (False, group_status("burrow-c")),
     ],
     ids=["Burrow's own", "with another topic", "with another topic too", "another reader of the topic", "of nothing"],
 )
@@ -47,9 +43,9 @@ def test_a_group_may_be_burrows_own_by_name_and_topic(answer: GroupStatus, *, ow
     assert own is is_own(answer)
 
 
-MIRROR = group("burrow-mirror", part(99_999, at=NOW + 1))
-TWIN = group("burrow-twin", part(99_999))
-OWN = group("burrow-c", part(3))
+MIRROR = group_status("burrow-mirror", part(99_999, at=NOW + 1))
+TWIN = group_status("burrow-twin", part(99_999))
+OWN = group_status("burrow-c", part(3))
 
 
 @pytest.mark.parametrize(
@@ -60,13 +56,13 @@ OWN = group("burrow-c", part(3))
         ([OWN, TWIN], {"burrow-twin", "burrow-c"}, {"burrow-c": OWN, "burrow-twin": TWIN}),
         ([], set(), {"burrow-c": OWN}),
         ([], {"burrow-c"}, {"burrow-c": None}),
-        ([], {"burrow-c"}, {"burrow-c": group("burrow-c")}),
+        ([], {"burrow-c"}, {"burrow-c": group_status("burrow-c")}),
         ([OWN], None, {"burrow-c": OWN, "burrow-mirror": MIRROR}),
-        ([OWN], None, {"burrow-c": OWN, "burrow-mirror": group("burrow-mirror", part(0, owner="/10.0.0.7"))}),
+        ([OWN], None, {"burrow-c": OWN, "burrow-mirror": group_status("burrow-mirror", part(0, owner="/10.0.0.7"))}),
         ([OWN], None, {"burrow-c": OWN, "burrow-twin": TWIN}),
         ([MIRROR], None, {"burrow-mirror": MIRROR}),
-        ([OWN], None, {"burrow-c": OWN, "burrow-new": group("burrow-new", part(None))}),
-        ([], None, {"burrow-c": None, "burrow-alerts": group("burrow-alerts", part(topic="orders"))}),
+        ([OWN], None, {"burrow-c": OWN, "burrow-new": group_status("burrow-new", part(None))}),
+        ([], None, {"burrow-c": None, "burrow-alerts": group_status("burrow-alerts", part(topic="orders"))}),
     ],
     ids=[
         "by its name",
@@ -92,20 +88,23 @@ def test_burrows_own_groups(
 
 def test_burrows_own_lag_is_that_of_its_slowest_group_with_a_commit() -> None:
     """Groups that have not committed yet know no lag."""
-    assert 70 == own_lag([group("burrow-a", part(7)), group("burrow-b", part(69), part(None, 1), part(1, 2))])
-    assert own_lag([group("burrow-c", part(None))]) is None
+    assert 70 == own_lag(
+        [group_status("burrow-a", part(7)), group_status("burrow-b", part(69), part(None, 1), part(1, 2))]
+    )
+    assert own_lag([group_status("burrow-c", part(None))]) is None
     assert own_lag([]) is None
 
 
 def test_progress_is_told_by_partition_the_slowest_module_counting() -> None:
     """Lags by number, when it read the newest message, and since when it has read at the latest."""
-    early = Partition(INTERNAL, 2, "", "", "OK", Commit(5, NOW, NOW - 9000, 0), Commit(9, NOW, NOW - 2000, 0), 4, 1.0)
-    first = group("burrow-a", part(7), part(None, 1), early)
+    start, end = Commit(5, NOW, NOW - 9000, 0), Commit(9, NOW, NOW - 2000, 0)
+    early = partition(end, 4, 2, topic=INTERNAL, start=start)
+    first = group_status("burrow-a", part(7), part(None, 1), early)
     assert Progress([7, None, 4], [NOW, 0, NOW - 2000], NOW - 9000) == progress([first])
-    second = group("burrow-b", part(3), part(0, 1), part(5, 2))
+    second = group_status("burrow-b", part(3), part(0, 1), part(5, 2))
     assert Progress([7, None, 5], [NOW, NOW, NOW], NOW - 9000) == progress([first, second])
     assert progress([]) is None
-    assert Progress([None, 1], [0, NOW], NOW) == progress([group("burrow-a", part(1, 1))])
+    assert Progress([None, 1], [0, NOW], NOW) == progress([group_status("burrow-a", part(1, 1))])
 
 
 @pytest.mark.parametrize(

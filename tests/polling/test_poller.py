@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import Iterator
-from itertools import pairwise
 
 import pytest
 from tenacity import wait_none
@@ -15,19 +13,9 @@ from burrow_exporter.polling.poller import next_turn
 from burrow_exporter.settings.config import BurrowConfig, Filter, Filters, PollConfig, TopicFilter
 from burrow_exporter.snapshot import Snapshot
 from tests.conftest import START, Clock
-from tests.support.pages import Polled, Sample, names, select, wait_until
-from tests.support.recorded import (
-    BROKEN,
-    STARTING,
-    Recorded,
-    RecordedBurrow,
-    answer,
-    commit,
-    lag_answer,
-    load,
-    partition,
-    small,
-)
+from tests.support.faults import RecordedBurrow
+from tests.support.pages import Polled, Sample, names, select
+from tests.support.recorded import BROKEN, STARTING, Recorded, answer, commit, lag_answer, load, partition, small
 
 LAG = "burrow_kafka_consumer_partition_lag"
 OFFSET = "burrow_kafka_topic_partition_offset"
@@ -299,39 +287,6 @@ def test_a_filtered_cluster_is_not_asked(burrow: RecordedBurrow) -> None:
     assert ["/burrow/admin/ready", "/v3/kafka"] == burrow.asked
 
 
-def test_polls_keep_their_rhythm_and_late_ones_are_not_made_up_for(
-    burrow: RecordedBurrow,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Polls begin a whole number of intervals after the first, also after one that took longer than an interval."""
-    begun: list[float] = []
-    turns: list[float] = []
-    polled = Polled(burrow.address, poll=PollConfig(interval=1, deadline=1, stale_after=3))
-    poll, sleep_until = polled.poller.poll, polled.poller._sleep_until
-
-    def note_turn(moment: float) -> None:
-        turns.append(moment)
-        sleep_until(moment)
-
-    def slow_at_first() -> object:
-        begun.append(time.monotonic())
-        if len(begun) == 1:
-            time.sleep(1.4)
-        if len(begun) == 3:
-            polled.stop.set()
-        return poll()
-
-    monkeypatch.setattr(polled.poller, "poll", slow_at_first)
-    monkeypatch.setattr(polled.poller, "_sleep_until", note_turn)
-    polled.poller.start()
-    polled.poller._thread.join(timeout=10)
-    # Its turns are exact. How soon after one a poll begins is up to the machine, but never before.
-    assert [pytest.approx(1)] * 2 == [later - earlier for earlier, later in pairwise(turns)]
-    assert turns[0] - begun[0] == pytest.approx(2, abs=0.3)
-    assert all(turn <= moment < turn + 0.9 for turn, moment in zip(turns, begun[1:], strict=False))
-    assert 3 == len(begun)
-
-
 @pytest.mark.parametrize(
     ("following", "turn", "passed"),
     [(1, 0, 0.1), (1, 0, 1.01), (1, 0, 1.25), (2, 0, 1.4), (3, 2, 2.0), (3, 2, 3.1), (5, 2, 4.5)],
@@ -339,21 +294,6 @@ def test_polls_keep_their_rhythm_and_late_ones_are_not_made_up_for(
 def test_missed_turns_are_left_out_but_for_one_that_is_hardly_late(following: int, turn: int, passed: float) -> None:
     """A poll that takes its whole interval does not cost the next one; one that takes longer does."""
     assert following == next_turn(turn, passed)
-
-
-def test_a_burrow_that_hangs_is_polled_at_every_interval() -> None:
-    """Polls that run into their deadline, by default the interval, keep the rhythm."""
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        polled = Polled(
-            f"http://127.0.0.1:{silent.getsockname()[1]}",
-            poll=PollConfig(interval=1, deadline=1, stale_after=3),
-        )
-        begun = time.monotonic()
-        polled.poller.start()
-        wait_until(lambda: polled.own("polls_total") == 3)
-        polled.stop.set()
-        # With one turn left out after each it would be five seconds.
-        assert 3 <= time.monotonic() - begun < 4.5
 
 
 def test_ready_is_said_after_the_page_is_there(burrow: RecordedBurrow, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,12 +10,12 @@ import pytest
 from structlog.testing import capture_logs
 
 from burrow_exporter.burrow.failures import BurrowError, Endpoint, Reason
-from burrow_exporter.burrow.session import Target, TlsFiles
+from burrow_exporter.burrow.session import Target, Tls
 from burrow_exporter.metrics.self_metrics import SelfMetrics
 from burrow_exporter.polling import poller
 from burrow_exporter.polling.poller import Poller
 from burrow_exporter.polling.schedule import Resource
-from burrow_exporter.polling.state import BurrowState, Poll
+from burrow_exporter.polling.state import BurrowState
 from burrow_exporter.polling.walk import ClusterWalk, WalkResult
 from burrow_exporter.settings.config import BurrowConfig, Filter, Filters, PollConfig, ShardConfig
 from burrow_exporter.settings.value_types import Secret
@@ -48,11 +48,11 @@ class Stage:
         self.stop = threading.Event()
         self.metrics = SelfMetrics()
         self.observer = self.metrics.of_burrow("default")
-        monkeypatch.setattr(poller, "time", SimpleNamespace(monotonic=lambda: self.now))
         monkeypatch.setattr(poller, "Walk", self.walk)
         monkeypatch.setattr(poller, "BurrowClient", lambda *made: SimpleNamespace(target=made[0], made=made))
         schedule = PollConfig(interval=30, deadline=24, stale_after=90)
-        self.poller = Poller(config, schedule, self.observer, self.published.append, self.stop, clock, SHARD)
+        options: dict[str, Any] = {"clock": clock, "shard": SHARD, "monotonic": lambda: self.now}
+        self.poller = Poller(config, schedule, self.observer, self.published.append, self.stop, **options)
 
     def walk(self, client: Any, filters: Filters, **options: Any) -> Stage:
         """Note a walk that is made."""
@@ -65,15 +65,55 @@ class Stage:
         self.now += self.seconds
         return self.results.pop(0)
 
-    def poll(self, *results: WalkResult) -> Poll:
+    def poll(self, *results: WalkResult) -> tuple[Snapshot, WalkResult]:
         """Poll once, with walks that have these results."""
         self.results = list(results)
         return self.poller.poll()
+
+    def is_set(self) -> bool:
+        """Tell, in place of the poller's own event, that the polls go on."""
+        return False
+
+    def wait(self, seconds: float) -> None:
+        """Let time go by instead of waiting."""
+        self.now += seconds
 
     def own(self, name: str, **labels: str) -> float | None:
         """Return one of the exporter's own samples."""
         every = {"burrow": "default", **labels}
         return self.metrics.registry.get_sample_value(f"burrow_exporter_{name}", every)
+
+
+@pytest.mark.parametrize(
+    ("taken", "begun"),
+    [
+        ((3, 3, 3, 3), (100, 130, 160, 190)),
+        ((3, 42, 3, 3), (100, 130, 190, 220)),
+        ((95, 3, 3, 3), (100, 195, 220, 250)),
+        ((31, 31, 31, 31), (100, 131, 162, 193)),
+        ((30.1, 30.1, 30.1, 30.1), (100, 130.1, 160.2, 190.3)),
+    ],
+    ids=["short", "one too long", "one far too long", "each too long", "each at its deadline"],
+)
+def test_polls_keep_their_rhythm(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, taken: tuple[float, ...], begun: tuple[float, ...]
+) -> None:
+    """Polls begin a whole number of intervals after the first; missed ones are not made up for.
+
+    One that is hardly late counts as in time: a Burrow that hangs is polled at every interval.
+    """
+    found: list[float] = []
+
+    def poll() -> None:
+        found.append(stage.now)
+        stage.now += taken[len(found) - 1]
+        if len(found) == len(taken):
+            stage.stop.set()
+
+    monkeypatch.setattr(stage.poller, "poll", poll)
+    monkeypatch.setattr(stage.poller, "_ended", stage)
+    stage.poller._run()
+    assert begun == tuple(round(each, 3) for each in found)
 
 
 @pytest.fixture
@@ -101,7 +141,7 @@ def nothing(*failures: BurrowError) -> WalkResult:
 
 def test_each_replica_has_a_client_of_its_own(stage: Stage) -> None:
     """It is made from what is configured of the Burrow; nothing runs yet. The share of the groups is as told."""
-    targets = [Target(address, ("exporter", "x"), TlsFiles(), CONFIG.proxy_url) for address in (A, B, C)]
+    targets = [Target(address, ("exporter", "x"), Tls(), CONFIG.proxy_url) for address in (A, B, C)]
     assert SHARD is stage.poller._state._shard
     assert [(target, 5, stage.observer) for target in targets] == [vars(each)["made"] for each in stage.poller._clients]
     thread = stage.poller._thread
@@ -138,10 +178,10 @@ def test_each_replica_has_its_share_of_the_time_that_is_left(stage: Stage) -> No
     """The last has all of it. Taken is the walk with most answers, with the failures of all; its replica stays."""
     failures = [failure(detail=each) for each in "abc"]
     walks = [result(answered, each, given_up=True) for answered, each in zip((1, 5, 3), failures, strict=True)]
-    poll = stage.poll(*walks)
+    snapshot, walk = stage.poll(*walks)
     assert [100 + 24 / 3, 103 + 21 / 2, None] == stage.give_up_at
     assert [A, B, C] == [address for address, _, _ in stage.walks]
-    assert (failures, 5) == (poll.failures, poll.snapshot.clusters[0].listed_groups)
+    assert (failures, 5) == (walk.failures, snapshot.clusters[0].listed_groups)
     assert [B, C, A] == [each.target.address for each in stage.poller._clients]
     stage.poll(result(5))
     assert B == stage.walks[-1][0]
@@ -149,8 +189,8 @@ def test_each_replica_has_its_share_of_the_time_that_is_left(stage: Stage) -> No
 
 def test_a_usable_walk_is_taken_though_another_had_more_answers(stage: Stage) -> None:
     """One that was given up is not whole; no more replicas are asked than that needs."""
-    poll = stage.poll(result(9, given_up=True), result(1))
-    assert (1, [A, B]) == (poll.snapshot.clusters[0].listed_groups, [address for address, _, _ in stage.walks])
+    snapshot, _ = stage.poll(result(9, given_up=True), result(1))
+    assert (1, [A, B]) == (snapshot.clusters[0].listed_groups, [address for address, _, _ in stage.walks])
     assert [B, C, A] == [each.target.address for each in stage.poller._clients]
 
 
@@ -158,7 +198,7 @@ def test_without_any_answer_the_next_replica_has_the_next_turn(stage: Stage) -> 
     """Whoever was first this time is the last one then."""
     for first, then in ((A, B), (B, C), (C, A)):
         assert first == stage.poller._clients[0].target.address
-        assert not stage.poll(nothing(), nothing(), nothing()).good
+        assert not stage.poll(nothing(), nothing(), nothing())[0].outcome.good
         assert then == stage.poller._clients[0].target.address
 
 

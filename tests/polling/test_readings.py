@@ -19,6 +19,7 @@ from burrow_exporter.polling.readings import (
 )
 from burrow_exporter.settings.config import Filters, TopicFilter
 from burrow_exporter.snapshot import Group
+from tests.support.factories import partition
 
 NOW = 1_700_000_000.0
 ALL = Filters(topic=TopicFilter.of())
@@ -28,7 +29,7 @@ def part(topic: str = "orders", number: int = 0, status: str = "OK", lag: int = 
     """Return a partition whose last commit is ``age`` seconds old, ``None`` for one without a commit."""
     moment = 0 if age is None else int((NOW - age) * 1000)
     end = None if age is None else Commit(90, moment, moment // 1000 * 1000, lag)
-    return Partition(topic, number, "", "", status, end, end, lag, 1)
+    return partition(end, lag, number, topic=topic, status=status, complete=1.0)
 
 
 def status(*partitions: Partition, word: str = "ERR", group: str = "g", total: int = 999) -> GroupStatus:

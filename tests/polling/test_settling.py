@@ -9,14 +9,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from burrow_exporter.burrow.answers import Commit, ConsumersAnswer, LagAnswer, Partition, TopicsAnswer
+from burrow_exporter.burrow.answers import ConsumersAnswer, LagAnswer, TopicsAnswer
 from burrow_exporter.polling.own_group import Progress, commits_partition, may_be_own
 from burrow_exporter.polling.readings import read_group
 from burrow_exporter.polling.settling import LIVE, Settling
-from burrow_exporter.polling.state import BurrowState, Poll
+from burrow_exporter.polling.state import BurrowState
 from burrow_exporter.polling.walk import ClusterWalk, WalkResult
 from burrow_exporter.settings.config import BurrowConfig, Filters
-from burrow_exporter.snapshot import Group
+from burrow_exporter.snapshot import Group, Snapshot
+from tests.support import factories
+from tests.support.factories import commit, partition
 from tests.support.recorded import load
 
 NOW = 1_700_000_000_000
@@ -29,9 +31,8 @@ PATIENCE = 300.0
 def group(name: str = "g", *, observed: float, made: float | None = None, offset: int = 70) -> Group:
     """Return a group whose newest commit was made, and observed by Burrow, at these seconds of the story."""
     made = observed if made is None else made
-    end = Commit(offset, NOW + int(made * 1000), NOW + int(observed * 1000), 0)
-    one = Partition("t", 0, "", "", "OK", end, end, 0, 1.0)
-    return Group(name, "OK", (one,), (), 0, 0, 0.0, 0.0)
+    end = commit(NOW / 1000 + made, offset, observed=NOW / 1000 + observed)
+    return factories.group(0.0, partition(end), name=name)
 
 
 def read(*lags: int | None, observed: float, since: float) -> Progress:
@@ -167,7 +168,7 @@ def recorded_walk(recording: Any, poll: Any) -> WalkResult:
     return WalkResult(expires_at=now + 1, clusters={name: walk})
 
 
-def replay(name: str) -> Iterator[tuple[Any, Poll]]:
+def replay(name: str) -> Iterator[tuple[Any, Snapshot]]:
     """Replay a recording of a Burrow that was restarted, poll by poll, with a monotonic clock that is Unix time."""
     recording = load(name)
     state = BurrowState(BurrowConfig())
@@ -183,7 +184,7 @@ def test_on_a_real_burrow_no_evaluation_of_the_catch_up_is_published() -> None:
         true: dict[str, int] = defaultdict(int)
         for one in moment["truth"]:
             true[one["group"]] += one["true_lag"]
-        for cluster in poll.snapshot.clusters:
+        for cluster in poll.clusters:
             held.append(cluster.held_groups)
             for each in cluster.groups:
                 published[each.name].append((each.status, each.total_lag, true[each.name]))
@@ -196,7 +197,7 @@ def test_on_a_real_burrow_no_evaluation_of_the_catch_up_is_published() -> None:
 
 def test_on_a_real_burrow_groups_that_rest_are_published_once_its_cache_has_expired() -> None:
     """Their last commits are an hour old: each is held until its answer changes, or for ten seconds."""
-    told = [(moment["time"], poll.snapshot.clusters) for moment, poll in replay("restart.json")]
+    told = [(moment["time"], poll.clusters) for moment, poll in replay("restart.json")]
     caught_up = next(time for time, clusters in told if clusters and clusters[0].held_groups)
     first = {each.name: time for time, clusters in reversed(told) for one in clusters for each in one.groups}
     assert {"audit", "billing", "bursty-crawl", "bursty-slow", "search-indexer"} == set(first)

@@ -8,14 +8,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from burrow_exporter.burrow.answers import Commit, GroupStatus, Partition, Settings
+from burrow_exporter.burrow.answers import GroupStatus, Partition, Settings
 from burrow_exporter.burrow.failures import BurrowError, Endpoint, Reason
 from burrow_exporter.polling.own_group import commits_partition
-from burrow_exporter.polling.state import BurrowState, Poll
+from burrow_exporter.polling.state import BurrowState
 from burrow_exporter.polling.walk import ClusterWalk, WalkResult
 from burrow_exporter.settings.config import BurrowConfig, Filter, Filters, ShardConfig
 from burrow_exporter.snapshot import Cluster, Group, Outcome, Snapshot, Topic
 from tests.conftest import START
+from tests.support import factories
+from tests.support.factories import group_status
 
 EXPIRES = 45.0
 """When what a walk read expires, on the monotonic clock."""
@@ -24,13 +26,12 @@ OWN = "burrow-c"
 
 def part(lag: int = 0, *, topic: str = "t") -> Partition:
     """Return a partition with a commit at the start."""
-    end = Commit(70, int(START) * 1000, int(START) * 1000, lag)
-    return Partition(topic, 0, "", "", "OK", end, end, lag, 1.0)
+    return factories.partition(factories.commit(START, 70, lag), lag, topic=topic)
 
 
 def group(name: str, lag: int = 0, expires_at: float = EXPIRES, **fields: Any) -> Group:
     """Return a group as a walk read it."""
-    return Group(name, "OK", (part(lag),), (), lag, lag, START, expires_at, **fields)
+    return factories.group(START, part(lag), name=name, expires_at=expires_at, **fields)
 
 
 def topic(name: str = "t", expires_at: float = EXPIRES) -> Topic:
@@ -40,7 +41,7 @@ def topic(name: str = "t", expires_at: float = EXPIRES) -> Topic:
 
 def own(lag: int, *, topic: str = "__consumer_offsets") -> GroupStatus:
     """Return the answer for Burrow's own group."""
-    return GroupStatus("c", OWN, "OK", [part(lag, topic=topic)], lag)
+    return group_status(OWN, part(lag, topic=topic))
 
 
 def walked(*groups: Group, **fields: Any) -> ClusterWalk:
@@ -63,10 +64,16 @@ def read(name: str, expires_at: float = EXPIRES) -> Group:
     return group(name, 0, expires_at, lag_seconds=[0.0])
 
 
+def withheld(snapshot: Snapshot) -> dict[str, int | None]:
+    """Return the clusters whose answers were not used, with Burrow's lag."""
+    return {name: snapshot.outcome.behind[name] for name in snapshot.outcome.withheld}
+
+
 def bad(last_good_at: float | None, expires_at: float = EXPIRES, behind: int | None = None) -> Outcome:
     """Return how a poll went that was not good, with how far Burrow is behind on ``c``."""
     told = {} if behind is None else {"c": behind}
-    return Outcome(good=False, last_good_at=last_good_at, expires_at=expires_at, behind=told)
+    outcome = Outcome(good=False, last_good_at=last_good_at, expires_at=expires_at, behind=told)
+    return replace(outcome, withheld=tuple(told))
 
 
 class Followed:
@@ -76,13 +83,13 @@ class Followed:
         self.state = BurrowState(config or BurrowConfig(), shard)
         self.now = 0.0
 
-    def apply_walk(self, *walks: ClusterWalk, expires_at: float = EXPIRES, **fields: Any) -> Poll:
+    def apply_walk(self, *walks: ClusterWalk, expires_at: float = EXPIRES, **fields: Any) -> Snapshot:
         """Absorb a walk that saw these clusters."""
         clusters = {each.name: each for each in walks}
         result = WalkResult(expires_at, **{"clusters": clusters, **fields})
         poll = self.state.apply_walk(result, START + self.now, self.now)
         self.now += 15
-        assert poll.snapshot is self.state.snapshot
+        assert poll is self.state.snapshot
         return poll
 
 
@@ -99,7 +106,7 @@ def test_a_good_walk() -> None:
     outcome = Outcome(good=True, last_good_at=START, expires_at=EXPIRES, failures={("topic", "timeout"): 2})
     clusters = (replace(cluster(), name="b"), cluster(read("a"), read("b")))
     expected = Snapshot("default", clusters, START, frozenset({"b", "c"}), outcome)
-    assert Poll(good=True, snapshot=expected, failures=failures) == poll
+    assert expected == poll
 
 
 def test_a_burrow_without_clusters() -> None:
@@ -111,9 +118,9 @@ def test_a_burrow_without_clusters() -> None:
         Snapshot(
             "default", (), START + 15, frozenset(), Outcome(good=True, last_good_at=START + 15, expires_at=EXPIRES)
         )
-        == poll.snapshot
+        == poll
     )
-    assert poll.good
+    assert poll.outcome.good
 
 
 @pytest.mark.parametrize(
@@ -124,17 +131,17 @@ def test_a_burrow_without_clusters() -> None:
 def test_a_walk_without_a_list(walks: dict[str, Any], lists: dict[str, Any]) -> None:
     """Everything stays, as read before, and counts as unread; the poll is not good, the last one keeps its time."""
     followed = Followed()
-    before = followed.apply_walk(walked(group("a"), group("b"))).snapshot
+    before = followed.apply_walk(walked(group("a"), group("b")))
     poll = followed.apply_walk(walked(group("a", 5), **lists), expires_at=60.0, **walks)
-    assert (cluster(read("a"), read("b"), unreadable_groups=2),) == poll.snapshot.clusters
-    assert bad(START, 60.0) == poll.snapshot.outcome
-    assert (False, before.listed, START + 15) == (poll.good, poll.snapshot.listed, poll.snapshot.taken_at)
+    assert (cluster(read("a"), read("b"), unreadable_groups=2),) == poll.clusters
+    assert bad(START, 60.0) == poll.outcome
+    assert (False, before.listed, START + 15) == (poll.outcome.good, poll.listed, poll.taken_at)
 
 
 def test_a_cluster_of_which_nothing_was_ever_read() -> None:
     """It is listed and there is nothing to show."""
     poll = Followed().apply_walk(walked(listed_groups=None))
-    assert Snapshot("default", (), START, frozenset({"c"}), bad(None)) == poll.snapshot
+    assert Snapshot("default", (), START, frozenset({"c"}), bad(None)) == poll
 
 
 def test_what_failed_keeps_its_reading_and_what_is_not_listed_goes() -> None:
@@ -162,8 +169,8 @@ def test_what_failed_keeps_its_reading_and_what_is_not_listed_goes() -> None:
         filtered_groups={"name": 1, "topic": 0, "commit_age": 0},
         absent_groups={"e": "unreadable", "d": "not_found", "x": "name", "y": "unreadable"},
     )
-    assert (expected,) == poll.snapshot.clusters
-    assert poll.good
+    assert (expected,) == poll.clusters
+    assert poll.outcome.good
 
 
 def test_of_several_shards_each_keeps_its_own_groups() -> None:
@@ -174,11 +181,11 @@ def test_of_several_shards_each_keeps_its_own_groups() -> None:
     for shard in shards:
         mine = [name for name in names if shard.holds("c", name)]
         seen = walked(listed_groups=names, groups={name: group(name) for name in mine[1:]})
-        (made,) = Followed(shard=shard).apply_walk(seen).snapshot.clusters
+        (made,) = Followed(shard=shard).apply_walk(seen).clusters
         assert (mine[1:], 20, 1) == ([each.name for each in made.groups], made.listed_groups, made.unreadable_groups)
         (behind,) = [Followed(shard=shard).apply_walk(walked(listed_groups=[*names, OWN], own={OWN: own(5000)}))]
         found += mine
-        assert () == behind.snapshot.clusters
+        assert () == behind.clusters
     assert sorted(names) == sorted(found)
 
 
@@ -187,21 +194,21 @@ def test_a_burrow_that_is_behind() -> None:
     followed = Followed()
     seen = walked(group("a"), listed_groups=["a", OWN], own={OWN: own(5000)})
     poll = followed.apply_walk(seen)
-    assert ((), {"c": 5000}, False) == (poll.snapshot.clusters, poll.behind, poll.good)
-    assert bad(None, behind=5000) == poll.snapshot.outcome
+    assert ((), {"c": 5000}, False) == (poll.clusters, withheld(poll), poll.outcome.good)
+    assert bad(None, behind=5000) == poll.outcome
     caught_up = followed.apply_walk(replace(seen, own={OWN: own(3)}))
     absent = {"a": "held", OWN: "own"}
     held = cluster(listed_groups=2, burrow_lag=3, unreadable_groups=1, held_groups=1, absent_groups=absent)
-    assert ((held,), {}, True) == (caught_up.snapshot.clusters, caught_up.behind, caught_up.good)
+    assert ((held,), {}, True) == (caught_up.clusters, withheld(caught_up), caught_up.outcome.good)
     newer = replace(group("a", expires_at=90.0), read_at=START + 30)
     caught_up = followed.apply_walk(replace(seen, own={OWN: own(3)}, groups={"a": newer}), expires_at=60.0)
     known = cluster(replace(newer, lag_seconds=[0.0]), listed_groups=2, burrow_lag=3, unreadable_groups=1)
     known = replace(known, expires_at=60.0, absent_groups={OWN: "own"})
-    assert ((known,), {}, True) == (caught_up.snapshot.clusters, caught_up.behind, caught_up.good)
+    assert ((known,), {}, True) == (caught_up.clusters, withheld(caught_up), caught_up.outcome.good)
     poll = followed.apply_walk(replace(seen, own={OWN: own(1001)}, groups={"a": group("a", 9)}), expires_at=60.0)
     old = replace(known, topics=(), burrow_lag=1001, held_groups=1, expires_at=60.0, absent_groups={})
-    assert ((old,), {"c": 1001}, False) == (poll.snapshot.clusters, poll.behind, poll.good)
-    assert bad(START + 30, 60.0, 1001) == poll.snapshot.outcome
+    assert ((old,), {"c": 1001}, False) == (poll.clusters, withheld(poll), poll.outcome.good)
+    assert bad(START + 30, 60.0, 1001) == poll.outcome
 
 
 def test_a_burrow_that_is_behind_for_too_long() -> None:
@@ -209,22 +216,24 @@ def test_a_burrow_that_is_behind_for_too_long() -> None:
     followed = Followed(BurrowConfig(catch_up_timeout=30))
     seen = walked(group("a"), listed_groups=["a", OWN], own={OWN: own(5000)})
     polls = [followed.apply_walk(seen) for _ in range(4)]
-    assert [{"c": 5000}, {"c": 5000}, {}, {}] == [poll.behind for poll in polls]
-    assert [{}, {}, {"c": 5000}, {}] == [poll.catch_up_timed_out for poll in polls]
-    assert [{"c": 5000}] * 4 == [poll.snapshot.outcome.behind for poll in polls]
-    assert [False, False, True, True] == [poll.good for poll in polls]
+    assert [{"c": 5000}, {"c": 5000}, {}, {}] == [withheld(poll) for poll in polls]
+    assert [{}, {}, {"c": 5000}, {}] == [
+        {name: poll.outcome.behind[name] for name in poll.outcome.timed_out} for poll in polls
+    ]
+    assert [{"c": 5000}] * 4 == [poll.outcome.behind for poll in polls]
+    assert [False, False, True, True] == [poll.outcome.good for poll in polls]
 
 
 def test_a_burrow_without_a_commit_of_its_own() -> None:
     """How far it is behind is not known; a bound on the lag that is reached is none that is passed."""
     followed = Followed(BurrowConfig(catch_up_lag=5))
     silent = msgspec.structs.replace(part(topic="__consumer_offsets"), start=None, end=None)
-    seen = walked(group("a"), listed_groups=["a", OWN], own={OWN: GroupStatus("c", OWN, "OK", [silent], 0)})
+    seen = walked(group("a"), listed_groups=["a", OWN], own={OWN: group_status(OWN, silent)})
     poll = followed.apply_walk(seen)
-    assert ({"c": None}, {"c": None}) == (poll.behind, poll.snapshot.outcome.behind)
-    assert {} == followed.apply_walk(replace(seen, own={OWN: own(5)})).snapshot.outcome.behind
+    assert ({"c": None}, {"c": None}) == (withheld(poll), poll.outcome.behind)
+    assert {} == followed.apply_walk(replace(seen, own={OWN: own(5)})).outcome.behind
     none = Followed(BurrowConfig(catch_up_lag=0)).apply_walk(replace(seen, own={OWN: own(0)}))
-    assert ({}, 0) == (none.snapshot.outcome.behind, none.snapshot.clusters[0].burrow_lag)
+    assert ({}, 0) == (none.outcome.behind, none.clusters[0].burrow_lag)
 
 
 @pytest.mark.parametrize(
@@ -239,14 +248,14 @@ def test_a_burrow_without_a_commit_of_its_own() -> None:
 )
 def test_groups_that_may_be_burrows_own(good: bool, listed: list[str], answers: dict[str, GroupStatus]) -> None:  # noqa: FBT001
     """A name is not enough; one without an answer may be."""
-    assert good == Followed().apply_walk(walked(group("a"), listed_groups=listed, own=answers)).good
+    assert good == Followed().apply_walk(walked(group("a"), listed_groups=listed, own=answers)).outcome.good
 
 
 @pytest.mark.parametrize("named", ["burrow-alerts", "burrow-mirror"])
 def test_burrow_tells_which_group_is_its_own(named: str) -> None:
     """A consumer of such a name, even one that reads the commits and lags or hangs, holds nothing back."""
     settings = Settings(10, {"c": frozenset({OWN})})
-    mirror = GroupStatus("c", named, "OK", [part(99_999, topic="__consumer_offsets")], 99_999)
+    mirror = group_status(named, part(99_999, topic="__consumer_offsets"))
     for answers, listed in (
         ({OWN: own(0), named: mirror}, ["a", OWN, named]),
         ({OWN: own(0)}, ["a", OWN, named]),
@@ -255,7 +264,7 @@ def test_burrow_tells_which_group_is_its_own(named: str) -> None:
     ):
         seen = walked(group("a"), listed_groups=listed, own=answers)
         poll = Followed().apply_walk(seen, settings=settings)
-        assert (True, {}, ["a"]) == (poll.good, poll.behind, [each.name for each in poll.snapshot.clusters[0].groups])
+        assert (True, {}, ["a"]) == (poll.outcome.good, withheld(poll), [each.name for each in poll.clusters[0].groups])
 
 
 def test_burrow_tells_how_long_its_answers_last() -> None:
@@ -274,10 +283,10 @@ def test_one_failed_request_for_its_own_group() -> None:
     followed.apply_walk(seen)
     poll = followed.apply_walk(replace(seen, own={}, last_commit=6.0))
     expected = cluster(read("a"), listed_groups=2, burrow_lag=3, unreadable_groups=1, absent_groups={OWN: "unreadable"})
-    assert (expected,) == poll.snapshot.clusters
+    assert (expected,) == poll.clusters
     poll = followed.apply_walk(replace(seen, own={OWN: None}, last_commit=8.0))
-    assert poll.snapshot.clusters[0].last_commit == 8.0
-    assert poll.snapshot.clusters[0].burrow_lag is None
+    assert poll.clusters[0].last_commit == 8.0
+    assert poll.clusters[0].burrow_lag is None
 
 
 def test_readings_expire_one_by_one() -> None:
@@ -305,7 +314,7 @@ def test_readings_expire_one_by_one() -> None:
 
 def test_what_has_expired_by_the_end_of_a_walk_is_not_published() -> None:
     """A poll that took too long brings readings that are too old."""
-    assert () == Followed().apply_walk(walked(group("a")), expires_at=0.0).snapshot.clusters
+    assert () == Followed().apply_walk(walked(group("a")), expires_at=0.0).clusters
 
 
 def test_what_has_expired_before_a_walk_is_no_longer_known() -> None:
@@ -313,15 +322,13 @@ def test_what_has_expired_before_a_walk_is_no_longer_known() -> None:
     followed = Followed()
     followed.apply_walk(walked(group("a", expires_at=10.0), group("b", expires_at=30.0)))
     poll = followed.apply_walk(walked(listed_groups=None))
-    assert [(["b"], 2)] == [
-        ([one.name for one in each.groups], each.unreadable_groups) for each in poll.snapshot.clusters
-    ]
+    assert [(["b"], 2)] == [([one.name for one in each.groups], each.unreadable_groups) for each in poll.clusters]
 
 
 def test_groups_beyond_the_bound_are_counted() -> None:
     """As listed, and as unreadable those that would have been asked for."""
     poll = Followed().apply_walk(walked(group("a"), omitted_groups=5, omitted_topics=7, left_out=3))
-    (seen,) = poll.snapshot.clusters
+    (seen,) = poll.clusters
     assert (6, 7 + len(walked().listed_topics or ()), 3) == (
         seen.listed_groups,
         seen.listed_topics,
@@ -344,7 +351,7 @@ def test_groups_whose_commits_burrow_has_not_read_are_held_alone() -> None:
     def own_with(lag: int) -> dict[str, GroupStatus | None]:
         each = [msgspec.structs.replace(part(topic="__consumer_offsets"), partition=number) for number in range(5)]
         each[4] = msgspec.structs.replace(each[4], current_lag=lag)
-        return {OWN: GroupStatus("c", OWN, "OK", each, lag)}
+        return {OWN: group_status(OWN, *each)}
 
     followed = Followed()
     seen = walked(group(stuck), group(well), listed_groups=[stuck, well], own=own_with(0))
@@ -355,14 +362,14 @@ def test_groups_whose_commits_burrow_has_not_read_are_held_alone() -> None:
         poll = followed.apply_walk(
             replace(seen, listed_groups=[stuck, well, OWN], own=own_with(lag), groups=now), expires_at=90
         )
-        (made,) = poll.snapshot.clusters
-        lags.append(({each.name: each.total_lag for each in made.groups}, made.held_groups, poll.good))
+        (made,) = poll.clusters
+        lags.append(({each.name: each.total_lag for each in made.groups}, made.held_groups, poll.outcome.good))
     assert [({stuck: 500, well: 7}, 0, True)] + [({stuck: 500, well: 7}, 1, True)] * 3 == lags
     late = replace(seen, listed_groups=[stuck, well, OWN], own=own_with(400_000))
     followed.now = 100.0
     now = {each: group(each, 9, 190.0) for each in (stuck, well)}
     poll = followed.apply_walk(replace(late, groups=now), expires_at=190)
-    assert [(well, 9)] == [(each.name, each.total_lag) for each in poll.snapshot.clusters[0].groups]
+    assert [(well, 9)] == [(each.name, each.total_lag) for each in poll.clusters[0].groups]
 
 
 def test_what_the_filters_leave_out_is_counted() -> None:
@@ -370,15 +377,15 @@ def test_what_the_filters_leave_out_is_counted() -> None:
     filters = Filters(group=Filter.of(exclude=["x"]), max_commit_age=3600)
     old = msgspec.structs.replace(part(), current_lag=0)
     answers = {
-        "rests": GroupStatus("c", "rests", "OK", [old], 0),
-        "hangs": GroupStatus("c", "hangs", "ERR", [msgspec.structs.replace(old, current_lag=9)], 9),
+        "rests": group_status("rests", old),
+        "hangs": group_status("hangs", msgspec.structs.replace(old, current_lag=9), status="ERR"),
         OWN: own(0),
-        "reads-commits": GroupStatus("c", "reads-commits", "OK", [part(topic="__consumer_offsets")], 0),
+        "reads-commits": group_status("reads-commits", part(topic="__consumer_offsets")),
     }
     listed = ["a", "x", *answers]
     seen = walked(group("a"), listed_groups=listed, own={OWN: answers[OWN]}, filtered=answers)
     seen.groups |= dict.fromkeys(answers)
-    (made,) = Followed(BurrowConfig(filters=filters)).apply_walk(seen).snapshot.clusters
+    (made,) = Followed(BurrowConfig(filters=filters)).apply_walk(seen).clusters
     assert {"name": 1, "topic": 1, "commit_age": 2} == made.filtered_groups
     assert (("hangs",), 0, 5) == (made.hidden_groups, made.unreadable_groups, made.wanted_groups)
     assert len(listed) == len(made.groups) + sum(made.filtered_groups.values()) + len([OWN])
@@ -391,12 +398,12 @@ def test_unreadable_groups_have_one_meaning(unreadable: int) -> None:
     names = ["a", "b", "c", "d", "e"]
     answered: dict[str, Group | None] = {} if unreadable else {"a": group("a")}
     fine = walked(group("a"), listed_groups=[*names, OWN], own={OWN: own(0)})
-    (made,) = followed.apply_walk(fine).snapshot.clusters
+    (made,) = followed.apply_walk(fine).clusters
     assert (0, 1) == (made.unreadable_groups, made.wanted_groups)
-    (made,) = followed.apply_walk(replace(fine, own={OWN: own(5000)}, groups=answered)).snapshot.clusters
+    (made,) = followed.apply_walk(replace(fine, own={OWN: own(5000)}, groups=answered)).clusters
     assert (unreadable, 1 - unreadable) == (made.unreadable_groups, made.held_groups)
     poll = followed.apply_walk(clusters=None)
-    assert [1] == [each.unreadable_groups for each in poll.snapshot.clusters]
+    assert [1] == [each.unreadable_groups for each in poll.clusters]
 
 
 def test_answers_of_several_burrows() -> None:
@@ -405,8 +412,8 @@ def test_answers_of_several_burrows() -> None:
     found = []
     for log_end, source in ((100, "x"), (90, "x"), (110, "x"), (105, "x"), (120, "x"), (110, "y"), (130, "y")):
         seen = walked(group("a"), topics={"t": replace(topic(), offsets=(log_end,))})
-        seen.filtered["b"] = GroupStatus("c", "b", "OK", [part()], 0)
-        (made,) = followed.apply_walk(seen, expires_at=500.0, source=source).snapshot.clusters
+        seen.filtered["b"] = group_status("b", part())
+        (made,) = followed.apply_walk(seen, expires_at=500.0, source=source).clusters
         found.append(made.contradicts)
     assert [False] * 4 + [True, False, False] == found
 
@@ -417,4 +424,4 @@ def test_another_replica_settles_for_itself() -> None:
     seen = walked(group("a"), listed_groups=["a", OWN], own={OWN: own(5000)})
     followed.apply_walk(seen, source="one")
     poll = followed.apply_walk(replace(seen, own={OWN: own(0)}), source="two")
-    assert ["a"] == [each.name for each in poll.snapshot.clusters[0].groups]
+    assert ["a"] == [each.name for each in poll.clusters[0].groups]

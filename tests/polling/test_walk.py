@@ -10,7 +10,6 @@ import weakref
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -27,19 +26,9 @@ from burrow_exporter.polling.schedule import Request, Resource
 from burrow_exporter.polling.walk import ClusterWalk, GroupRead, Walk, WalkResult, groups_to_ask
 from burrow_exporter.settings.config import Filter, Filters, ShardConfig
 from burrow_exporter.snapshot import Group
-from tests.support.faults import FaultServer, Step, by_path, good, in_turn, reply, then_close, then_hang
+from tests.support.faults import FaultServer, RecordedBurrow, Step, by_path, good, in_turn, reply, then_close, then_hang
 from tests.support.observers import RecordingObserver
-from tests.support.recorded import (
-    BROKEN,
-    STARTING,
-    Recorded,
-    RecordedBurrow,
-    answer,
-    commit,
-    lag_answer,
-    partition,
-    small,
-)
+from tests.support.recorded import BROKEN, STARTING, Recorded, answer, commit, lag_answer, partition, small
 
 READY = "/burrow/admin/ready"
 GROUP = "/v3/kafka/c/consumer/{}/lag".format
@@ -521,15 +510,6 @@ def test_work_left_over_is_dropped() -> None:
     assert len(asked) <= 2
 
 
-def test_tick() -> None:
-    """While a walk waits, somebody is called about once a second."""
-    ticks: list[float] = []
-    with FaultServer(by_path({READY: then_hang()})) as server:
-        walk_of(server, seconds=2.3, tick=lambda: ticks.append(time.monotonic()))
-    assert 3 <= len(ticks) <= 5
-    assert all(later - earlier < 1.2 for earlier, later in pairwise(ticks))
-
-
 # Several at once
 
 
@@ -771,7 +751,7 @@ def test_the_newest_commit_counts_in_whatever_order_groups_are_answered() -> Non
     """A group that is answered later may have been silent for longer."""
     cluster = ClusterWalk("c")
     for name, moment in (("a", 5.0), ("b", 3.0), ("d", None)):
-        unasked()._on_group(cluster, name, GroupRead(None, None, moment))
+        unasked()._on_group(cluster, name, GroupRead(last_commit=moment))
     assert (5.0, {"a": None, "b": None, "d": None}) == (cluster.last_commit, cluster.groups)
 
 
@@ -852,4 +832,4 @@ def test_groups_beyond_the_bound_on_partitions() -> None:
         bounds = Bounds(4, 8, ())
         result = Walk(client, Filters(), deadline=time.monotonic() + 10, expires_at=1.0, bounds=bounds).run()
     assert [("lag", "too_many")] == [(each.endpoint, each.reason) for each in result.failures]
-    assert ({}, {}) == (result.reads, client._seen_before)
+    assert {} == result.reads

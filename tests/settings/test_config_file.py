@@ -10,18 +10,25 @@ from typing import Any
 import pytest
 import trustme
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from burrow_exporter.cli import command, main
 from burrow_exporter.settings.config import BurrowConfig, Config, Filter, TopicFilter
-from burrow_exporter.settings.config_file import help_text
 from burrow_exporter.settings.flags import FLAGS
-from burrow_exporter.settings.precedence import build_config
+from burrow_exporter.settings.precedence import build_config, put
+from burrow_exporter.settings.reader import read_document
 from burrow_exporter.settings.validation import ConfigError
 from tests import ROOT
 
 EXAMPLE = ROOT / "config.example.yaml"
 POLICY_EXAMPLE = ROOT / "policy.example.yaml"
 SCHEMA = ROOT / "burrow_exporter" / "config.schema.json"
+VALUES: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.dates() | st.binary(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.integers(), inner),
+)
+"""Whatever YAML may hold."""
 BURROW = "burrows: [{name: a}]\n"
 
 
@@ -35,8 +42,7 @@ def load(file: Path, text: str, *arguments: str) -> Config:
     """Return the configuration of a file of this text, with flags beside it."""
     file.write_text(text, encoding="utf-8")
     with command.make_context("burrow-exporter", [f"--config.file={file}", *arguments]) as context:
-        given = [flag.parameter for flag in FLAGS if any(each.startswith(flag.flag) for each in arguments)]
-        return build_config(context.params, given)
+        return build_config(context.params)
 
 
 def refusal(file: Path, text: str, *arguments: str) -> str:
@@ -51,7 +57,7 @@ def refusal(file: Path, text: str, *arguments: str) -> str:
 def test_example() -> None:
     """The example loads as it stands, and what it shows as defaults are the defaults."""
     with command.make_context("burrow-exporter", [f"--config.file={EXAMPLE}"]) as context:
-        config = build_config(context.params, ())
+        config = build_config(context.params)
     default, other = config.burrows
     assert Config() == Config(
         burrows=(default,), **{name: getattr(config, name) for name in config.__struct_fields__[1:]}
@@ -132,6 +138,7 @@ log: {level: debug, format: json}
         ("burrows[0].filters.topic.includes: no such key", "burrows: [{filters: {topic: {includes: [x]}}}]"),
         ("poll: Expected a mapping, got nothing", BURROW + "poll:"),
         ("poll.interval: Expected a duration such as 15s, got a whole number", BURROW + "poll: {interval: 15}"),
+        ("poll.interval: Expected a duration such as 15s, got true or false", BURROW + "poll: {interval: false}"),
         ("poll.interval: '15 s' is not a duration such as 15s or 1m30s", BURROW + "poll: {interval: 15 s}"),
         ("poll.interval: must be at least 1s", BURROW + "poll: {interval: 1ms}"),
         ("poll.deadline: must be more than 0 and at most the interval", BURROW + "poll: {deadline: 16s}"),
@@ -177,7 +184,7 @@ log: {level: debug, format: json}
         ("burrows[0].username: holds what is no character", 'burrows: [{username: "\\ud800", password: secret}]'),
         ("burrows[0].password: holds what is no character", 'burrows: [{username: a, password: "secret\\udfff"}]'),
         ("burrows[0].addresses[0]: holds what is no character", 'burrows: [{addresses: ["http://a/\\ud800"]}]'),
-        ("burrows[0].labels.a: holds what is no character", 'burrows: [{labels: {a: "\\ud800"}}]'),
+        ("burrows[0].labels[...]: holds what is no character", 'burrows: [{labels: {a: "\\ud800"}}]'),
         ("burrows[0].labels: holds what is no character", 'burrows: [{labels: {"\\ud800": a}}]'),
         ("the document: holds what is no character", BURROW + '"\\ud800": 1'),
         ("is not YAML: found a key that stands twice in line 2, column 1", BURROW + BURROW),
@@ -203,9 +210,20 @@ def test_what_is_refused(file: Path, expected: str, text: str) -> None:
     assert "12345678" not in line
 
 
+@given(key=st.sampled_from([flag.key for flag in FLAGS if flag.key]), value=VALUES)
+def test_whatever_stands_at_a_key(key: str, value: Any) -> None:
+    """It makes a configuration, or an error that names the section where it stands."""
+    document: dict[str, Any] = {}
+    put(document, key, value)
+    try:
+        assert isinstance(read_document(Config, document, Path("/nowhere")), Config)
+    except ConfigError as error:
+        assert error.key.startswith(key.partition(".")[0])  # noqa: PT017  either will do
+
+
 def test_a_list_that_holds_itself(file: Path) -> None:
     """A document without an end is refused like any other."""
-    assert "burrows: holds itself" == refusal(file, "burrows: &a [*a]")
+    assert "the document: holds itself" == refusal(file, "burrows: &a [*a]")
 
 
 def test_too_many_values(file: Path) -> None:
@@ -222,10 +240,10 @@ def test_too_many_values(file: Path) -> None:
 def test_files_that_cannot_be_read(file: Path) -> None:
     """A file that is not there, is a folder, or holds no text is said to be so: exit 2."""
     with pytest.raises(ConfigError, match=r"burrow\.yaml: cannot be read: No such file"):
-        build_config(command.make_context("", [f"--config.file={file}"]).params, ())
+        build_config(command.make_context("", [f"--config.file={file}"]).params)
     file.write_bytes(b"\xff")
     with pytest.raises(ConfigError, match=r"burrow\.yaml: is not text in UTF-8"):
-        build_config(command.make_context("", [f"--config.file={file}"]).params, ())
+        build_config(command.make_context("", [f"--config.file={file}"]).params)
     assert 2 == main(["check", f"--config.file={file.parent}"])
 
 
@@ -336,6 +354,18 @@ def test_schema_knows_every_key_of_the_example() -> None:
     assert ["burrows"] == sections["Config"]["required"]
 
 
-def test_every_flag_in_the_configuration_has_a_key() -> None:
-    """What a flag sets is there under its key, with a description."""
-    assert [] == [flag.flag for flag in FLAGS if flag.key and not help_text(flag.key).endswith(".")]
+def test_keys_without_a_flag() -> None:
+    """What no flag can say: names and labels of Burrows, a password in plain sight, the policy's entries."""
+    sections = json.loads(SCHEMA.read_text())["$defs"]
+
+    def paths(section: dict[str, Any], before: str = "") -> set[str]:
+        found: set[str] = set()
+        for name, field in section["properties"].items():
+            inner = field.get("items", field).get("$ref", "").rpartition("/")[2]
+            entries = inner.endswith("Entry")
+            found |= paths(sections[inner], f"{before}{name}.") if inner and not entries else {before + name}
+        return found
+
+    only = {f"burrows.{name}" for name in ("name", "password", "labels")}
+    only |= {f"policy.{name}" for name in ("groups", "topics", "clusters")}
+    assert only == paths(sections["Config"]) - {flag.key for flag in FLAGS}

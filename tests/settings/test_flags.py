@@ -11,7 +11,7 @@ import pytest
 
 from burrow_exporter.cli import command, main
 from burrow_exporter.settings.config import Config, Filter, Filters, TopicFilter
-from burrow_exporter.settings.flags import FLAGS, Duration, Flag
+from burrow_exporter.settings.flags import FLAGS, Flag
 from burrow_exporter.settings.precedence import build_config, section
 
 
@@ -77,6 +77,7 @@ CASES = (
     Case("--web.telemetry-path", "/", "/", "/a", "/a"),
     Case("--shard.index", "1", 1, "0", 0, alone=False),
     Case("--shard.total", "2", 2, "3", 3),
+    Case("--metrics.granularity", "topic", "topic", "group", "group"),
     Case("--metrics.max-series", "1", 1, "0", 0),
     Case("--demo.groups", "12", 12, "1000", 1000),
     Case("--demo.partitions", "1", 1, "100", 100),
@@ -87,7 +88,7 @@ CASES = (
 )
 BY_FLAG = {case.flag: case for case in CASES}
 SWITCH = "--metrics.partition-info"
-SWITCHES = {SWITCH, "--burrow.tls.insecure-skip-verify", "--web.enable-lifecycle"}
+SWITCHES = {SWITCH, "--burrow.tls.insecure-skip-verify", "--web.enable-lifecycle", "--metrics.topic-families"}
 SWITCH_VARIABLE = "BURROW_EXPORTER_METRICS_PARTITION_INFO"
 
 each_flag = pytest.mark.parametrize("case", CASES, ids=BY_FLAG)
@@ -214,10 +215,9 @@ def test_opposite_beats_the_file(tmp_path: Path) -> None:
     """What the file turns on the opposite of a flag turns off."""
     file = tmp_path / "burrow.yaml"
     file.write_text("burrows: [{}]\nmetrics: {partition_info: true}\n", encoding="utf-8")
-    given = values(f"--config.file={file}", "--no-metrics.partition-info")
-    assert [True, False] == [
-        build_config(given, names).metrics.partition_info for names in ((), {"metrics_partition_info"})
-    ]
+    named = f"--config.file={file}"
+    assert configuration(named).metrics.partition_info is True
+    assert configuration(named, "--no-metrics.partition-info").metrics.partition_info is False
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.text.isalpha()], ids=lambda case: case.flag)
@@ -328,6 +328,5 @@ def test_section() -> None:
 
 def test_flag_names() -> None:
     """A flag knows its section and its parameter."""
-    flag = Flag("--some-part.one-thing", "Text.", type=Duration())
+    flag = Flag("--some-part.one-thing", "Text.")
     assert ("some-part", "some_part_one_thing") == (flag.section, flag.name)
-    assert 1.5 == Duration().convert(1.5, None, None)

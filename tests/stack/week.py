@@ -93,12 +93,12 @@ def pages(policies: Sequence[Policy], minutes: int) -> Iterator[list[str]]:
                 clock=clock,
                 reads=last.reads,
             ).run()
-            poll = state.apply_walk(last, clock.now, clock.now)
-            of_burrow.clusters(poll.snapshot.clusters)
-            of_burrow.polled(good=poll.good, at=clock.now, duration=0.1)
+            snapshot = state.apply_walk(last, clock.now, clock.now)
+            of_burrow.clusters(snapshot.clusters)
+            of_burrow.polled(good=snapshot.outcome.good, at=clock.now, duration=0.1)
             tail = own.render(openmetrics=False).decode() + 'up{job="burrow"} 1\n'
-            rendered = [renderer.render(renderer.revise(poll.snapshot)) for renderer in renderers]
-            yield [b"".join(assemble([each]).piece.plain()).decode() + tail for each in rendered]
+            rendered = [renderer.render(renderer.revise(snapshot)) for renderer in renderers]
+            yield [b"".join(assemble([each]).plain()).decode() + tail for each in rendered]
             clock.now += STEP
 
 

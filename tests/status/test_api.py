@@ -73,6 +73,8 @@ def test_groups() -> None:
         "partitions_not_ok": 1,
         "partitions_unknown": 1,
         "members": 1,
+        "unowned_partitions": 1,
+        "owner_changes": 0,
         "team": "logistics",
         "severity": "warning",
         "muted": ["off"],

@@ -6,27 +6,27 @@ from dataclasses import replace
 
 import pytest
 
-from burrow_exporter.burrow.answers import Commit, Partition, Settings
-from burrow_exporter.polling.state import Poll
-from burrow_exporter.snapshot import Cluster, Group, Snapshot, Topic
+from burrow_exporter.burrow.answers import Settings
+from burrow_exporter.polling.walk import WalkResult
+from burrow_exporter.snapshot import Cluster, Snapshot, Topic
 from burrow_exporter.status.report import summary
+from tests.support import factories
 
 NOW = 1_700_000_000.0
 
 
 def cluster(age: float | None = 10.0, lag: int = 0, log_end: int = 100) -> Cluster:
     """Return a cluster whose newest commit was seen some seconds ago: a group at offset 100 with a lag."""
-    at = int(NOW * 1000)
-    one = Partition("t", 0, "", "", "OK", Commit(100, at, at, lag), Commit(100, at, at, lag), lag, 1.0)
-    group = Group("g", "OK", (one,), (), lag, lag, NOW, NOW + 45, [0.0])
+    one = factories.partition(factories.commit(NOW, 100, lag), lag)
+    group = factories.group(NOW, one, expires_at=NOW + 45, lag_seconds=[0.0])
     topics = (Topic("t", [log_end], NOW, NOW + 45),)
     return Cluster("c", (group,), topics, 1, 1, None if age is None else NOW - age, 0, 0, NOW + 45)
 
 
 def said(made: Cluster, settings: Settings | None = None) -> list[str]:
     """Return what is said of a cluster beside what is listed and published."""
-    poll = Poll(good=True, snapshot=Snapshot("default", (made,), NOW), failures=[], settings=settings)
-    return [line for line in summary(poll, NOW) if "listed" not in line]
+    lines = summary(Snapshot("default", (made,), NOW), WalkResult(NOW + 45, settings=settings), NOW)
+    return [line for line in lines if "listed" not in line]
 
 
 @pytest.mark.parametrize("seconds", [None, 1, 5, 60])

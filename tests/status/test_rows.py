@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 
 from burrow_exporter.burrow.answers import Commit, Partition
+from burrow_exporter.polling.ownership import Ownership
 from burrow_exporter.snapshot import Cluster, Group, Outcome, Snapshot, Topic
 from burrow_exporter.status.burrows import BurrowRow, burrow_row, counted
 from burrow_exporter.status.rows import MARKS, GroupRow, PartitionRow, by_section, counts, partition_rows
 from burrow_exporter.status.view import View
 from burrow_exporter.terms import Terms
+from tests.support import factories
 
 NOW = 1_800_000_000.0
 EXPIRY = 1000.0
@@ -25,12 +27,12 @@ def partition(
     status: str = "OK", number: int = 0, lag: int = 0, owner: str = "", *, topic: str = "orders", client_id: str = ""
 ) -> Partition:
     """Return a partition with a commit."""
-    return Partition(topic, number, owner, client_id, status, COMMIT, COMMIT, lag, 1.0)
+    return factories.partition(COMMIT, lag, number, status=status, owner=owner, topic=topic, client_id=client_id)
 
 
 def uncommitted(number: int = 0) -> Partition:
     """Return a partition of which Burrow knows no commit."""
-    return Partition("orders", number, "", "", "OK", None, None, 0, 0.0)
+    return factories.partition(None, number=number, topic="orders")
 
 
 def group(
@@ -41,11 +43,10 @@ def group(
     none: Sequence[Partition] = (),
     expires_at: float = EXPIRY,
 ) -> Group:
-    """Return a group that was read 3 s ago."""
-    lags = [each.current_lag for each in partitions]
-    return Group(
-        name, status, tuple(partitions), tuple(none), sum(lags), max(lags, default=0), NOW - 3, expires_at, seconds
-    )
+    """Return a group that was read 3 s ago, with its members."""
+    fields = {"status": status, "uncommitted": tuple(none), "expires_at": expires_at, "lag_seconds": seconds}
+    (made,) = Ownership().follow([factories.group(NOW - 3, *partitions, name=name, **fields)], [], [name])
+    return made
 
 
 def cluster(*groups: Group, name: str = "west", topics: Sequence[Topic] = (), **fields: Any) -> Cluster:
@@ -138,7 +139,7 @@ def test_an_offset_ahead_of_the_log_end(start: int | None, end: int | None, ago:
     """What a group committed two minutes before the log end was read, and more than that, does not exist."""
     at = int((NOW - ago) * 1000)
     first, last = (None if offset is None else Commit(offset, at, at, 0) for offset in (start, end))
-    one = Partition("orders", 0, "", "", "OK", first, last, 0, 1.0)
+    one = factories.partition(last, topic="orders", start=first, complete=1.0)
     made = group(partitions=[one] if last else [], none=[] if last else [one], seconds=[0.0] if last else [])
     topics = [Topic("orders", [100], NOW, EXPIRY)]
     assert [expected] == [each.is_ahead for each in partition_rows(made, cluster(made, topics=topics))]
@@ -148,7 +149,7 @@ def test_committed_offset_and_log_end_are_of_one_moment() -> None:
     """The log end is the one against which the lag was counted; the topic's own only where an offset is beyond it."""
     topics = [Topic("orders", [100, 100, 95], NOW, EXPIRY)]
     old = int(NOW * 1000) - 121_000
-    ahead = Partition("orders", 2, "", "", "OK", COMMIT, Commit(99, old, old, 0), 0, 1.0)
+    ahead = factories.partition(Commit(99, old, old, 0), number=2, topic="orders", start=COMMIT)
     made = group("g", "OK", [partition(number=0, lag=3), ahead, partition(topic="other")], none=[uncommitted(1)])
     ends = [each.log_end for each in partition_rows(made, cluster(made, topics=topics))]
     assert [93, 95, 90, 100] == ends
@@ -167,19 +168,6 @@ def test_figures_of_a_group(expected: tuple[object, ...], made: Group) -> None:
     """Lag, seconds, partitions that are not OK and all of them; a group without any commit has an unknown lag."""
     each = row(made)
     assert expected == (each.lag, each.seconds, each.not_ok, each.partitions)
-
-
-@pytest.mark.parametrize(
-    ("expected", "partitions"),
-    [
-        (None, [partition(), partition("STOP", 1)]),
-        (1, [partition(owner="/a"), partition("STOP", 1, owner="/a"), partition(number=2)]),
-        (2, [partition(owner="/a", client_id="x"), partition(number=1, owner="/a", client_id="y")]),
-    ],
-)
-def test_members(expected: int | None, partitions: list[Partition]) -> None:
-    """Consumers are told apart by host and client id; where Burrow knows no host their number is unknown."""
-    assert expected == row(group("g", "ERR", partitions)).members
 
 
 def test_hosts_have_no_slash() -> None:

@@ -25,7 +25,6 @@ COUNTERS = {
 }
 GAUGES = {
     "up",
-    "burrow_kafka_consumer_members",
     "kafka_controller_KafkaController_Value",
     "kafka_server_ReplicaManager_Value",
     "node_filesystem_avail_bytes",
@@ -70,8 +69,9 @@ def rated(query: str) -> set[str]:
 
 
 def own_counters() -> set[str]:
-    """Return the counters of the exporter."""
-    return {name for name, kind in OWN.items() if kind == "counter"}
+    """Return the counters of the exporter, those made from Burrow's answers included."""
+    of_burrow = {family.name for family in FAMILIES if family.kind == "counter"}
+    return of_burrow | {name for name, kind in OWN.items() if kind == "counter"}
 
 
 def known() -> set[str]:

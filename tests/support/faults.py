@@ -172,6 +172,14 @@ class FaultServer:
         return self._plan(request.split(b" ")[1].decode())
 
 
+class RecordedBurrow(FaultServer):
+    """Serves ``answers`` by path, as they are at the time."""
+
+    def __init__(self, answers: dict[str, Recorded]) -> None:
+        super().__init__(by_path(answers))
+        self.answers = answers
+
+
 def read_head(connection: socket.socket) -> bytes:
     """Return the head of the next request, nothing when the client has closed."""
     head = b""

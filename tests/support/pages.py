@@ -19,11 +19,16 @@ from burrow_exporter.snapshot import Snapshot
 Sample = tuple[str, frozenset[tuple[str, str]]]
 
 
-def text_of(snapshot: Snapshot, metrics: MetricsConfig | None = None) -> str:
+def text_of(snapshot: Snapshot, metrics: MetricsConfig | None = None, *, openmetrics: bool = False) -> str:
     """Return the page of a snapshot, without the exporter's own metrics."""
     metrics = metrics or MetricsConfig()
-    sections = Renderer(metrics.disable, partition_info=metrics.partition_info).render(snapshot)
-    return b"".join(assemble([sections]).piece.plain()).decode()
+    sections = Renderer(
+        metrics.disable,
+        partition_info=metrics.partition_info,
+        granularity=metrics.granularity,
+        topic_families=metrics.topic_families,
+    ).render(snapshot)
+    return b"".join(assemble([sections]).plain(openmetrics=openmetrics)).decode() + "# EOF\n" * openmetrics
 
 
 def samples_in(
@@ -61,7 +66,7 @@ class Polled:
             self.self_metrics.of_burrow("default"),
             self.published.append,
             self.stop,
-            clock,
+            clock=clock,
         )
 
     def poll(self) -> dict[Sample, float]:

@@ -1,13 +1,10 @@
-"""A Burrow on a real socket that answers what was recorded, or what a test makes of it."""
+"""Answers of Burrow: recorded ones, and what a test makes like them."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from tests import ROOT
 
@@ -92,50 +89,3 @@ def small(groups: dict[str, Recorded] | None = None, topics: dict[str, list[int]
         **{f"/v3/kafka/c/consumer/{group}/lag": told for group, told in groups.items()},
         **{f"/v3/kafka/c/topic/{topic}": answer(offsets=offsets) for topic, offsets in topics.items()},
     }
-
-
-class RecordedBurrow:
-    """Serves ``answers`` by path, as they are at the time; ``asked`` lists the paths requested. A context manager."""
-
-    def __init__(self, answers: dict[str, Recorded]) -> None:
-        self.answers = answers
-        self.asked: list[str] = []
-        self._server = _Server(("127.0.0.1", 0), _Handler)
-        self._server.burrow = self
-        self.address = f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def __enter__(self) -> Self:
-        """Serve."""
-        Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        """End."""
-        self._server.shutdown()
-        self._server.server_close()
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-    burrow: RecordedBurrow
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: _Server
-    protocol_version = "HTTP/1.1"
-    wbufsize = -1  # head and body in one packet: two would wait for each other's acknowledgement
-
-    def do_GET(self) -> None:
-        """Answer as recorded."""
-        self.server.burrow.asked.append(self.path)
-        told = self.server.burrow.answers.get(self.path, NOT_FOUND)
-        body = told.body.encode()
-        self.send_response(told.status)
-        self.send_header("Content-Type", told.content_type)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: Any) -> None:
-        """Say nothing."""

@@ -14,7 +14,7 @@ import structlog
 from burrow_exporter.settings.validation import ConfigError, require
 from burrow_exporter.web.security import tls
 from burrow_exporter.web.security.rate_limit import TokenBucket
-from burrow_exporter.web.security.web_config import WebConfigError, WebFile, parse
+from burrow_exporter.web.security.web_config import WebFile, parse
 
 CHECK_SECONDS = 1.0
 
@@ -33,7 +33,7 @@ class ActiveConfig:
 
 
 class Security:
-    """What the web config file at ``path`` asks for. Raises ``WebConfigError`` if it cannot be used."""
+    """What the web config file at ``path`` asks for. Raises ``ConfigError`` if it cannot be used."""
 
     def __init__(self, path: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._path = Path(path)
@@ -67,7 +67,7 @@ class Security:
         self._stamps = stamps
         try:
             self._active = self._read(self._active)
-        except (WebConfigError, OSError) as error:
+        except (ConfigError, OSError) as error:
             log.error("web config not read again, what was in force stays", error=str(error))  # noqa: TRY400  the message says all
         else:
             log.info("web config read again", file=str(self._path))
@@ -79,9 +79,8 @@ class Security:
             same = former is None or bool(wanted) == bool(former.contexts)
             require("tls_server_config", same, "TLS cannot be turned on or off without a restart")
             contexts = tls.build(wanted, self._named_file) if wanted else None
-        except (ConfigError, WebConfigError) as error:
-            message = f"{self._path}: {error}"
-            raise WebConfigError(message) from None
+        except ValueError as error:
+            raise ConfigError(str(self._path), str(error)) from None
         return ActiveConfig(file, contexts, bucket_of(file, former))
 
     def _named_file(self, key: str, path: str) -> bytes:
@@ -96,7 +95,7 @@ class Security:
         # A name that holds a zero byte is a ValueError.
         except (OSError, ValueError) as error:
             message = f"{complaint}: {getattr(error, 'strerror', None) or error}"
-            raise WebConfigError(message) from None
+            raise ValueError(message) from None
 
 
 def stamp(path: Path) -> Stamp:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
-import os
 import ssl
-import sys
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from burrow_exporter.settings.validation import require
-from burrow_exporter.web.security.web_config import CIPHER_SUITES, CURVES, TLS, WebConfigError
+from burrow_exporter.pem import as_path
+from burrow_exporter.settings.validation import ConfigError, require
+from burrow_exporter.web.security.web_config import CIPHER_SUITES, CURVES, TLS
 
 VERSIONS = {"TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv1_3}
 VERIFY_MODES = {
@@ -55,7 +52,7 @@ def alternative_names(certificate: dict[str, Any]) -> frozenset[str]:
 
 
 def build(tls: TLS, read: Callable[[str, str], bytes]) -> Contexts:
-    """Return contexts; ``read`` takes a key and the path there. Raises ``WebConfigError`` and ``ConfigError``.
+    """Return contexts; ``read`` takes a key and the path there. Raises ``ConfigError``.
 
     They are made afresh when anything changes: a CA cannot be taken out of a context, and its session tickets would
     let in again whom a former CA had let in.
@@ -114,8 +111,8 @@ def choose_algorithms(context: ssl.SSLContext, tls: TLS) -> None:
         for curve in tls.curve_preferences:
             context.set_ecdh_curve(CURVES[curve])
     except (ssl.SSLError, ValueError):
-        message = f"{SECTION}: this machine's OpenSSL has none of the cipher suites, or not the curve"
-        raise WebConfigError(message) from None
+        message = "this machine's OpenSSL has none of the cipher suites, or not the curve"
+        raise ConfigError(SECTION, message) from None
 
 
 def load_chain(context: ssl.SSLContext, pem: PemBundle) -> None:
@@ -127,8 +124,7 @@ def load_chain(context: ssl.SSLContext, pem: PemBundle) -> None:
     except (ssl.SSLError, ValueError) as error:
         mismatch = getattr(error, "reason", None) == "KEY_VALUES_MISMATCH"
         what = "the key is not the certificate's" if mismatch else "certificate or key are damaged or too weak"
-        message = f"{SECTION}: {what}"
-        raise WebConfigError(message) from None
+        raise ConfigError(SECTION, what) from None
 
 
 def load_client_ca(context: ssl.SSLContext, client_ca: bytes) -> None:
@@ -138,20 +134,5 @@ def load_client_ca(context: ssl.SSLContext, client_ca: bytes) -> None:
         with as_path(client_ca) as path:
             context.load_verify_locations(path)
     except ssl.SSLError:
-        message = f"{SECTION}.client_ca: a certificate is damaged"
-        raise WebConfigError(message) from None
-
-
-@contextmanager
-def as_path(data: bytes) -> Iterator[str]:
-    """Yield a path at which OpenSSL finds ``data``: it reads chains and keys from files only. On Linux in memory."""
-    if sys.platform == "linux":
-        with open(os.memfd_create("pem"), "wb") as file:  # noqa: PTH123  a descriptor, no path
-            file.write(data)
-            file.flush()
-            yield f"/proc/self/fd/{file.fileno()}"
-    else:
-        with tempfile.NamedTemporaryFile() as file:
-            file.write(data)
-            file.flush()
-            yield file.name
+        key = f"{SECTION}.client_ca"
+        raise ConfigError(key, "a certificate is damaged") from None

@@ -7,13 +7,16 @@ is refused rather than passed over: who asks for more safety than there is has t
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
-import msgspec
-import yaml
+from msgspec import field
 
-from burrow_exporter.settings.validation import ConfigError, check_texts, require
+from burrow_exporter.settings.reader import read_document
+from burrow_exporter.settings.section import Section
+from burrow_exporter.settings.validation import require
 from burrow_exporter.settings.value_types import PEM
+from burrow_exporter.settings.yaml_file import TextLoader, parse_yaml
 
 CLIENT_AUTH_TYPES = ("NoClientCert", "VerifyClientCertIfGiven", "RequireAndVerifyClientCert")
 TLS_VERSIONS = ("TLS12", "TLS13")
@@ -46,11 +49,7 @@ DURATION_PART = re.compile(r"([0-9]{1,9}(?:\.[0-9]{0,9})?|\.[0-9]{1,9})(ms|us|µ
 UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600}
 
 
-class WebConfigError(ValueError):
-    """A web config file that cannot be used; the message names the key, and tells no secret."""
-
-
-class Shape(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Shape(Section, frozen=True):
     """A mapping of the file. What it holds may be secret, so it does not show it."""
 
     def __repr__(self) -> str:
@@ -68,19 +67,19 @@ class TLS(Shape, frozen=True):
     key_file: str = ""
     client_ca_file: str = ""
     client_auth_type: str = "NoClientCert"
-    client_allowed_sans: list[str] | None = None
+    client_allowed_sans: tuple[str, ...] | None = None
     min_version: str = "TLS12"
     max_version: str = "TLS13"
-    cipher_suites: list[str] = []
+    cipher_suites: tuple[str, ...] = ()
     prefer_server_cipher_suites: bool = True
-    curve_preferences: list[str] = []
+    curve_preferences: tuple[str, ...] = ()
 
 
 class HTTP(Shape, frozen=True):
     """What is said in HTTP."""
 
     http2: bool = False
-    headers: dict[str, str | None] = {}
+    headers: dict[str, str | None] = field(default_factory=dict)
 
 
 class RateLimit(Shape, frozen=True):
@@ -100,7 +99,7 @@ class WebFile(Shape, frozen=True):
 
     tls_server_config: TLS | None = None
     http_server_config: HTTP = HTTP()
-    basic_auth_users: dict[str, str] = {}
+    basic_auth_users: dict[str, str] = field(default_factory=dict)
     rate_limit: RateLimit = RateLimit()
 
     @property
@@ -109,83 +108,16 @@ class WebFile(Shape, frozen=True):
         return {name.lower(): value for name, value in self.http_server_config.headers.items() if value}
 
 
-SECTIONS: dict[str, type[Shape] | None] = {
-    "tls_server_config": TLS,
-    "http_server_config": HTTP,
-    "basic_auth_users": None,
-    "rate_limit": RateLimit,
-}
-
-
-class Loader(yaml.BaseLoader):
-    """YAML whose scalars are text, so that a user may be called ``no`` or ``007``, or nothing; a key stands once."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002  PyYAML's signature
-        """Return the mapping; refuse a key that stands twice, or is no text."""
-        names: set[str] = set()
-        for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode) or key.value in names:
-                what = "a key stands twice" if isinstance(key, yaml.ScalarNode) else "a key is no text"
-                message = f"line {key.start_mark.line + 1}: {what}"
-                raise WebConfigError(message)
-            names.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
-NULL = "tag:yaml.org,2002:null"
-Loader.add_implicit_resolver(NULL, re.compile(r"(~|null|Null|NULL|)$"), ["~", "n", "N", ""])
-Loader.add_constructor(NULL, lambda _loader, _node: None)
-
-
 def parse(data: bytes) -> WebFile:
-    """Return what the file says, once all of it can be kept; raise ``WebConfigError`` or ``ConfigError``."""
-    raw = load(data)
-    for name, section in SECTIONS.items():
-        if section is not None and isinstance(raw.get(name), dict):
-            raw[name] = {key: value for key, value in raw[name].items() if value is not None}
-            refuse_unknown(f"{name}.", raw[name], section.__struct_fields__)
-    try:
-        file = msgspec.convert(raw, WebFile, strict=False)
-    except msgspec.ValidationError as error:
-        what, _, path = str(error).partition(" - at `$")
-        raise WebConfigError(f"{path.strip('.`')}: {what}".removeprefix(": ")) from None
+    """Return what the file says, once all of it can be kept; ``ValueError`` says why not."""
+    _, document = parse_yaml(data, TextLoader)
+    file = read_document(WebFile, {} if document is None else document, Path(), of_text=True)
     if file.tls_server_config:
         check_tls(file.tls_server_config)
     check_http(file.http_server_config)
     check_users(file.basic_auth_users)
     check_rate_limit(file.rate_limit)
     return file
-
-
-def load(data: bytes) -> dict[str, Any]:
-    """Return the file's sections, those that are there; PyYAML's messages are not passed on, they quote the file."""
-    try:
-        raw = yaml.load(data, Loader)  # nosec B506 # a BaseLoader makes text, lists and mappings only
-    except yaml.MarkedYAMLError as error:
-        place = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
-        message = f"{place}this is not YAML"
-        raise WebConfigError(message) from None
-    except (yaml.YAMLError, UnicodeError, RecursionError):
-        message = "this is not YAML"
-        raise WebConfigError(message) from None
-    try:
-        check_texts(raw)
-    except (ConfigError, RecursionError):
-        message = "it holds what is no character in UTF-8, or holds itself"
-        raise WebConfigError(message) from None
-    if not isinstance(raw, dict | None):
-        message = f"it must be a mapping of {', '.join(SECTIONS)}"
-        raise WebConfigError(message)
-    # A key without a value may be a piece of a secret: it is not named.
-    shown = {name if name in SECTIONS or value is not None else "?" for name, value in (raw or {}).items()}
-    refuse_unknown("", shown, SECTIONS)
-    return {name: value for name, value in (raw or {}).items() if value not in (None, {})}
-
-
-def refuse_unknown(prefix: str, names: Any, known: Any) -> None:  # noqa: ANN401  mappings or sequences of names
-    """Raise unless all ``names`` are known."""
-    for name in names:
-        require(f"{prefix}{name}", name in known, f"unknown key; there are {', '.join(known)}")
 
 
 def one_of(key: str, value: str, allowed: Any, reason: str = "") -> None:  # noqa: ANN401  any sequence of names

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from burrow_exporter.settings.validation import ConfigError
 from burrow_exporter.web import connection
 from burrow_exporter.web.health_check import ask_healthy
 from burrow_exporter.web.limits import Limits
@@ -21,7 +22,6 @@ from burrow_exporter.web.messages import Peer
 from burrow_exporter.web.security import live_config
 from burrow_exporter.web.security.addresses import is_local
 from burrow_exporter.web.security.live_config import Security, Stamp
-from burrow_exporter.web.security.web_config import WebConfigError
 from burrow_exporter.web.server import Server
 from tests.support.secured import Web, authority, client_context, connection_to, fetch, pem
 from tests.web.test_server import FixedContent, exchange, port_of
@@ -221,7 +221,7 @@ def test_curve(web: Web, curve: str, name: str) -> None:
 def test_unusable_files(web: Web, expected: str, changes: dict[str, str]) -> None:
     """Files that cannot be used are refused with the key that names them, and nothing of their contents."""
     web.tls |= changes
-    with pytest.raises(WebConfigError) as refused:
+    with pytest.raises(ConfigError) as refused:
         Security(str(web.write()))
 
     assert str(refused.value).startswith(f"{web.folder}/{expected}")
@@ -230,7 +230,7 @@ def test_unusable_files(web: Web, expected: str, changes: dict[str, str]) -> Non
 
 def test_missing_file(tmp_path: Path) -> None:
     """A web config file that is not there is an error that names it."""
-    with pytest.raises(WebConfigError, match=r"nowhere\.yml: cannot be read: No such file"):
+    with pytest.raises(ConfigError, match=r"nowhere\.yml: cannot be read: No such file"):
         Security(str(tmp_path / "nowhere.yml"))
 
 
@@ -375,7 +375,7 @@ def test_change_to_a_file_that_cannot_be(web: Web, name: str) -> None:
 @pytest.mark.parametrize(
     ("expected", "broken"),
     [
-        ("web.yml: line 1: this is not YAML", "web.yml"),
+        ("web.yml: is not YAML: expected the node content in line 1, column 10", "web.yml"),
         ("web.yml: tls_server_config.cert_file: there is no certificate in PEM", "cert.pem"),
         ("web.yml: tls_server_config.key_file: there is no private key in PEM", "key.pem"),
         ("web.yml: tls_server_config.client_ca_file: there is no certificate in PEM", "clients.pem"),

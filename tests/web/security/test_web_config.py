@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from burrow_exporter.settings.validation import ConfigError
-from burrow_exporter.web.security.web_config import CIPHER_SUITES, TLS13_SUITES, WebConfigError, parse
+from burrow_exporter.web.security.web_config import CIPHER_SUITES, TLS13_SUITES, parse
 from tests.support.secured import bcrypt_hash
 
 PAIR = "cert_file: a, key_file: b"
@@ -46,7 +45,7 @@ rate_limit:
 
 def refusal(text: str) -> str:
     """Return what is said of a file that cannot be used."""
-    with pytest.raises((ConfigError, WebConfigError)) as refused:
+    with pytest.raises(ValueError, match=r"^\w+") as refused:
         parse(text.encode())
     return str(refused.value)
 
@@ -61,8 +60,8 @@ def test_every_key() -> None:
         *(tls.cert_file, tls.key_file, tls.client_ca_file),
         *(tls.key, tls.cert, tls.client_ca),
     )
-    assert (["prometheus", "10.0.0.1"], "TLS12", "TLS13") == (tls.client_allowed_sans, tls.min_version, tls.max_version)
-    assert (13, False, ["CurveP384"]) == (
+    assert (("prometheus", "10.0.0.1"), "TLS12", "TLS13") == (tls.client_allowed_sans, tls.min_version, tls.max_version)
+    assert (13, False, ("CurveP384",)) == (
         len(tls.cipher_suites),
         tls.prefer_server_cipher_suites,
         tls.curve_preferences,
@@ -102,10 +101,13 @@ def test_hashes(prefix: str) -> None:
         ("tls_server_config.cert: give either this or cert_file", f"{PAIR}, cert: x"),
         ("tls_server_config.key: give either this or key_file", f"{PAIR}, key: x"),
         ("tls_server_config.client_ca: give either this or client_ca_file", f"{CA}, client_ca: x"),
-        ("tls_server_config.certfile: unknown key; there are cert, key, client_ca, cert_file,", "certfile: a"),
-        ("tls_server_config: Expected `object | null`, got `array`", "a"),
-        ("tls_server_config.cert_file: Expected `str`, got `array`", "cert_file: [a]"),
-        ("tls_server_config.prefer_server_cipher_suites: Expected `bool`, got `str`", "prefer_server_cipher_suites: 7"),
+        ("tls_server_config.certfile: no such key; allowed are cert, key, client_ca, cert_file,", "certfile: a"),
+        ("tls_server_config: Expected a mapping, got a list", "a"),
+        ("tls_server_config.cert_file: Expected text, got a list", "cert_file: [a]"),
+        (
+            "tls_server_config.prefer_server_cipher_suites: Expected true or false, got a whole number",
+            "prefer_server_cipher_suites: 7",
+        ),
         *(
             (
                 f"tls_server_config.client_auth_type: '{policy}' cannot be had {POLICIES}",
@@ -163,9 +165,12 @@ def test_refused_tls(expected: str, tls: str) -> None:
 @pytest.mark.parametrize(
     ("expected", "text"),
     [
-        ("tls_config: unknown key; there are tls_server_config, http_server_config, basic_auth_users, rate_limit", "a"),
+        (
+            "tls_config: no such key; allowed are tls_server_config, http_server_config, basic_auth_users, rate_limit",
+            "a",
+        ),
         ("http_server_config.http2: there is no HTTP/2 here", "http_server_config: {http2: true}"),
-        ("http_server_config.http3: unknown key; there are http2, headers", "http_server_config: {http3: true}"),
+        ("http_server_config.http3: no such key; allowed are http2, headers", "http_server_config: {http3: true}"),
         (
             "http_server_config.headers.Server: cannot be set; there are Content-Security-Policy, Strict-Transport-",
             "http_server_config: {headers: {Server: x}}",
@@ -188,17 +193,20 @@ def test_refused_tls(expected: str, tls: str) -> None:
         ),
         ("basic_auth_users: user 1: a name is not empty", f"basic_auth_users: {{'a:b': {HASH}}}"),
         ("basic_auth_users: user 2: a name is not empty", f"basic_auth_users: {{a: {HASH}, '': {HASH}}}"),
-        ("basic_auth_users[...]: Expected `str`, got `null`", "basic_auth_users: {alice:}"),
+        ("basic_auth_users[...]: Expected text, got nothing", "basic_auth_users: {alice:}"),
         ("rate_limit.interval: is not a duration such as 1s or 100ms", "rate_limit: {interval: 1}"),
         ("rate_limit.interval: is not a duration such as 1s or 100ms", "rate_limit: {interval: -1s, burst: 1}"),
         ("rate_limit.interval: is not a duration such as 1s or 100ms", "rate_limit: {interval: 1s x, burst: 1}"),
         ("rate_limit.burst: must be at least 1 with an interval", "rate_limit: {interval: 1s}"),
         ("rate_limit.burst: must be at least 1 with an interval", "rate_limit: {burst: -1}"),
-        ("rate_limit.burst: Expected `int`, got `str`", "rate_limit: {burst: many}"),
-        ("rate_limit.rate: unknown key; there are interval, burst", "rate_limit: {rate: 1}"),
-        ("it must be a mapping of tls_server_config, http_server_config, basic_auth_users, rate_limit", "[]"),
-        ("line 3: a key stands twice", f"basic_auth_users:\n  a: {HASH}\n  a: {HASH}"),
-        ("line 1: a key is no text", "{[a]: b}"),
+        ("rate_limit.burst: Expected a whole number, got text", "rate_limit: {burst: many}"),
+        ("rate_limit.rate: no such key; allowed are interval, burst", "rate_limit: {rate: 1}"),
+        ("the document: Expected a mapping, got a list", "[]"),
+        (
+            "is not YAML: found a key that stands twice in line 3, column 3",
+            f"basic_auth_users:\n  a: {HASH}\n  a: {HASH}",
+        ),
+        ("is not YAML: found unhashable key in line 1, column 2", "{[a]: b}"),
     ],
 )
 def test_refused(expected: str, text: str) -> None:
@@ -239,7 +247,7 @@ def test_intervals(seconds: float, text: str) -> None:
 )
 def test_no_secret_in_messages(text: str) -> None:
     """No message quotes what may be a key, a hash or a password; nor does what was read show it."""
-    with pytest.raises((ConfigError, WebConfigError)) as refused:
+    with pytest.raises(ValueError, match=r"^\w+") as refused:
         parse(text.encode(errors="surrogateescape"))
 
     assert "secret" not in str(refused.value).lower()

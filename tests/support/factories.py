@@ -1,0 +1,35 @@
+"""Commits, partitions, groups and topics as a poll reads them, with what a test does not care about filled in.
+
+Times are Unix time in seconds.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from burrow_exporter.burrow.answers import Commit, GroupStatus, Partition
+from burrow_exporter.snapshot import Group
+
+
+def commit(at: float = 1.0, offset: int = 1, lag: int | None = 0, *, observed: float | None = None) -> Commit:
+    """Return a commit that was made at a time, and observed by Burrow at once, or else later."""
+    return Commit(offset, int(at * 1000), int((at if observed is None else observed) * 1000), lag)
+
+
+def partition(end: Commit | None, lag: int = 0, number: int = 0, **fields: Any) -> Partition:
+    """Return a partition of topic ``t`` whose window holds one commit, unless there is none."""
+    known = {"topic": "t", "owner": "", "client_id": "", "status": "OK", "start": end, "complete": 1.0 if end else 0.0}
+    return Partition(partition=number, end=end, current_lag=lag, **{**known, **fields})
+
+
+def group(read_at: float, *partitions: Partition, name: str = "g", **fields: Any) -> Group:
+    """Return a group as it was read at a time, with partitions whose lags it adds up."""
+    lags = [each.current_lag for each in partitions]
+    known = {"status": "OK", "uncommitted": (), "expires_at": read_at}
+    known |= {"total_lag": sum(lags), "max_lag": max(lags, default=0)}
+    return Group(name=name, partitions=partitions, read_at=read_at, **{**known, **fields})
+
+
+def group_status(name: str, *partitions: Partition, status: str = "OK") -> GroupStatus:
+    """Return Burrow's answer for a group of cluster ``c``."""
+    return GroupStatus("c", name, status, list(partitions), sum(each.current_lag for each in partitions))
