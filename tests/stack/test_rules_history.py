@@ -24,7 +24,6 @@ FEW = {
     "partition:burrow_kafka_topic_partition_offset:hot_ratio",
     "partition:burrow_kafka_consumer_partition_lag:hot_ratio",
     "partition:burrow_kafka_consumer_current_offset:ahead",
-    "group:burrow_kafka_consumer_current_offset:deriv3m_per_busy_member",
 }
 """What is recorded only where there is something to tell: here are no hot partitions, no policy, none of the exporter's
 own metrics, no commits beyond the log end, and no group is lost."""
