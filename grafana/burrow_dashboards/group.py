@@ -28,7 +28,11 @@ MUTED = "burrow_kafka_consumer_alerts_muted"
 LATE = "late from here on"
 GONE = "Burrow does not list this group: it is gone, or another one was chosen."
 NOT_LISTED = "not listed by Burrow"
-NO_OWNERS = "not published"
+NO_OWNERS = "Burrow knows no owner"
+NO_PARTITIONS = (
+    "Burrow does not list this group, or the exporter publishes no series by partition (--metrics.granularity)."
+)
+MEMBERS = "burrow_kafka_consumer_members"
 NO_RULES = "Prometheus does not evaluate the rules of advice.yaml."
 
 
@@ -37,7 +41,6 @@ def summary() -> Section:
     status = signals.status(ONE, "cluster")
     lag, growth = signals.lag(ONE, "cluster"), signals.growth(ONE, "cluster")
     bad = f"sum({signals.partition_status(ONE)} > bool 1)"
-    members = f'count(count by (owner, client_id) ({INFO}{{{ONE}, client_id!=""}}))'
     return Section(
         "",
         [
@@ -122,14 +125,14 @@ def summary() -> Section:
             figure(
                 Look(
                     "Members",
-                    "Members that own a partition. Needs --metrics.partition-info of the exporter; members "
-                    "without a client id (KIP-848, admin clients) are not counted.",
+                    "Members that own a partition, by host and client id. Burrow knows none of groups with the new "
+                    "protocol (KIP-848).",
                     "none",
                     3,
                     4,
                     NO_OWNERS,
                 ),
-                Query(members, "members"),
+                Query(signals.merged(MEMBERS, "cluster", ONE), "members"),
             ),
         ],
     )
@@ -163,7 +166,7 @@ def status_over_time() -> Section:
                     "none",
                     24,
                     11,
-                    NOT_LISTED,
+                    NO_PARTITIONS,
                     PARTITION_STATUS,
                 ),
                 Query(signals.among(signals.partition_status(), worst, signals.PARTITION), "{{topic}} / {{partition}}"),
@@ -208,7 +211,7 @@ def partitions() -> Section:
         "short",
         24,
         11,
-        empty=GONE,
+        empty=NO_PARTITIONS,
     )
     filled = signals.merged(FILLED, signals.PARTITION, TOPIC_OF)
     read = signals.among(signals.consumed(TOPIC_OF, signals.PARTITION, "5m"), signals.committed(), signals.PARTITION)
@@ -252,8 +255,13 @@ def pace() -> Section:
         empty="No lag shrinks: all is read, or falls behind.",
         step="1m",
     )
-    each = f"burrow_kafka_consumer_partition_lag{{{TOPIC_OF}}}"
-    shrinking = f"(-sum by (topic) (max by ({signals.PARTITION}) (deriv({each}[{signals.TREND}]))) > 0)"
+    each, whole = (f"burrow_kafka_consumer_{name}_lag{{{TOPIC_OF}}}" for name in ("partition", "topic"))
+    slope = signals.coarser(
+        "topic",
+        f"sum by (topic) (max by ({signals.PARTITION}) (deriv({each}[{signals.TREND}])))",
+        f"max by (topic) (deriv({whole}[{signals.TREND}]))",
+    )
+    shrinking = f"(-{slope} > 0)"
     offsets = Look(
         "Current offset and log end per topic",
         "Sum of the offsets that the group has committed, and of the log ends, over the partitions of each topic. A "
@@ -277,6 +285,42 @@ def pace() -> Section:
                 Query(signals.log_end("topic"), "{{topic}}: log end"),
                 from_zero=False,
             ),
+        ],
+    )
+
+
+def members() -> Section:
+    """Return who is in the group, and whether it rebalances."""
+    who = Look(
+        "Members over time",
+        "Members that own a partition, and partitions that nobody owns. A gap: Burrow knows no owner.",
+        "none",
+        12,
+        7,
+        NO_OWNERS,
+    )
+    changes = Look(
+        "Changes of owner",
+        "Partitions that went from one member to another within 5 minutes. Again and again for 10 minutes means that the "
+        "group keeps rebalancing.",
+        "none",
+        12,
+        7,
+        NO_OWNERS,
+    )
+    changed = f"burrow_kafka_consumer_owner_changes_total{{{ONE}}}"
+    return Section(
+        "Members",
+        [
+            over_time(
+                who,
+                Query(signals.merged(MEMBERS, "cluster", ONE), "members"),
+                Query(
+                    signals.merged("burrow_kafka_consumer_unowned_partitions", "cluster", ONE),
+                    "partitions without owner",
+                ),
+            ),
+            over_time(changes, Query(f"max by (cluster) (increase({changed}[5m]))", "partitions")),
         ],
     )
 
@@ -322,5 +366,5 @@ def build() -> str:
         "Burrow / Consumer group",
         "One consumer group: status of its partitions, lag, who owns what, and whether it catches up.",
         [variables.cluster(), variables.consumer_group(), variables.topics_of_group()],
-        [summary(), status_over_time(), lag_over_time(), partitions(), pace(), retention(), help_needed()],
+        [summary(), status_over_time(), lag_over_time(), partitions(), pace(), members(), retention(), help_needed()],
     )

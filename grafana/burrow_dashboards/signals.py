@@ -97,28 +97,39 @@ def partition_status(of: str = GROUP_TOPICS) -> str:
     return merged("burrow_kafka_topic_partition_status", PARTITION, of)
 
 
+def coarser(by: str, of_partitions: str, of_topics: str) -> str:
+    """Return an expression that asks topics where the exporter publishes no partitions (``--metrics.granularity``)."""
+    return of_partitions if "partition" in by else f"({of_partitions} or {of_topics})"
+
+
 def partition_lag(of: str = GROUP_TOPICS, by: str = PARTITION) -> str:
     """Return the lag of partitions in messages, or its sum by something less."""
     each = merged("burrow_kafka_consumer_partition_lag", f"consumer_group, {PARTITION}", of)
-    return f"sum by ({by}) ({each})"
+    of_topics = merged("burrow_kafka_consumer_topic_lag", "consumer_group, topic", of)
+    return coarser(by, f"sum by ({by}) ({each})", f"sum by ({by}) ({of_topics})")
 
 
 def partition_lag_seconds(of: str = GROUP_TOPICS, by: str = PARTITION) -> str:
     """Return the lag of partitions in seconds, or the largest by something less."""
-    return merged("burrow_kafka_consumer_partition_lag_seconds", by, of)
+    names = (f"burrow_kafka_consumer_{each}_lag_seconds" for each in ("partition", "topic"))
+    return coarser(by, *(merged(name, by, of) for name in names))
 
 
 def committed(of: str = GROUP_TOPICS, by: str = PARTITION) -> str:
     """Return the committed offset of partitions, or the sum of them by something less."""
     each = merged("burrow_kafka_consumer_current_offset", PARTITION, of)
-    return each if by == PARTITION else f"sum by ({by}) ({each})"
+    of_topics = merged("burrow_kafka_consumer_topic_current_offset", "topic", of)
+    return each if by == PARTITION else coarser(by, f"sum by ({by}) ({each})", f"sum by ({by}) ({of_topics})")
 
 
 def log_end(by: str = PARTITION) -> str:
     """Return the log end of the partitions that the group has committed on, or the sum of them by something less."""
-    ends = merged("burrow_kafka_topic_partition_offset", PARTITION, 'cluster="$cluster", topic=~"$topic"')
+    topics = 'cluster="$cluster", topic=~"$topic"'
+    ends = merged("burrow_kafka_topic_partition_offset", PARTITION, topics)
     each = among(ends, f"burrow_kafka_consumer_current_offset{{{GROUP_TOPICS}}}", PARTITION)
-    return each if by == PARTITION else f"sum by ({by}) ({each})"
+    read = f"burrow_kafka_consumer_topic_current_offset{{{GROUP_TOPICS}}}"
+    of_topics = among(merged("burrow_kafka_topic_offset", "topic", topics), read, "topic")
+    return each if by == PARTITION else coarser(by, f"sum by ({by}) ({each})", f"sum by ({by}) ({of_topics})")
 
 
 def log_start() -> str:
@@ -146,13 +157,21 @@ def msk_lag(name: str, by: str = "topic") -> str:
 def consumed(of: str = GROUP_TOPICS, by: str = "topic", window: str = "$__rate_interval") -> str:
     """Return how fast is read, in messages a second, by the offsets committed: 0 while a group rewinds."""
     pace = f"clamp_min(deriv(burrow_kafka_consumer_current_offset{{{of}}}[{window}]), 0)"
-    return f"sum by ({by}) (max by (consumer_group, {PARTITION}) ({pace}))"
+    of_topics = f"clamp_min(deriv(burrow_kafka_consumer_topic_current_offset{{{of}}}[{window}]), 0)"
+    return coarser(
+        by,
+        f"sum by ({by}) (max by (consumer_group, {PARTITION}) ({pace}))",
+        f"sum by ({by}) (max by (consumer_group, topic) ({of_topics}))",
+    )
 
 
 def produced(of: str, by: str = "topic", window: str = "$__rate_interval", at: str = "") -> str:
     """Return how fast is written, in messages a second, by the log ends: 0 while a topic is made anew."""
     pace = f"clamp_min(deriv(burrow_kafka_topic_partition_offset{{{of}}}[{window}]{at}), 0)"
-    return f"sum by ({by}) (max by ({PARTITION}) ({pace}))"
+    of_topics = f"clamp_min(deriv(burrow_kafka_topic_offset{{{of}}}[{window}]{at}), 0)"
+    return coarser(
+        by, f"sum by ({by}) (max by ({PARTITION}) ({pace}))", f"sum by ({by}) (max by (topic) ({of_topics}))"
+    )
 
 
 def heat(of: str) -> str:
