@@ -32,7 +32,7 @@ NO_OWNERS = "Burrow knows no owner"
 NO_PARTITIONS = (
     "Burrow does not list this group, or the exporter publishes no series by partition (--metrics.granularity)."
 )
-MEMBERS = "burrow_kafka_consumer_members"
+MEMBERS, UNOWNED = "burrow_kafka_consumer_members", "burrow_kafka_consumer_unowned_partitions"
 NO_RULES = "Prometheus does not evaluate the rules of advice.yaml."
 
 
@@ -301,8 +301,8 @@ def members() -> Section:
     )
     changes = Look(
         "Changes of owner",
-        "Partitions that went from one member to another within 5 minutes. Again and again for 10 minutes means that the "
-        "group keeps rebalancing.",
+        "Partitions that went from one member to another within 5 minutes. Where this goes on for 10 minutes, the group "
+        "keeps rebalancing.",
         "none",
         12,
         7,
@@ -315,10 +315,7 @@ def members() -> Section:
             over_time(
                 who,
                 Query(signals.merged(MEMBERS, "cluster", ONE), "members"),
-                Query(
-                    signals.merged("burrow_kafka_consumer_unowned_partitions", "cluster", ONE),
-                    "partitions without owner",
-                ),
+                Query(signals.merged(UNOWNED, "cluster", ONE), "partitions without owner"),
             ),
             over_time(changes, Query(f"max by (cluster) (increase({changed}[5m]))", "partitions")),
         ],

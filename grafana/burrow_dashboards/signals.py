@@ -169,9 +169,8 @@ def produced(of: str, by: str = "topic", window: str = "$__rate_interval", at: s
     """Return how fast is written, in messages a second, by the log ends: 0 while a topic is made anew."""
     pace = f"clamp_min(deriv(burrow_kafka_topic_partition_offset{{{of}}}[{window}]{at}), 0)"
     of_topics = f"clamp_min(deriv(burrow_kafka_topic_offset{{{of}}}[{window}]{at}), 0)"
-    return coarser(
-        by, f"sum by ({by}) (max by ({PARTITION}) ({pace}))", f"sum by ({by}) (max by (topic) ({of_topics}))"
-    )
+    of_partitions = f"sum by ({by}) (max by ({PARTITION}) ({pace}))"
+    return coarser(by, of_partitions, f"sum by ({by}) (max by (topic) ({of_topics}))")
 
 
 def heat(of: str) -> str:
