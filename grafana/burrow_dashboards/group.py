@@ -301,7 +301,7 @@ def members() -> Section:
     )
     changes = Look(
         "Changes of owner",
-        "Partitions that went from one member to another within 5 minutes. Where this goes on for 10 minutes, the group "
+        "Partitions that went from one member to another in 5 minutes. Where this goes on for 10 minutes, the group "
         "keeps rebalancing.",
         "none",
         12,
