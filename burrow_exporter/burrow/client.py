@@ -28,6 +28,7 @@ from burrow_exporter.burrow.answers import (
     Settings,
     TopicAnswer,
     TopicsAnswer,
+    share_texts,
 )
 from burrow_exporter.burrow.credentials import Credentials
 from burrow_exporter.burrow.failures import UNANSWERED, BurrowError, Endpoint, Reason, status_reason, transport_failure
@@ -172,7 +173,10 @@ class BurrowClient:
         if (status.cluster, status.group) != (cluster, group):
             other = self.shown(f"group {status.group!r} of cluster {status.cluster!r}")
             raise BurrowError(Endpoint.LAG, Reason.MISMATCH, f"{path} answers for {other}")
-        return None if status.status == NOT_FOUND else Evaluation(digest, status)
+        if status.status == NOT_FOUND:
+            return None
+        share_texts(status.partitions)
+        return Evaluation(digest, status)
 
     def _ask(self, endpoint: Endpoint, path: str, shape: type[AnswerT]) -> AnswerT:
         with Lane(self._large, self.timeout) as lane:

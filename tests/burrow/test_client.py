@@ -161,6 +161,25 @@ def test_every_recorded_group() -> None:
     assert {"known": 14, "unknown": 1, Reason.HTTP_4XX: 1} == outcomes
 
 
+def test_equal_texts_are_one() -> None:
+    """Of a hundred partitions of one topic and member the names are held once; what they say stays as it was."""
+    one = {"offset": 1, "timestamp": 1000, "observedAt": 1000, "lag": 0}
+    parts = [
+        {
+            **{"topic": f"t{number % 2}", "partition": number, "owner": f"/10.0.0.{number % 2}", "client_id": "one"},
+            **{"status": "OK", "start": one, "end": one, "current_lag": 0, "complete": 1},
+        }
+        for number in range(100)
+    ]
+    found = group_of(good(status=lag(partitions=parts)))
+    assert found
+    names = ("topic", "owner", "client_id", "status")
+    assert [[each[name] for name in names] for each in parts] == [
+        [getattr(each, name) for name in names] for each in found.partitions
+    ]
+    assert [2, 2, 1, 1] == [len({id(getattr(each, name)) for each in found.partitions}) for name in names]
+
+
 def test_one_connection() -> None:
     """Many requests of one thread go over one connection, answers in chunks and refusals included."""
     steps = [reply(CLUSTERS), send(chunked(CLUSTERS[:7], CLUSTERS[7:])), reply(b"{}", 404), reply(CLUSTERS)] * 5
