@@ -166,8 +166,15 @@ def test_equal_texts_are_one() -> None:
     one = {"offset": 1, "timestamp": 1000, "observedAt": 1000, "lag": 0}
     parts = [
         {
-            **{"topic": f"t{number % 2}", "partition": number, "owner": f"/10.0.0.{number % 2}", "client_id": "one"},
-            **{"status": "OK", "start": one, "end": one, "current_lag": 0, "complete": 1},
+            "topic": f"t{number % 2}",
+            "partition": number,
+            "owner": f"/10.0.0.{number % 2}",
+            "client_id": "one",
+            "status": "OK",
+            "start": one,
+            "end": one,
+            "current_lag": 0,
+            "complete": 1,
         }
         for number in range(100)
     ]
