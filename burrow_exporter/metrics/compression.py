@@ -28,11 +28,15 @@ ONE = 1 << 31
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Bytes in compressed form: raw deflate that ends in a full flush, CRC-32 and length of the plain bytes."""
+    """Bytes in compressed form: raw deflate that ends in a full flush, CRC-32 and length of the plain bytes.
+
+    ``samples`` counts the samples of metrics that they hold.
+    """
 
     deflated: bytes
     crc: int
     length: int
+    samples: int = 0
 
     def plain(self, size: int = 64 * 1024) -> Iterator[bytes]:
         """Yield the plain bytes in pieces of at most ``size``, of 16 bytes or more."""
@@ -55,17 +59,19 @@ class PieceWriter:
         self._deflated: list[bytes] = []
         self._crc = 0
         self._length = 0
+        self._samples = 0
 
-    def write(self, data: bytes) -> None:
-        """Append ``data``."""
+    def write(self, data: bytes, samples: int = 0) -> None:
+        """Append ``data``, which holds so many samples."""
         self._deflated.append(self._compressor.compress(data))
         self._crc = isal_zlib.crc32(data, self._crc)
         self._length += len(data)
+        self._samples += samples
 
     def finish(self) -> Piece:
         """Return all that was written."""
         self._deflated.append(self._compressor.flush(isal_zlib.Z_FULL_FLUSH))
-        return Piece(b"".join(self._deflated), self._crc, self._length)
+        return Piece(b"".join(self._deflated), self._crc, self._length, self._samples)
 
 
 def compress(data: bytes) -> Piece:
@@ -78,7 +84,8 @@ def compress(data: bytes) -> Piece:
 def join(pieces: Iterable[Piece]) -> Piece:
     """Return the pieces, one after the other, as one."""
     pieces = list(pieces)
-    return Piece(b"".join(piece.deflated for piece in pieces), *crc_and_length(pieces))
+    samples = sum(piece.samples for piece in pieces)
+    return Piece(b"".join(piece.deflated for piece in pieces), *crc_and_length(pieces), samples)
 
 
 def gzip_member(*pieces: Piece) -> list[bytes]:

@@ -11,8 +11,8 @@ from typing import TypeVar
 import structlog
 
 from burrow_exporter.body import Body, body_of
-from burrow_exporter.metrics.compression import compress, gzip_member
-from burrow_exporter.metrics.exposition import Page, Rendered, Renderer, assemble
+from burrow_exporter.metrics.compression import Piece, compress, gzip_member
+from burrow_exporter.metrics.exposition import Page, Renderer, assemble
 from burrow_exporter.metrics.self_metrics import SelfMetrics
 from burrow_exporter.snapshot import Snapshot
 from burrow_exporter.terms import GRANULARITIES, Granularity
@@ -51,7 +51,7 @@ class Publisher:
         self._waiting: set[str] = set()
         self._next_page = 0.0
         self._refused: dict[str, frozenset[str]] = {}
-        self._sections: dict[str, dict[str, Rendered]] = {}
+        self._sections: dict[str, dict[str, Piece]] = {}
         self._rendered: dict[str, Granularity] = {}
         self._series: dict[tuple[str, Granularity], int] = {}
         self._limit: Granularity = "partition"

@@ -13,7 +13,8 @@ from structlog.testing import capture_logs
 
 from burrow_exporter.burrow.failures import Endpoint, Reason
 from burrow_exporter.metrics import publisher as module
-from burrow_exporter.metrics.exposition import FamilyWriter, Rendered, Renderer
+from burrow_exporter.metrics.compression import Piece
+from burrow_exporter.metrics.exposition import FamilyWriter, Renderer
 from burrow_exporter.metrics.families import Value
 from burrow_exporter.metrics.publisher import Publisher
 from burrow_exporter.metrics.self_metrics import SelfMetrics
@@ -71,7 +72,7 @@ class Counting(Renderer):
 
     rendered = 0
 
-    def render(self, snapshot: Snapshot, limit: Granularity = "partition") -> dict[str, Rendered]:
+    def render(self, snapshot: Snapshot, limit: Granularity = "partition") -> dict[str, Piece]:
         """Count, and render."""
         self.rendered += 1
         return super().render(snapshot, limit)
@@ -251,7 +252,7 @@ def test_a_burrow_that_cannot_be_rendered_costs_only_itself() -> None:
     """What was published of it stays, and the others go on."""
 
     class Broken(Counting):
-        def render(self, snapshot: Snapshot, limit: Granularity = "partition") -> dict[str, Rendered]:
+        def render(self, snapshot: Snapshot, limit: Granularity = "partition") -> dict[str, Piece]:
             if self.rendered:
                 raise MemoryError
             return super().render(snapshot, limit)
@@ -267,13 +268,13 @@ def test_a_burrow_that_cannot_be_rendered_costs_only_itself() -> None:
 def test_too_many_series_take_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """Families by partition are not rendered at all above the bound, and all of them are as soon as there is room."""
     written: list[str] = []
-    write = FamilyWriter.write
+    write = FamilyWriter.write_column
 
     def note(self: FamilyWriter, labels: Sequence[bytes], values: Sequence[Value]) -> None:
         written.append(self._name.decode())
         write(self, labels, values)
 
-    monkeypatch.setattr(FamilyWriter, "write", note)
+    monkeypatch.setattr(FamilyWriter, "write_column", note)
     cluster = Cluster("west", (), (Topic("t", (7, 8, 9), 0, 0),), 3, 4, None, None, 0, 0)
     publisher = Publisher(SelfMetrics(), renderers := {"a": Renderer(), "b": Renderer()}, 5)
     publisher.publish(Snapshot("a", (cluster,), 0))
