@@ -1,7 +1,7 @@
 # Tools for tests and lint in .tools, those of Go at the versions that the stack runs; the Makefile includes this.
 .PHONY: tools
 
-tools: $(addprefix $(TOOLS)/,promtool amtool alertmanager helm crds actionlint axe.js) ## Get promtool, amtool, alertmanager, helm, actionlint and axe-core, for tests and lint (needs Go and npm)
+tools: $(addprefix $(TOOLS)/,promtool amtool alertmanager helm crds jsonnet actionlint axe.js) ## Get promtool, amtool, alertmanager, helm, jsonnet, actionlint and axe-core, for tests and lint (needs Go and npm)
 
 # Prometheus' module v0.3NN is its release v3.NN; other kinds of service discovery than files are left out.
 $(TOOLS)/promtool: compose/compose.yaml
@@ -39,6 +39,10 @@ $(TOOLS)/crds: tools.mk
 	@mkdir -p $@
 	cd "$$(go env GOMODCACHE)/$(OPERATOR)/example/prometheus-operator-crd" && cp -f \
 		monitoring.coreos.com_prometheusrules.yaml monitoring.coreos.com_servicemonitors.yaml $(CURDIR)/$@
+	@touch $@
+
+$(TOOLS)/jsonnet: tools.mk
+	GOBIN=$(CURDIR)/$(TOOLS) go install github.com/google/go-jsonnet/cmd/jsonnet@v0.21.0
 	@touch $@
 
 $(TOOLS)/actionlint: tools.mk
