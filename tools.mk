@@ -26,19 +26,21 @@ $(TOOLS)/alertmanager: compose/compose.yaml
 	cd $(TOOLS)/source && go build -o $(CURDIR)/$@ ./cmd/alertmanager
 	rm -rf $(TOOLS)/source
 
-# What the chart's tests need: helm, and the resources that the Prometheus operator defines.
+# What the chart's tests need: helm, and the resources that the Prometheus operator and the Gateway API define.
 HELM := v4.3.1
 OPERATOR := github.com/prometheus-operator/prometheus-operator@v0.94.1
+GATEWAY := sigs.k8s.io/gateway-api@v1.4.0
 
 $(TOOLS)/helm: tools.mk
 	GOBIN=$(CURDIR)/$(TOOLS) go install helm.sh/helm/v4/cmd/helm@$(HELM)
 	@touch $@
 
 $(TOOLS)/crds: tools.mk
-	go mod download $(OPERATOR)
+	go mod download $(OPERATOR) $(GATEWAY)
 	@mkdir -p $@
 	cd "$$(go env GOMODCACHE)/$(OPERATOR)/example/prometheus-operator-crd" && cp -f \
-		monitoring.coreos.com_prometheusrules.yaml monitoring.coreos.com_servicemonitors.yaml $(CURDIR)/$@
+		$(foreach kind,podmonitors prometheusrules servicemonitors,monitoring.coreos.com_$(kind).yaml) $(CURDIR)/$@
+	cp -f "$$(go env GOMODCACHE)/$(GATEWAY)/config/crd/standard/gateway.networking.k8s.io_httproutes.yaml" $(CURDIR)/$@
 	@touch $@
 
 $(TOOLS)/jsonnet: tools.mk

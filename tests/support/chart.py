@@ -68,11 +68,10 @@ def refusal(values: str) -> list[str]:
 
 @cache
 def schema(kind: str) -> dict[str, Any]:
-    """Return the schema of a resource that the Prometheus operator defines, without room for unknown fields."""
-    path = Path(built("crds")) / f"monitoring.coreos.com_{kind.lower()}s.yaml"
+    """Return the schema of a resource of the operator or the Gateway API, without room for unknown fields."""
+    (path,) = Path(built("crds")).glob(f"*_{kind.lower()}s.yaml")
     definition = yaml.safe_load(path.read_text(encoding="utf-8"))
-    (version,) = definition["spec"]["versions"]
-    assert "v1" == version["name"]
+    (version,) = [each for each in definition["spec"]["versions"] if each["name"] == "v1"]
     found = closed(version["schema"]["openAPIV3Schema"])
     found["properties"]["metadata"] = {"type": "object"}
     return found

@@ -19,6 +19,37 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "burrow-exporter.serviceAccount" -}}
+{{- $default := .Values.serviceAccount.create | ternary (include "burrow-exporter.fullname" .) "default" }}
+{{- .Values.serviceAccount.name | default $default }}
+{{- end }}
+
+{{/* What a monitor does at the scrape; the same for services and pods. */}}
+{{- define "burrow-exporter.endpoint" -}}
+port: metrics
+interval: {{ .monitor.interval }}
+# `cluster` is which Kafka cluster: a label of the same name on the target must not take its place.
+honorLabels: true
+relabelings:
+  - targetLabel: job
+    replacement: burrow # as rules and dashboards have it
+  {{- if eq (int .root.Values.replicas) 1 }}
+  - targetLabel: instance
+    replacement: {{ include "burrow-exporter.fullname" .root }} # the pods' names and addresses come and go: series stay
+  {{- else }}
+  - sourceLabels: [pod]
+    targetLabel: instance
+  {{- end }}
+  - action: labeldrop
+    regex: container|endpoint|pod|service
+{{- with .monitor.endpoint }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}
 
 {{- define "burrow-exporter.image" -}}
