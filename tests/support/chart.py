@@ -17,6 +17,8 @@ VALUES = {path.stem.removesuffix("-values"): path for path in sorted((CHART / "c
 """Files of values, by what they stand for."""
 RELEASE = "ours"
 NAMESPACE = "monitoring"
+BURROW = ("app.kubernetes.io/name", "burrow")
+"""The label of what belongs to the chart's own Burrow."""
 Object = dict[str, Any]
 
 
@@ -36,14 +38,15 @@ def rendered(name: str = "default", values: str = "") -> list[Object]:
     return [each for each in yaml.safe_load_all(run.stdout) if each]
 
 
-def objects(kind: str, name: str = "default", values: str = "") -> list[Object]:
-    """Return the objects of a kind."""
-    return [each for each in rendered(name, values) if kind == each["kind"]]
+def objects(kind: str, name: str = "default", values: str = "", of: str = "burrow-exporter") -> list[Object]:
+    """Return the objects of a kind: the exporter's, or those of the chart's Burrow."""
+    found = [each for each in rendered(name, values) if kind == each["kind"]]
+    return [each for each in found if ("burrow" == of) == (BURROW in each["metadata"].get("labels", {}).items())]
 
 
-def one(kind: str, name: str = "default", values: str = "") -> Object:
+def one(kind: str, name: str = "default", values: str = "", of: str = "burrow-exporter") -> Object:
     """Return the one object of a kind; of ConfigMaps that of the configuration, which comes first."""
-    found = objects(kind, name, values)
+    found = objects(kind, name, values, of)
     assert 1 == len(found) or "ConfigMap" == kind
     return found[0]
 
