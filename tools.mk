@@ -1,7 +1,7 @@
 # Tools for tests and lint in .tools, those of Go at the versions that the stack runs; the Makefile includes this.
 .PHONY: tools
 
-tools: $(addprefix $(TOOLS)/,promtool amtool alertmanager helm crds actionlint axe.js) ## Get promtool, amtool, alertmanager, helm, actionlint and axe-core, for tests and lint (needs Go and npm)
+tools: $(addprefix $(TOOLS)/,promtool amtool alertmanager helm crds jsonnet actionlint axe.js) ## Get promtool, amtool, alertmanager, helm, jsonnet, actionlint and axe-core, for tests and lint (needs Go and npm)
 
 # Prometheus' module v0.3NN is its release v3.NN; other kinds of service discovery than files are left out.
 $(TOOLS)/promtool: compose/compose.yaml
@@ -26,10 +26,11 @@ $(TOOLS)/alertmanager: compose/compose.yaml
 	cd $(TOOLS)/source && go build -o $(CURDIR)/$@ ./cmd/alertmanager
 	rm -rf $(TOOLS)/source
 
-# What the tests of the chart and of docs/autoscaling.md need: helm, the resources that the Prometheus operator and KEDA
-# define, and the parameters of KEDA's triggers.
+# What the tests of the chart and of docs/autoscaling.md need: helm, the resources that the Prometheus operator, the
+# Gateway API and KEDA define, and the parameters of KEDA's triggers.
 HELM := v4.3.1
 OPERATOR := github.com/prometheus-operator/prometheus-operator@v0.94.1
+GATEWAY := sigs.k8s.io/gateway-api@v1.4.0
 KEDA := github.com/kedacore/keda/v2@v2.21.0
 
 $(TOOLS)/helm: tools.mk
@@ -37,12 +38,17 @@ $(TOOLS)/helm: tools.mk
 	@touch $@
 
 $(TOOLS)/crds: tools.mk
-	go mod download $(OPERATOR) $(KEDA)
+	go mod download $(OPERATOR) $(GATEWAY) $(KEDA)
 	@mkdir -p $@
 	cd "$$(go env GOMODCACHE)/$(OPERATOR)/example/prometheus-operator-crd" && cp -f \
-		monitoring.coreos.com_prometheusrules.yaml monitoring.coreos.com_servicemonitors.yaml $(CURDIR)/$@
+		$(foreach kind,podmonitors prometheusrules servicemonitors,monitoring.coreos.com_$(kind).yaml) $(CURDIR)/$@
+	cp -f "$$(go env GOMODCACHE)/$(GATEWAY)/config/crd/standard/gateway.networking.k8s.io_httproutes.yaml" $(CURDIR)/$@
 	cd "$$(go env GOMODCACHE)/$(KEDA)" && cp -f \
 		config/crd/bases/keda.sh_scaledobjects.yaml schema/generated/scalers-schema.json $(CURDIR)/$@
+	@touch $@
+
+$(TOOLS)/jsonnet: tools.mk
+	GOBIN=$(CURDIR)/$(TOOLS) go install github.com/google/go-jsonnet/cmd/jsonnet@v0.21.0
 	@touch $@
 
 $(TOOLS)/actionlint: tools.mk

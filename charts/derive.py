@@ -1,7 +1,7 @@
 """Write what the chart has from elsewhere: ``python -m charts.derive``; ``--check`` only tells if it is current.
 
-Its version, the part of its schema that is the exporter's configuration, and the table of its values. Rules and
-dashboards are links in its ``files``, which helm follows.
+Its version, the addresses of repository and image, the part of its schema that is the exporter's configuration, and the
+table of its values. Rules and dashboards are links in its ``files``, which helm follows.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator, Mapping
+from configparser import ConfigParser
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,16 @@ CHART = ROOT / "charts" / "burrow-exporter"
 KEPT_OUT = (("Config", "web"), ("BurrowConfig", "password"))
 """What the chart's ``config`` may not have: port and path are the chart's, and a ConfigMap is no place for secrets."""
 VERSION = re.compile(r"^(version|appVersion): .*$", re.MULTILINE)
+ADDRESS = re.compile(r"https://github\.com/[\w.-]+/burrow_exporter\b")
+IMAGE = re.compile(r"(?<=^  repository: )\S+$", re.MULTILINE)
 TABLE = re.compile(r"(?<=<!-- values -->\n).*?(?=\n<!-- end of values -->)", re.DOTALL)
 
 
 def files() -> dict[Path, str]:
     """Return what is written, by its path."""
     return {
-        CHART / "Chart.yaml": VERSION.sub(rf"\1: {__version__}", read(CHART / "Chart.yaml")),
+        CHART / "Chart.yaml": ADDRESS.sub(address(), VERSION.sub(rf"\1: {__version__}", read(CHART / "Chart.yaml"))),
+        CHART / "values.yaml": values(),
         CHART / "values.schema.json": schema(),
         CHART / "README.md": TABLE.sub(lambda _: f"\n{table()}\n", read(CHART / "README.md")),
     }
@@ -37,6 +41,19 @@ def files() -> dict[Path, str]:
 def read(path: Path) -> str:
     """Return what a file holds."""
     return path.read_text(encoding="utf-8")
+
+
+def address() -> str:
+    """Return where the repository is, from ``setup.cfg``."""
+    setup = ConfigParser()
+    setup.read(ROOT / "setup.cfg", encoding="utf-8")
+    return setup["metadata"]["url"]
+
+
+def values() -> str:
+    """Return the default values, with the image that a release pushes and the runbook of the repository."""
+    image = address().lower().replace("https://github.com/", "ghcr.io/")
+    return IMAGE.sub(image, ADDRESS.sub(address(), read(CHART / "values.yaml")))
 
 
 def schema() -> str:
@@ -55,7 +72,7 @@ def schema() -> str:
 
 def table() -> str:
     """Return the table of the values, in Markdown."""
-    text = read(CHART / "values.yaml")
+    text = values()
     root = yaml.compose(text)
     rows = documented(root, yaml.safe_load(text), text.splitlines()) if root else ()
     lines = [("value", "default", "meaning"), ("---",) * 3]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from configparser import ConfigParser
 from http import HTTPStatus
 from pathlib import Path
 
@@ -46,8 +47,8 @@ MOUNTED = "/etc/burrow-exporter/config"
 
 
 def check(each: Object) -> None:
-    """Check an object as Kubernetes, or the Prometheus operator, defines it; unknown fields are errors."""
-    if each["apiVersion"].startswith("monitoring.coreos.com/"):
+    """Check an object as Kubernetes, or who defines the resource, defines it; unknown fields are errors."""
+    if each["apiVersion"].startswith(("monitoring.coreos.com/", "gateway.networking.k8s.io/")):
         jsonschema.Draft202012Validator(schema(each["kind"])).validate(each)
     else:
         for release in RELEASES:
@@ -72,7 +73,7 @@ def test_every_object_is_valid(name: str) -> None:
     assert {NAMESPACE} == {each["metadata"]["namespace"] for each in found}
 
 
-@pytest.mark.parametrize("kind", ["Deployment", "PrometheusRule", "ServiceMonitor"])
+@pytest.mark.parametrize("kind", ["Deployment", "HTTPRoute", "PodMonitor", "PrometheusRule", "ServiceMonitor"])
 def test_what_is_not_valid_is_found(kind: str) -> None:
     """A field that does not exist, and one of the wrong kind."""
     whole = objects(kind, "everything")[0]
@@ -84,16 +85,16 @@ def test_what_is_not_valid_is_found(kind: str) -> None:
 
 def test_everything_is_of_every_kind() -> None:
     """The values that turn all on leave no template out, and the defaults only what an exporter needs."""
-    templates = {path.stem for path in (CHART / "templates").glob("*.yaml")} - {"dashboards"}
-    assert templates == {each["kind"].lower() for each in rendered("everything")}
-    assert {"ConfigMap", "Deployment", "Service"} == {each["kind"] for each in rendered()}
+    templates = {path.stem for path in (CHART / "templates").glob("*.yaml")} - {"dashboards", "extra"}
+    assert {*templates, "secret"} == {each["kind"].lower() for each in rendered("everything")}
+    assert {"ConfigMap", "Deployment", "Pod", "Service", "ServiceAccount"} == {each["kind"] for each in rendered()}
 
 
 def test_version() -> None:
     """Chart, image and exporter have one version."""
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
     assert (__version__, __version__) == (chart["version"], chart["appVersion"])
-    assert f"burrow-exporter:{__version__}" == container()["image"]
+    assert f"ghcr.io/owner/burrow_exporter:{__version__}" == container()["image"]
     assert "registry.example.org/burrow-exporter@sha256:" + 64 * "0" == container("everything")["image"]
 
 
@@ -131,8 +132,11 @@ def test_the_exporter_takes_its_configuration(name: str, tmp_path: Path) -> None
     )
     path = tmp_path / "config.yaml"
     path.write_text(one("ConfigMap", name)["data"]["config.yaml"], encoding="utf-8")
-    assert values["config"] == load_document(path)
-    for burrow in (document := load_document(path))["burrows"]:  # secrets are not here
+    document = load_document(path)
+    if "burrow" == name:  # tests/chart/test_burrow.py has what the chart's own Burrow changes
+        document["burrows"][0] = values["config"]["burrows"][0]
+    assert values["config"] == document
+    for burrow in document["burrows"]:  # secrets are not here
         assert burrow.pop("password_file", "/etc/burrow-exporter/secrets/").startswith("/etc/burrow-exporter/secrets/")
         burrow.pop("username", None)
         burrow.pop("tls", None)
@@ -150,7 +154,7 @@ def test_the_container_runs(tmp_path: Path) -> None:
             while requests.get(f"{address}/-/ready", timeout=5).status_code != HTTPStatus.OK:
                 assert run.process.poll() is None, run.lines
                 time.sleep(0.05)
-            for probe in ("livenessProbe", "readinessProbe"):
+            for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
                 path = container()[probe]["httpGet"]["path"]
                 assert 200 == requests.get(f"{address}{path}", timeout=5).status_code, path
 
@@ -162,13 +166,15 @@ def test_port() -> None:
     assert [{"name": "metrics", "containerPort": int(port["port"])}] == container()["ports"]
     (served,) = one("Service")["spec"]["ports"]
     assert {"name": "metrics", "port": int(port["port"]), "targetPort": "metrics"} == served
-    assert {"metrics"} == {container()[probe]["httpGet"]["port"] for probe in ("livenessProbe", "readinessProbe")}
+    assert {"metrics"} == {
+        container()[probe]["httpGet"]["port"] for probe in ("startupProbe", "livenessProbe", "readinessProbe")
+    }
 
 
 def test_probes_under_a_web_config() -> None:
     """They are the exporter's own, which has neither password nor certificate, but learns that there may be TLS."""
     each = container("everything")
-    for probe in ("livenessProbe", "readinessProbe"):
+    for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
         assert {"command": ["burrow-exporter", "healthcheck"]} == each[probe]["exec"]
     environment = {variable["name"]: variable["value"] for variable in each["env"]}
     assert "/etc/burrow-exporter/web/web.yaml" == environment["BURROW_EXPORTER_WEB_CONFIG_FILE"]
@@ -187,12 +193,13 @@ def test_secrets() -> None:
 
 
 def test_a_changed_configuration_starts_new_pods() -> None:
-    """And nothing else does, such as a label of the ServiceMonitor."""
+    """Its policy too. Nothing else does, such as a label of the ServiceMonitor."""
 
     def annotations(values: str) -> dict[str, str]:
         return dict(one("Deployment", values=values)["spec"]["template"]["metadata"]["annotations"])
 
     assert annotations("config: {poll: {interval: 30s}}") != annotations("")
+    assert annotations("policy: {clusters: [{match: dev, idle: ok}]}") != annotations("")
     assert annotations("serviceMonitor: {enabled: true}") == annotations("")
 
 
@@ -214,6 +221,85 @@ def test_several_pods() -> None:
     assert selector["matchLabels"] == one("Service", "everything")["spec"]["selector"]
     labels = one("Deployment", "everything")["spec"]["template"]["metadata"]["labels"]
     assert selector["matchLabels"].items() <= labels.items()
+
+
+def test_common_labels() -> None:
+    """Every object and pod has them, and no selector, which cannot be changed later."""
+    for each in rendered("everything"):
+        if "Secret" != each["kind"]:
+            assert "42" == each["metadata"]["labels"]["example.org/cost-centre"], each["kind"]
+    deployment = one("Deployment", "everything")["spec"]
+    assert "42" == deployment["template"]["metadata"]["labels"]["example.org/cost-centre"]
+    assert "example.org/cost-centre" not in deployment["selector"]["matchLabels"]
+    (test,) = objects("Pod", values="commonLabels: {a: b}")
+    assert "b" == test["metadata"]["labels"]["a"]
+
+
+@pytest.mark.parametrize(
+    ("expected", "made", "values"),
+    [
+        ("ours-burrow-exporter", ["ours-burrow-exporter"], ""),
+        ("lag-reader", ["lag-reader"], "serviceAccount: {name: lag-reader}"),
+        ("lag-reader", [], "serviceAccount: {create: false, name: lag-reader}"),
+        ("default", [], "serviceAccount: {create: false}"),
+    ],
+)
+def test_service_account(expected: str, made: list[str], values: str) -> None:
+    """The pods have the one that is made, or the one that is named."""
+    assert expected == pod(values=values)["serviceAccountName"]
+    assert made == [each["metadata"]["name"] for each in objects("ServiceAccount", values=values)]
+    assert not any(each["automountServiceAccountToken"] for each in objects("ServiceAccount", values=values))
+
+
+def test_ways_in() -> None:
+    """Ingress and HTTPRoute lead the hosts to the Service, at its port."""
+    service = one("Service", "everything")
+    (port,) = service["spec"]["ports"]
+    assert "NodePort" == service["spec"]["type"]
+    ingress, route = one("Ingress", "everything")["spec"], one("HTTPRoute", "everything")["spec"]
+    (rule,) = ingress["rules"]
+    (path,) = rule["http"]["paths"]
+    backend = {"service": {"name": service["metadata"]["name"], "port": {"name": port["name"]}}}
+    assert ("lag.example.org", "/", backend) == (rule["host"], path["path"], path["backend"])
+    assert ("nginx", ["lag.example.org"]) == (ingress["ingressClassName"], ingress["tls"][0]["hosts"])
+    assert ["lag.example.org"] == route["hostnames"]
+    assert [{"backendRefs": [{"name": service["metadata"]["name"], "port": port["port"]}]}] == route["rules"]
+
+
+def test_helm_test() -> None:
+    """Its pod asks the Service with words that the exporter takes, and the Service does not take it for an exporter."""
+    (test,) = objects("Pod")
+    (each,) = test["spec"]["containers"]
+    word, flag = each["args"]
+    service = one("Service")
+    (port,) = service["spec"]["ports"]
+    assert ("test", "healthcheck") == (test["metadata"]["annotations"]["helm.sh/hook"], word)
+    assert f"--web.listen-address={service['metadata']['name']}:{port['port']}" == flag
+    assert not service["spec"]["selector"].items() <= test["metadata"]["labels"].items()
+    assert container()["securityContext"] == each["securityContext"]
+    assert pod()["securityContext"] == test["spec"]["securityContext"]
+    assert [] == objects("Pod", "everything")
+
+
+def test_extra_manifests() -> None:
+    """They are templates, with the release's own names."""
+    assert f"{RELEASE}-extra" == one("Secret", "everything")["metadata"]["name"]
+
+
+def test_metadata() -> None:
+    """Where Artifact Hub and `helm show` lead to is the repository's address, which stands in setup.cfg."""
+    setup = ConfigParser()
+    setup.read(ROOT / "setup.cfg", encoding="utf-8")
+    address = setup["metadata"]["url"]
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
+    links = yaml.safe_load(chart["annotations"]["artifacthub.io/links"])
+    told = [chart["home"], chart["sources"][0], chart["icon"], chart["maintainers"][0]["url"]]
+    assert all(each.startswith(address) for each in [*told, *(link["url"] for link in links)])
+    files = [
+        each.partition("/main/")[2] for each in (chart["icon"], *(link["url"] for link in links)) if "/main/" in each
+    ]
+    assert all((ROOT / name).is_file() for name in files)
+    assert 3 == len(files)
 
 
 def test_network_policy() -> None:
@@ -272,7 +358,7 @@ def test_what_is_said_after_an_installation() -> None:
 def test_names(expected: str, release: str, values: str) -> None:
     """They have the release's name, the chart's once, and room for what is added."""
     run = helm("template", release, CHART, values=values)
-    assert {expected} == {each["metadata"]["name"] for each in yaml.safe_load_all(run.stdout)}
+    assert {expected, f"{expected}-test"} == {each["metadata"]["name"] for each in yaml.safe_load_all(run.stdout)}
 
 
 def test_names_of_digits() -> None:

@@ -45,6 +45,7 @@ def test_what_is_not_current(copy: Path, monkeypatch: pytest.MonkeyPatch, capsys
     changed = {
         "Chart.yaml": ("appVersion: ", "appVersion: 9."),
         "README.md": ("| `secrets` |", "| `secret` |"),
+        "values.yaml": ("ghcr.io/owner/", "example.org/other/"),
         "values.schema.json": ('"BurrowConfig"', '"Burrow"'),
     }
     for name, (old, new) in changed.items():

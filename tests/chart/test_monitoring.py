@@ -107,7 +107,7 @@ def test_a_package_has_the_files(tmp_path: Path) -> None:
 
 def test_who_finds_them() -> None:
     """Prometheus and Grafana, by the labels that the values give."""
-    for kind in ("ServiceMonitor", "PrometheusRule"):
+    for kind in ("ServiceMonitor", "PodMonitor", "PrometheusRule"):
         for each in objects(kind, "everything"):
             assert "prometheus" == each["metadata"]["labels"]["release"]
 
@@ -124,6 +124,18 @@ def test_the_monitor_finds_the_service() -> None:
         endpoint["tlsConfig"]["insecureSkipVerify"],
     )
     assert one("Service", "everything")["spec"]["ports"][0]["name"] == endpoint["port"]
+
+
+def test_the_pod_monitor_finds_the_pods() -> None:
+    """By their labels, at their port, and what it does at the scrape is what the ServiceMonitor does."""
+    spec = one("PodMonitor", "everything")["spec"]
+    pods = one("Deployment", "everything")["spec"]["template"]
+    assert spec["selector"]["matchLabels"].items() <= pods["metadata"]["labels"].items()
+    (endpoint,) = spec["podMetricsEndpoints"]
+    assert endpoint["port"] == pods["spec"]["containers"][0]["ports"][0]["name"]
+    (expected,) = one("ServiceMonitor", "everything")["spec"]["endpoints"]
+    same = ("port", "honorLabels", "relabelings")
+    assert [expected[key] for key in same] == [endpoint[key] for key in same]
 
 
 def scraped(name: str, target: str) -> dict[str, Any]:

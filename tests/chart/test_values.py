@@ -49,6 +49,13 @@ def examples() -> list[str]:
             "at '/serviceMonitor/interval': 'soon' does not match pattern '^([0-9]+(ms|[smhd]))+$'",
             "serviceMonitor: {interval: soon}",
         ),
+        ("at '/httpRoute/parentRefs': minItems: got 0, want 1", "httpRoute: {enabled: true}"),
+        ("at '/ingress/hosts': minItems: got 0, want 1", "ingress: {hosts: []}"),
+        (
+            "at '/service/type': value must be one of 'ClusterIP', 'NodePort', 'LoadBalancer'",
+            "service: {type: ExternalName}",
+        ),
+        ("at '/podMonitor/endpoint/relabelings': false schema", "podMonitor: {endpoint: {relabelings: []}}"),
         ("at '/networkPolicy/ports/0': maximum: got 70,000, want 65,535", "networkPolicy: {ports: [70000]}"),
     ],
 )

@@ -17,6 +17,8 @@ VALUES = {path.stem.removesuffix("-values"): path for path in sorted((CHART / "c
 """Files of values, by what they stand for."""
 RELEASE = "ours"
 NAMESPACE = "monitoring"
+BURROW = ("app.kubernetes.io/name", "burrow")
+"""The label of what belongs to the chart's own Burrow."""
 Object = dict[str, Any]
 
 
@@ -36,14 +38,15 @@ def rendered(name: str = "default", values: str = "") -> list[Object]:
     return [each for each in yaml.safe_load_all(run.stdout) if each]
 
 
-def objects(kind: str, name: str = "default", values: str = "") -> list[Object]:
-    """Return the objects of a kind."""
-    return [each for each in rendered(name, values) if kind == each["kind"]]
+def objects(kind: str, name: str = "default", values: str = "", of: str = "burrow-exporter") -> list[Object]:
+    """Return the objects of a kind: the exporter's, or those of the chart's Burrow."""
+    found = [each for each in rendered(name, values) if kind == each["kind"]]
+    return [each for each in found if ("burrow" == of) == (BURROW in each["metadata"].get("labels", {}).items())]
 
 
-def one(kind: str, name: str = "default", values: str = "") -> Object:
+def one(kind: str, name: str = "default", values: str = "", of: str = "burrow-exporter") -> Object:
     """Return the one object of a kind; of ConfigMaps that of the configuration, which comes first."""
-    found = objects(kind, name, values)
+    found = objects(kind, name, values, of)
     assert 1 == len(found) or "ConfigMap" == kind
     return found[0]
 
@@ -68,11 +71,11 @@ def refusal(values: str) -> list[str]:
 
 @cache
 def schema(kind: str) -> dict[str, Any]:
-    """Return the schema of a resource that the Prometheus operator or KEDA defines, without room for unknown fields."""
+    """Return the schema of a resource of the operator, the Gateway API or KEDA, without room for unknown fields."""
     (path,) = Path(built("crds")).glob(f"*_{kind.lower()}s.yaml")
     definition = yaml.safe_load(path.read_text(encoding="utf-8"))
-    (version,) = definition["spec"]["versions"]
-    assert ("v1alpha1" if "ScaledObject" == kind else "v1") == version["name"]
+    wanted = "v1alpha1" if kind == "ScaledObject" else "v1"
+    (version,) = [each for each in definition["spec"]["versions"] if each["name"] == wanted]
     found = closed(version["schema"]["openAPIV3Schema"])
     found["properties"]["metadata"] = {"type": "object"}
     return found

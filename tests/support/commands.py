@@ -43,6 +43,7 @@ FOREIGN = {
         "cosign",
         "gh",
         "git",
+        "jsonnet",
         "kubectl",
         "mutmut",
         "promtool",

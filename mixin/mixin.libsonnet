@@ -1,0 +1,65 @@
+// Dashboards, recording rules and alerts as a monitoring mixin, from the same files that the stack and the chart use.
+local dashboards = {
+  'burrow-brokers.json': importstr '../grafana/dashboards/burrow-brokers.json',
+  'burrow-group.json': importstr '../grafana/dashboards/burrow-group.json',
+  'burrow-monitoring.json': importstr '../grafana/dashboards/burrow-monitoring.json',
+  'burrow-overview.json': importstr '../grafana/dashboards/burrow-overview.json',
+  'burrow-topics.json': importstr '../grafana/dashboards/burrow-topics.json',
+};
+local rules = {
+  advice: importstr '../compose/rules/advice.yaml',
+  brokers: importstr '../compose/rules/brokers.yaml',
+  consumers: importstr '../compose/rules/consumers.yaml',
+  exporter: importstr '../compose/rules/exporter.yaml',
+  hosts: importstr '../compose/rules/hosts.yaml',
+  loss: importstr '../compose/rules/loss.yaml',
+  prometheus: importstr '../compose/rules/prometheus.yaml',
+  recording: importstr '../compose/rules/recording.yaml',
+  thanos: importstr '../compose/rules/thanos.yaml',
+};
+
+{
+  _config+:: {
+    // Files of compose/rules to use. The default needs only the exporter's metrics; docs/rules.md says what others need.
+    rules: ['recording', 'advice', 'consumers', 'exporter'],
+    // Selects the exporter's targets in alerts.
+    exporterSelector: 'job="burrow"',
+    // Where the links of alerts lead.
+    grafanaUrl: 'http://localhost:3000',
+    runbookUrl: 'docs/runbook.md',
+    // Name of the Prometheus data source that dashboards select first. The default is Grafana's default.
+    datasource: '',
+  },
+
+  local config = self._config,
+  local replaced(text) = std.foldl(
+    function(text, pair) std.strReplace(text, pair[0], pair[1]),
+    [
+      ['job="burrow"', config.exporterSelector],
+      ['http://localhost:3000', config.grafanaUrl],
+      ['docs/runbook.md', config.runbookUrl],
+    ],
+    text
+  ),
+  // The groups of all files, each with its rules of one kind only.
+  local groups(kind) = [
+    group { rules: chosen }
+    for name in config.rules
+    for group in std.parseYaml(replaced(rules[name])).groups
+    for chosen in [[rule for rule in group.rules if std.objectHas(rule, kind)]]
+    if chosen != []
+  ],
+  local selected(variable) =
+    if variable.type == 'datasource' && config.datasource != '' then
+      variable { current: { selected: true, text: config.datasource, value: config.datasource } }
+    else variable,
+
+  grafanaDashboards+:: {
+    [name]: std.parseJson(dashboards[name]) {
+      templating+: { list: std.map(selected, super.list) },
+    }
+    for name in std.objectFields(dashboards)
+  },
+  prometheusRules+:: { groups+: groups('record') },
+  prometheusAlerts+:: { groups+: groups('alert') },
+}
