@@ -21,11 +21,15 @@ EXPOSE 9254
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=30s --timeout=10s --start-period=10s CMD ["burrow-exporter", "healthcheck"]
 ENTRYPOINT ["burrow-exporter"]
-# Last, as they change with each commit; `make image` gives both. A release adds where its source is.
+# Last, as they change with each commit; `make image` gives all of them, the address from setup.cfg.
 ARG VERSION=unreleased
 ARG REVISION=unknown
+ARG REPOSITORY=https://github.com/OWNER/burrow_exporter
 LABEL org.opencontainers.image.title="burrow_exporter" \
       org.opencontainers.image.description="Prometheus exporter for LinkedIn Burrow" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
-      org.opencontainers.image.revision="${REVISION}"
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.url="${REPOSITORY}" \
+      org.opencontainers.image.documentation="${REPOSITORY}/tree/main/docs" \
+      org.opencontainers.image.source="${REPOSITORY}"

@@ -10,6 +10,7 @@ WORKFLOWS := .github/workflows/*.yml
 ISSUE_FORMS := .github/ISSUE_TEMPLATE/bug.yml .github/ISSUE_TEMPLATE/feature.yml
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' burrow_exporter/__init__.py)
 REVISION = $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+REPOSITORY = $(shell sed -n 's/^url = //p' setup.cfg)
 EXPORTER_IMAGE ?= burrow-exporter
 export EXPORTER_IMAGE
 
@@ -100,7 +101,8 @@ chart: $(INSTALLED) ## Write anew what the Helm chart has from elsewhere
 include tools.mk
 
 image: ## Build the container image (EXPORTER_IMAGE=burrow-exporter)
-	docker build --tag $(EXPORTER_IMAGE) --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) .
+	docker build --tag $(EXPORTER_IMAGE) --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) \
+		--build-arg REPOSITORY=$(REPOSITORY) .
 
 # The time of the commit stands in the wheel: the same commit gives the same bytes.
 dist: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || date +%s)

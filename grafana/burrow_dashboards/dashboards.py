@@ -18,6 +18,9 @@ from grafana.burrow_dashboards.variables import data_source
 SCHEMA = 39
 """The schema of Grafana 11, which later releases bring up to theirs when they load it."""
 
+REQUIRES = {"type": "grafana", "id": "grafana", "name": "Grafana", "version": "9.4.0"}
+SOURCES = {"prometheus": "Prometheus", "cloudwatch": "CloudWatch"}
+
 LEFT_OUT = {
     "link": {"placement"},
     "variable": {"allowCustomValue", "auto", "auto_count", "auto_min", "skipUrlSync"},
@@ -75,6 +78,11 @@ def trimmed(made: dict[str, Any]) -> dict[str, Any]:
         if "options" in panel:
             panel["options"] = without(panel["options"], panel["type"])
     made["annotations"] = {"list": []}
+    kinds = sorted({panel["type"] for panel in made["panels"]} - {"row"})
+    of_panels = [{"type": "panel", "id": kind, "name": kind, "version": ""} for kind in kinds]
+    chosen = sorted({each["query"] for each in made["templating"]["list"] if each["type"] == "datasource"})
+    sources = [{"type": "datasource", "id": kind, "name": SOURCES[kind], "version": "1.0.0"} for kind in chosen]
+    made["__requires"] = [REQUIRES, *sources, *of_panels]
     return made
 
 

@@ -159,6 +159,18 @@ def test_data_source(uid: str) -> None:
 
 
 @by_dashboard
+def test_ready_to_upload(uid: str) -> None:
+    """What an import needs is listed: release, data source, panels; it asks for no input."""
+    made = DASHBOARDS[uid]
+    required = {(each["type"], each["id"]) for each in made["__requires"]}
+    kinds = {("panel", panel["type"]) for panel in panels(uid)}
+    assert {("grafana", "grafana"), ("datasource", "prometheus"), *kinds} == required
+    assert "__inputs" not in made
+    assert "${DS_" not in json.dumps(made)
+    assert made["description"]
+
+
+@by_dashboard
 def test_grid(uid: str) -> None:
     """Panels lie side by side without a gap, none upon another, none beyond the edge."""
     taken: Counter[tuple[int, int]] = Counter()

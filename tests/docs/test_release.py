@@ -94,6 +94,20 @@ def test_pythons_are_tested() -> None:
     assert f">={named[0]}" == metadata["options"]["python_requires"]
 
 
+def test_addresses() -> None:
+    """PyPI's links and the image's labels begin with the one address of the repository."""
+    metadata = ConfigParser()
+    metadata.read(ROOT / "setup.cfg", encoding="utf-8")
+    address = metadata["metadata"]["url"]
+    links = re.findall(r"= (\S+)$", metadata["metadata"]["project_urls"], re.MULTILINE)
+    assert 3 == len(links)
+    assert all(link.startswith(f"{address}/") for link in links)
+    image = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    assert f"ARG REPOSITORY={address}\n" in image
+    for label in ("url", "documentation", "source"):
+        assert f'org.opencontainers.image.{label}="${{REPOSITORY}}' in image
+
+
 def test_all_of_the_stack_is_tried() -> None:
     """CI runs every target that needs docker; `e2e-truth` needs a Kafka and a Burrow, which no registry of CI has."""
     targets = re.findall(r"^(e2e[\w-]*):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
