@@ -23,7 +23,7 @@ ROW = attrgetter("topic", "partition", "owner", "client_id")
 class Members:
     """What is kept of one group: the hash of who owns what, what that amounts to, and all changes so far.
 
-    ``earlier`` are the last known owners of partitions that have none now.
+    ``earlier`` are the last known owners of partitions that have none now, as have all of a group that is not read.
     """
 
     digest: int | None = None
@@ -48,7 +48,11 @@ class Ownership:
         old = {group.name: group for group in before}
         listed = set(listed)
         self._groups = {name: kept for name, kept in self._groups.items() if name in listed}
-        return [self._with_members(group, old.get(group.name)) for group in groups]
+        shown = [self._with_members(group, old.pop(group.name, None)) for group in groups]
+        for name, gone in old.items():
+            if kept := self._groups.get(name):
+                kept.earlier = {**kept.earlier, **owners(every(gone))}
+        return shown
 
     def _with_members(self, group: Group, before: Group | None) -> Group:
         kept = self._groups.setdefault(group.name, Members())

@@ -96,6 +96,8 @@ def test_a_group_that_is_not_read_for_a_while() -> None:
     assert [] == followed.poll()
     assert [(1, 0, 1)] == followed.poll(group({0: B}))
     assert [(1, 0, 2)] == followed.poll(group({0: A}))
+    assert [] == followed.poll()
+    assert [(1, 0, 3)] == followed.poll(group({0: B}))
     followed.poll(listed=("h",))
     assert [(1, 0, 0)] == followed.poll(group({0: B}))
 
