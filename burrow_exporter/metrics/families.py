@@ -320,6 +320,9 @@ FEW_FAMILIES: tuple[Family[Any, Any], ...] = (
 )
 """Those whose number of series grows neither with the partitions nor with the topics of a group."""
 
+OPTIONAL_FAMILIES: tuple[Family[Any, Any], ...] = (PARTITION_INFO, *GROUP_TOPIC_FAMILIES, TOPIC_OFFSET)
+"""Those that are on the page only if asked for."""
+
 UNSHARED_FAMILIES: tuple[Family[Any, Any], ...] = (
     *TOPIC_FAMILIES,
     TOPIC_OFFSET,

@@ -17,7 +17,7 @@ from typing import Any
 
 import requests
 
-from burrow_exporter.metrics.families import FAMILIES
+from burrow_exporter.metrics.families import FAMILIES, OPTIONAL_FAMILIES, PARTITION_INFO
 from tests import ROOT
 
 GENERATED = ROOT / "compose" / "generated"
@@ -105,7 +105,7 @@ def is_of_both_clusters(family: str) -> bool:
 
 def families() -> None:
     """Thanos has each family of both of Burrow's clusters, once for both Prometheus."""
-    for family in FAMILIES:
+    for family in {*FAMILIES} - {*OPTIONAL_FAMILIES} | {PARTITION_INFO}:
         eventually(f"{family.name} of both clusters", partial(is_of_both_clusters, family.name))
     both = ask("query", query="count by (replica) (burrow_kafka_consumer_status)", dedup="false")
     assert ["a", "b"] == sorted(each["metric"]["replica"] for each in both), both

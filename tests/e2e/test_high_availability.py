@@ -14,7 +14,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from burrow_exporter.demo import SimulatedBurrow
-from burrow_exporter.metrics.families import FAMILIES, PARTITION_INFO
+from burrow_exporter.metrics.families import FAMILIES, OPTIONAL_FAMILIES
 from burrow_exporter.metrics.self_metrics import SelfMetrics
 from tests import ROOT
 from tests.support.policies import policy_file
@@ -25,7 +25,11 @@ pytestmark = pytest.mark.prometheus
 DOCUMENT = (ROOT / "docs" / "high-availability.md").read_text(encoding="utf-8")
 CONFIGURATIONS = re.findall(r"^```yaml\n(.*?)^```$", DOCUMENT, re.MULTILINE | re.DOTALL)
 EXTERNAL = [yaml.safe_load(configuration)["global"]["external_labels"] for configuration in CONFIGURATIONS]
-EXPECTED = {"up", "burrow_exporter_polls_total", *(family.name for family in FAMILIES if family is not PARTITION_INFO)}
+EXPECTED = {
+    "up",
+    "burrow_exporter_polls_total",
+    *(family.name for family in FAMILIES if family not in OPTIONAL_FAMILIES),
+}
 Labels = frozenset[tuple[str, str]]
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import requests
 
+from burrow_exporter.metrics.families import FAMILIES
 from tests.support.processes import Running, exporter, prometheus
 
 pytestmark = pytest.mark.prometheus
@@ -141,5 +142,10 @@ def test_metadata(scraping: Scraping) -> None:
     metadata = requests.get(f"{scraping.address}/api/v1/metadata", timeout=5).json()["data"]
     families = {name: told for name, told in metadata.items() if name.startswith("burrow_kafka_")}
     assert 12 <= len(families)
-    assert {"gauge"} == {each["type"] for told in families.values() for each in told}
+    kinds = {family.name: family.kind for family in FAMILIES}
+    # A counter goes by the name that its format describes it by.
+    kinds |= {name.removesuffix("_total"): kind for name, kind in kinds.items() if kind == "counter"}
+    assert {name: {kinds[name]} for name in families} == {
+        name: {each["type"] for each in told} for name, told in families.items()
+    }
     assert all(each["help"] for told in families.values() for each in told)

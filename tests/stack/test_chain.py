@@ -92,7 +92,12 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
     own = tuple(Cluster(name, ("127.0.0.1:9092",), jmx_port="1", node_port="2") for name in CLUSTERS)
     render(Settings(own, scrape_interval="1s", alert_for="3s", **links), folder, folder / "none")
     with ExitStack() as stack:
-        flags = ("--poll.interval=1s", "--metrics.partition-info", f"--policy.file={policy_file(folder)}")
+        flags = (
+            "--poll.interval=1s",
+            "--metrics.partition-info",
+            "--metrics.topic-families",
+            f"--policy.file={policy_file(folder)}",
+        )
         _, address = stack.enter_context(exporter("demo", *flags))
         targets = folder / "prometheus" / "targets" / "burrow.yaml"
         targets.write_text(targets.read_text().replace("burrow-exporter:9254", address.removeprefix("http://")))
