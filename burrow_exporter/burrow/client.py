@@ -169,14 +169,12 @@ class BurrowClient:
                 return before
             status = decode(Endpoint.LAG, path, body, LagAnswer, self.shown).status
             del body
+            share_texts(status.partitions)
         # Names that HTTP software collapses (`..`), or a proxy that mixes answers up, reach another resource.
         if (status.cluster, status.group) != (cluster, group):
             other = self.shown(f"group {status.group!r} of cluster {status.cluster!r}")
             raise BurrowError(Endpoint.LAG, Reason.MISMATCH, f"{path} answers for {other}")
-        if status.status == NOT_FOUND:
-            return None
-        share_texts(status.partitions)
-        return Evaluation(digest, status)
+        return None if status.status == NOT_FOUND else Evaluation(digest, status)
 
     def _ask(self, endpoint: Endpoint, path: str, shape: type[AnswerT]) -> AnswerT:
         with Lane(self._large, self.timeout) as lane:
