@@ -209,10 +209,12 @@ class Walk:
 
     def _on_groups(self, cluster: ClusterWalk, names: list[str]) -> None:
         cluster.listed_groups = names = once_each(names)
-        if not self._asks_settings and any(map(may_be_own, names)):
+        own = frozenset(filter(may_be_own, names))
+        if own and not self._asks_settings:
             self._asks_settings = True
             self._ask(Resource(Endpoint.CONFIG), self._client.settings, self._on_settings)
-        groups = self._groups_to_ask(cluster.name, self._usable(Endpoint.CONSUMERS, names))
+        usable = self._usable(Endpoint.CONSUMERS, names)
+        groups = groups_to_ask(cluster.name, usable, own, self._filters, self._shard)
         admitted = self._admit(Resource(Endpoint.CONSUMERS, cluster.name), Endpoint.LAG, groups)
         if left_out := len(groups) - len(admitted):
             cluster.listed_groups = [resource.name for resource in admitted]
@@ -220,13 +222,6 @@ class Walk:
         for resource in admitted:
             call = partial(self._read, cluster.name, resource.name)
             self._ask(resource, call, partial(self._on_group, cluster, resource.name))
-
-    def _groups_to_ask(self, cluster: str, names: list[str]) -> list[str]:
-        """Return the groups to ask of this share; the first share needs all where the newest commit does."""
-        wanted = groups_to_ask(names, self._filters)
-        if self._shard.is_first() and not any(map(may_be_own, names)):
-            return wanted
-        return [name for name in wanted if may_be_own(name) or self._shard.holds(cluster, name)]
 
     def _admit(self, listing: Resource, endpoint: Endpoint, names: list[str]) -> list[Resource]:
         """Return what is asked for of a list, within the bounds, and note what is left out."""
@@ -292,9 +287,10 @@ class Walk:
 
     def _usable(self, endpoint: Endpoint, names: list[str]) -> list[str]:
         """Return the names without those that are too long for a label."""
-        for name in filter(is_too_long, names):
+        long = list(filter(is_too_long, names))
+        for name in long:
             self._fail(endpoint, Reason.NAME_TOO_LONG, f"{name[:40]!r}... has more than {MAX_NAME_BYTES} bytes")
-        return [name for name in names if not is_too_long(name)]
+        return [name for name in names if not is_too_long(name)] if long else names
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,12 +312,14 @@ def once_each(names: list[str]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def groups_to_ask(names: list[str], filters: Filters) -> list[str]:
-    """Return the groups whose lag is asked for: those the filter admits, and Burrow's own.
+def groups_to_ask(
+    cluster: str, names: list[str], own: Collection[str], filters: Filters, shard: ShardConfig
+) -> list[str]:
+    """Return the groups whose lag is asked for: those that filter and shard admit, and Burrow's ``own``.
 
     The newest commit of a cluster is that of any group, filtered or not. Burrow's own group knows it, as it notes each
-    commit that it reads; where there is none (a denylist), every group is asked.
+    commit that it reads; where there is none (a denylist), the first share asks for every group.
     """
-    if not any(map(may_be_own, names)):
-        return names
-    return [name for name in names if may_be_own(name) or filters.group.admits(name)]
+    if not own:
+        return names if shard.is_first() else [name for name in names if shard.holds(cluster, name)]
+    return [name for name in names if name in own or (filters.group.admits(name) and shard.holds(cluster, name))]

@@ -85,7 +85,8 @@ def survives(plan: Plan, counted: str) -> None:
         wait_until(lambda: counted in page(), seconds=20)
         time.sleep(max(0.0, 9 - (time.monotonic() - hostile_since)))
         assert 'consumer_group="good"' in page()
-        assert 200 == requests.get(f"{address}/-/healthy", timeout=10).status_code
+        # On a machine with other work a poll may take more than the 16 s after which this says 503 until it has ended.
+        wait_until(lambda: 200 == requests.get(f"{address}/-/healthy", timeout=10).status_code, seconds=20)
         assert peak_mib(run.process.pid) < LIMIT_MIB
         assert 20_000 > len("".join(run.lines))
         assert 0 == run.end()[0]

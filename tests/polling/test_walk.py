@@ -21,9 +21,10 @@ from burrow_exporter.burrow.failures import BurrowError, Endpoint, Reason
 from burrow_exporter.burrow.retries import Attempts
 from burrow_exporter.burrow.session import Target
 from burrow_exporter.polling.bounds import Bounds
+from burrow_exporter.polling.own_group import may_be_own
 from burrow_exporter.polling.readings import MAX_NAME_BYTES
 from burrow_exporter.polling.schedule import Request, Resource
-from burrow_exporter.polling.walk import ClusterWalk, GroupRead, Walk, WalkResult, groups_to_ask
+from burrow_exporter.polling.walk import UNSHARDED, ClusterWalk, GroupRead, Walk, WalkResult, groups_to_ask
 from burrow_exporter.settings.config import Filter, Filters, ShardConfig
 from burrow_exporter.snapshot import Group
 from tests.support.faults import FaultServer, RecordedBurrow, Step, by_path, good, in_turn, reply, then_close, then_hang
@@ -226,7 +227,9 @@ def test_filters_spare_requests() -> None:
 )
 def test_groups_to_ask(expected: list[str], names: list[str], include: list[str]) -> None:
     """Admitted groups and Burrow's own are asked; all are where Burrow shows none of its own."""
-    assert expected == groups_to_ask(names, Filters(group=Filter.of(include)))
+    assert expected == groups_to_ask(
+        "c", names, set(filter(may_be_own, names)), Filters(group=Filter.of(include)), UNSHARDED
+    )
 
 
 def test_last_commit_of_what_is_filtered() -> None:
