@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
-from itertools import chain, repeat
+from itertools import chain
 from types import MappingProxyType
+from typing import Any
 
-from burrow_exporter.burrow.answers import Partition
+from burrow_exporter.burrow.partitions import Partitions
 
 GROUP_STATUS_CODES: Mapping[str, int] = MappingProxyType({"OK": 1, "WARN": 2, "ERR": 3})
 PARTITION_STATUS_CODES: Mapping[str, int] = MappingProxyType(
@@ -34,8 +35,8 @@ class Group:
 
     name: str
     status: str
-    partitions: tuple[Partition, ...]
-    uncommitted: tuple[Partition, ...]
+    partitions: Partitions
+    uncommitted: Partitions
     total_lag: int
     max_lag: int
     read_at: float
@@ -184,28 +185,29 @@ def group_topics(group: Group) -> list[GroupTopic]:
     return [
         GroupTopic(
             name,
-            lag=sum(lags := [one.current_lag for one in partitions]),
+            lag=sum(lags),
             max_lag=max(lags),
             lag_seconds=largest(seconds),
-            status=max(filter(None, map(PARTITION_STATUS_CODES.get, {one.status for one in partitions})), default=None),
-            current_offset=sum([one.end.offset for one in partitions if one.end]),
+            status=max(filter(None, map(PARTITION_STATUS_CODES.get, set(statuses))), default=None),
+            current_offset=sum(offsets),
         )
-        for name, partitions, seconds in by_topic(group)
+        for name, (lags, seconds, statuses, offsets) in by_topic(group)
     ]
 
 
-def by_topic(group: Group) -> Iterator[tuple[str, Sequence[Partition], Sequence[float | None]]]:
-    """Yield each topic with the group's partitions that have a commit, and their lags in seconds."""
-    if len({one.topic for one in group.partitions}) == 1:  # as of most groups, and at half the cost
-        yield group.partitions[0].topic, group.partitions, group.lag_seconds
+def by_topic(group: Group) -> Iterator[tuple[str, tuple[Sequence[Any], ...]]]:
+    """Yield each topic with what its partitions that have a commit hold: lags, lags in seconds, statuses, offsets."""
+    partitions = group.partitions
+    seconds = group.lag_seconds or [None] * len(partitions)
+    columns = (partitions.lags, seconds, partitions.statuses, partitions.ends.offsets)
+    if len(set(partitions.topics)) == 1:  # as of most groups, and at half the cost
+        yield partitions.topics[0], columns
         return
-    found: dict[str, tuple[list[Partition], list[float | None]]] = {}
-    for one, lag in zip(group.partitions, group.lag_seconds or repeat(None), strict=False):
-        partitions, seconds = found.setdefault(one.topic, ([], []))
-        partitions.append(one)
-        seconds.append(lag)
-    for topic, (partitions, seconds) in found.items():
-        yield topic, partitions, seconds
+    places: dict[str, list[int]] = {}
+    for place, topic in enumerate(partitions.topics):
+        places.setdefault(topic, []).append(place)
+    for topic, mine in places.items():
+        yield topic, tuple([column[place] for place in mine] for column in columns)
 
 
 def largest(seconds: Sequence[float | None]) -> float | None:

@@ -6,11 +6,9 @@ Each struct holds only the fields that are used: unknown fields are ignored, a m
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Annotated
 
 import msgspec
-from msgspec.structs import force_setattr
 
 NOT_FOUND = "NOTFOUND"
 """The status of a group that Burrow does not know."""
@@ -53,7 +51,7 @@ class Partition(msgspec.Struct, frozen=True, gc=False):
     complete: Ratio
 
 
-class GroupStatus(msgspec.Struct, frozen=True):
+class LagStatus(msgspec.Struct, frozen=True):
     """``status`` of ``GET /v3/kafka/C/consumer/G/lag``: a group and all its partitions."""
 
     cluster: str
@@ -61,21 +59,6 @@ class GroupStatus(msgspec.Struct, frozen=True):
     status: str
     partitions: list[Partition]
     totallag: Count
-
-
-def share_texts(partitions: Iterable[Partition]) -> None:
-    """Have equal texts of a group's partitions be one object: decoded, each partition has its own copy of its topic.
-
-    At 100,000 partitions the exporter takes 194 MiB instead of 238, for 3 to 4 % of a poll's CPU.
-    """
-    known: dict[str, str] = {}
-    share = known.setdefault
-    for one in partitions:
-        force_setattr(one, "topic", share(one.topic, one.topic))
-        force_setattr(one, "status", share(one.status, one.status))
-        if one.owner:
-            force_setattr(one, "owner", share(one.owner, one.owner))
-            force_setattr(one, "client_id", share(one.client_id, one.client_id))
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -88,7 +71,7 @@ class Answer(msgspec.Struct, frozen=True):
 class LagAnswer(Answer, frozen=True):
     """``GET /v3/kafka/C/consumer/G/lag``; a group Burrow does not know answers 404 with ``status.status`` NOTFOUND."""
 
-    status: GroupStatus
+    status: LagStatus
 
 
 class ClustersAnswer(Answer, frozen=True):

@@ -22,16 +22,15 @@ from burrow_exporter.burrow.answers import (
     ConsumerModuleAnswer,
     ConsumersAnswer,
     EvaluatorAnswer,
-    GroupStatus,
     LagAnswer,
     ModulesAnswer,
     Settings,
     TopicAnswer,
     TopicsAnswer,
-    share_texts,
 )
 from burrow_exporter.burrow.credentials import Credentials
 from burrow_exporter.burrow.failures import UNANSWERED, BurrowError, Endpoint, Reason, status_reason, transport_failure
+from burrow_exporter.burrow.partitions import GroupStatus
 from burrow_exporter.burrow.session import LARGE_BYTES, Lane, Session, Target, TooLargeError
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
@@ -167,9 +166,10 @@ class BurrowClient:
             digest = hash(body)
             if before and before.digest == digest:
                 return before
-            status = decode(Endpoint.LAG, path, body, LagAnswer, self.shown).status
+            answer = decode(Endpoint.LAG, path, body, LagAnswer, self.shown).status
             del body
-            share_texts(status.partitions)
+            status = GroupStatus.of(answer)
+            del answer
         # Names that HTTP software collapses (`..`), or a proxy that mixes answers up, reach another resource.
         if (status.cluster, status.group) != (cluster, group):
             other = self.shown(f"group {status.group!r} of cluster {status.cluster!r}")

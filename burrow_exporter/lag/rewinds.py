@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from burrow_exporter.burrow.answers import Partition
+from burrow_exporter.burrow.partitions import NEVER, Partitions
 
 REFRESH: Final = 90.0
 """Seconds within which Burrow notices that a topic was made again: its ``topic-refresh``, ``offset-refresh``, cache."""
@@ -34,7 +34,8 @@ class Rewinds:
             self._seen = {key: seen for key, seen in self._seen.items() if now - seen[1] < MEMORY}
 
 
-def went_back(partition: Partition) -> bool:
-    """Tell whether one of the commits in Burrow's window is lower than one before it, as far as can be seen."""
-    start, end = partition.start, partition.end
-    return partition.status == "REWIND" or (start is not None and end is not None and end.offset < start.offset)
+def went_back(partitions: Partitions, place: int) -> bool:
+    """Tell whether one of the commits in the window of a partition is lower than one before it, as far as is known."""
+    starts, ends = partitions.starts, partitions.ends
+    is_known = NEVER not in (starts.observed[place], ends.observed[place])
+    return partitions.statuses[place] == "REWIND" or (is_known and ends.offsets[place] < starts.offsets[place])

@@ -8,6 +8,7 @@ sighting, like a topic's offset).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 
 from burrow_exporter.burrow.answers import Commit, Partition
 from burrow_exporter.lag.curve import BACKLOG_SECONDS, GRACE, Curve
@@ -89,14 +90,16 @@ class TimeLag:
         since_end = max(min(since_end, latest), self._not_before)
         since_start = max(min(since_start, latest), self._not_before)
         newest_end = newest_start = 0
-        for partition in [one for one in group.partitions if one.end is not None and one.end.observed_at >= since_end]:
+        partitions = group.partitions
+        for place in [place for place, observed in enumerate(partitions.ends.observed) if observed >= since_end]:
+            partition = partitions.at(place)
             start, end = partition.start, partition.end
             if start is None or end is None:
                 continue
             newest_end = max(newest_end, end.observed_at)
             newest_start = max(newest_start, start.observed_at)
             self._take_window(group, partition, (start, end) if start.observed_at >= since_start else (end,), topics)
-        if not topics.keys() >= {partition.topic for partition in group.partitions}:
+        if not topics.keys() >= set(partitions.topics):
             self._take_log_ends(group, topics)
         return group.read_at, newest_end, newest_start
 
@@ -141,11 +144,10 @@ class TimeLag:
     def _take_log_ends(self, group: Group, topics: Mapping[str, Topic]) -> None:
         """Take in the log ends that the group's lags tell, of topics whose own offsets are not known."""
         read_at = group.read_at - self._clock.shift
-        for partition in group.partitions:
-            if partition.end is not None and partition.current_lag and partition.topic not in topics:
-                log_end = partition.end.offset + partition.current_lag
-                curve = self._curve(partition.topic, partition.partition)
-                curve.reading(read_at, log_end, self._lateness.mean, read_at - GRACE)
+        each = group.partitions
+        for topic, number, offset, lag in zip(each.topics, each.numbers, each.ends.offsets, each.lags, strict=True):
+            if lag and topic not in topics:
+                self._curve(topic, number).reading(read_at, offset + lag, self._lateness.mean, read_at - GRACE)
 
     def _take_topic(self, topic: Topic) -> None:
         previous = self._topics_read.get(topic.name, topic.read_at - GRACE)
@@ -175,7 +177,8 @@ class TimeLag:
         suspects = {name for name, curves in self._curves.items() if len(curves) > sizes[name] or not curves}
         if not suspects:
             return
-        held = {(one.topic, one.partition) for group in groups for one in group.partitions if one.topic in suspects}
+        places = (zip(group.partitions.topics, group.partitions.numbers, strict=True) for group in groups)
+        held = {place for place in chain.from_iterable(places) if place[0] in suspects}
         for name in suspects:
             curves = self._curves[name]
             for partition in [one for one in curves if one >= sizes[name] and (name, one) not in held]:
@@ -184,25 +187,25 @@ class TimeLag:
                 del self._curves[name]
 
     def _ages(self, group: Group) -> list[float | None]:
-        ages: list[float | None] = []
-        for partition in group.partitions:
-            if partition.current_lag <= self.allowed_lag:
-                ages.append(0.0)
-                continue
-            curve = self._curves.get(partition.topic, {}).get(partition.partition)
-            end = partition.end
-            if curve is None or end is None or (went_back(partition) and self._is_doubtful(group, partition)):
-                ages.append(None)
-                continue
-            age = curve.age(end.offset, self._clock.now)
-            ages.append(None if age is None else round(age, 3))
+        partitions, allowed = group.partitions, self.allowed_lag
+        ages: list[float | None] = [0.0] * len(partitions)
+        for place in [place for place, lag in enumerate(partitions.lags) if lag > allowed]:
+            ages[place] = self._age(group, place)
         return ages
 
-    def _is_doubtful(self, group: Group, partition: Partition) -> bool:
+    def _age(self, group: Group, place: int) -> float | None:
+        partitions = group.partitions
+        curve = self._curves.get(partitions.topics[place], {}).get(partitions.numbers[place])
+        if curve is None or (went_back(partitions, place) and self._is_doubtful(group, place, curve)):
+            return None
+        age = curve.age(partitions.ends.offsets[place], self._clock.now)
+        return None if age is None else round(age, 3)
+
+    def _is_doubtful(self, group: Group, place: int, curve: Curve) -> bool:
         """Tell whether the log end of a partition that went back may be that of a topic that is gone."""
-        curve, end = self._curves[partition.topic][partition.partition], partition.end
-        log_end = curve.read if curve.read >= 0 or end is None else end.offset + partition.current_lag
-        key = group.name, partition.topic, partition.partition
+        partitions = group.partitions
+        log_end = curve.read if curve.read >= 0 else partitions.ends.offsets[place] + partitions.lags[place]
+        key = group.name, partitions.topics[place], partitions.numbers[place]
         return self._rewinds.is_doubtful(key, log_end, self._clock.now)
 
 
@@ -214,5 +217,5 @@ def moved(partition: Partition) -> bool:
 
 def newest_observation(groups: Sequence[Group]) -> float | None:
     """Return when Burrow observed the newest commit of these groups, in Unix seconds by its own clock."""
-    ends = [one.end.observed_at for group in groups for one in group.partitions if one.end is not None]
-    return max(ends) / 1000 if ends else None
+    newest = max((max(group.partitions.ends.observed, default=0) for group in groups), default=0)
+    return newest / 1000 if newest else None

@@ -74,7 +74,7 @@ def unless_uncommitted(figure: int, group: Group) -> int | None:
 
 def complete_ratios(group: Group) -> Sequence[Value]:
     """Return the filled share of Burrow's windows, the uncommitted partitions last; ``None`` where it is full."""
-    committed: list[Value] = [partition.complete if partition.complete < 1 else None for partition in group.partitions]
+    committed: list[Value] = [complete if complete < 1 else None for complete in group.partitions.completes]
     return committed + [0] * len(group.uncommitted)
 
 
@@ -205,13 +205,13 @@ PARTITION_FAMILIES: tuple[PartitionFamily, ...] = (
         "burrow_kafka_topic_partition_status",
         "Status of the partition by Burrow: 1 OK, 2 WARN, 4 STOP, 5 STALL, 6 REWIND (partitions[].status of /lag).",
         PARTITION_LABELS,
-        lambda group: [PARTITION_STATUS_CODES.get(partition.status) for partition in group.partitions],
+        lambda group: list(map(PARTITION_STATUS_CODES.get, group.partitions.statuses)),
     ),
     PartitionFamily(
         "burrow_kafka_consumer_partition_lag",
         "Lag of the consumer group on the partition in messages (partitions[].current_lag of /lag).",
         PARTITION_LABELS,
-        lambda group: [partition.current_lag for partition in group.partitions],
+        lambda group: group.partitions.lags,
     ),
     PartitionFamily(
         "burrow_kafka_consumer_partition_lag_seconds",
@@ -225,13 +225,13 @@ PARTITION_FAMILIES: tuple[PartitionFamily, ...] = (
         "burrow_kafka_consumer_current_offset",
         "Newest offset that the consumer group committed on the partition (partitions[].end.offset of /lag).",
         PARTITION_LABELS,
-        lambda group: [partition.end.offset for partition in group.partitions if partition.end],
+        lambda group: group.partitions.ends.offsets,
     ),
     PartitionFamily(
         "burrow_kafka_consumer_partition_commit_timestamp_seconds",
         "When the consumer group last committed on the partition (partitions[].end.timestamp of /lag).",
         PARTITION_LABELS,
-        lambda group: [partition.end.timestamp / 1000 for partition in group.partitions if partition.end],
+        lambda group: [made / 1000 for made in group.partitions.ends.timestamps],
         MILLISECONDS,
     ),
     PartitionFamily(

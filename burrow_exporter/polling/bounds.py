@@ -6,10 +6,9 @@ import threading
 from collections import Counter
 from collections.abc import Collection, Sequence
 from heapq import nsmallest
-from operator import attrgetter
 
-from burrow_exporter.burrow.answers import Partition
 from burrow_exporter.burrow.failures import BurrowError, Endpoint, Reason
+from burrow_exporter.burrow.partitions import Partitions
 from burrow_exporter.polling.schedule import Resource
 
 LABEL_CHARACTERS = 1024
@@ -59,7 +58,7 @@ class Bounds:
             self._large, self._small = large, small
 
 
-def label_characters(cluster: str, group: str, partitions: Collection[Partition]) -> int:
+def label_characters(cluster: str, group: str, partitions: Partitions) -> int:
     """Return how many characters of names the partitions of a group take."""
-    own = sum(sum(map(len, map(attrgetter(name), partitions))) for name in ("topic", "owner", "client_id"))
+    own = sum(sum(map(len, column)) for column in (partitions.topics, partitions.owners, partitions.client_ids))
     return own + len(partitions) * (len(cluster) + len(group))

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from burrow_exporter.burrow.partitions import NEVER
 from burrow_exporter.snapshot import Group, Topic
 
 POLLS: Final = 10
@@ -76,4 +77,4 @@ class Contradictions:
 
 def remembers(group: Group, seen: float) -> bool:
     """Tell whether Burrow observed a commit of a group before ``seen`` (Unix seconds), so that it knew it then."""
-    return any(one.start.observed_at < seen * 1000 for one in group.partitions if one.start)
+    return any(NEVER < observed < seen * 1000 for observed in group.partitions.starts.observed)

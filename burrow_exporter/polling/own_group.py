@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from burrow_exporter.burrow.answers import GroupStatus
+from burrow_exporter.burrow.partitions import GroupStatus
 from burrow_exporter.settings.config import INTERNAL_TOPIC
 
 OWN_GROUP_PREFIX = "burrow-"
@@ -22,7 +22,7 @@ def may_be_own(group: str) -> bool:
 
 def is_own(answer: GroupStatus) -> bool:
     """Tell whether a group may be one with which Burrow itself reads ``__consumer_offsets``."""
-    return may_be_own(answer.group) and {partition.topic for partition in answer.partitions} == {INTERNAL_TOPIC}
+    return may_be_own(answer.group) and set(answer.partitions.topics) == {INTERNAL_TOPIC}
 
 
 def own_answers(answers: Mapping[str, GroupStatus | None], names: Collection[str] | None) -> list[GroupStatus]:

@@ -6,17 +6,14 @@ with the new rebalance protocol (KIP-848), of those that assign partitions thems
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain
-from operator import attrgetter
 
-from burrow_exporter.burrow.answers import Partition
 from burrow_exporter.snapshot import Group
 
 Place = tuple[str, int]
 Owner = tuple[str, str]
-ROW = attrgetter("topic", "partition", "owner", "client_id")
 
 
 @dataclass(slots=True)
@@ -57,11 +54,11 @@ class Ownership:
     def _with_members(self, group: Group, before: Group | None) -> Group:
         kept = self._groups.setdefault(group.name, Members())
         # One pass over the partitions where nothing has changed: less than 1 % of a poll.
-        digest = hash(tuple(map(ROW, every(group))))
+        digest = hash(tuple(every(group)))
         if digest != kept.digest:
             now, earlier = owners(every(group)), {**kept.earlier, **(owners(every(before)) if before else {})}
             kept.changes += sum(earlier.get(place, owner) != owner for place, owner in now.items())
-            present = {(one.topic, one.partition) for one in every(group)}
+            present = {(topic, number) for topic, number, _, _ in every(group)}
             kept.earlier = {place: owner for place, owner in earlier.items() if place in present and place not in now}
             kept.members = len(set(now.values())) if now else None
             kept.unowned = len(present) - len(now) if now else None
@@ -70,11 +67,14 @@ class Ownership:
         return replace(group, members=kept.members, unowned_partitions=kept.unowned, owner_changes=changes)
 
 
-def every(group: Group) -> Iterable[Partition]:
-    """Return all partitions of a group."""
-    return chain(group.partitions, group.uncommitted)
+def every(group: Group) -> Iterator[tuple[str, int, str, str]]:
+    """Yield topic, number, owner and client id of all partitions of a group."""
+    return chain.from_iterable(
+        zip(each.topics, each.numbers, each.owners, each.client_ids, strict=True)
+        for each in (group.partitions, group.uncommitted)
+    )
 
 
-def owners(partitions: Iterable[Partition]) -> dict[Place, Owner]:
+def owners(rows: Iterable[tuple[str, int, str, str]]) -> dict[Place, Owner]:
     """Return who owns which partition, as far as Burrow knows."""
-    return {(one.topic, one.partition): (one.owner, one.client_id) for one in partitions if one.owner}
+    return {(topic, number): (owner, client) for topic, number, owner, client in rows if owner}

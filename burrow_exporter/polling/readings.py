@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
+from itertools import compress
 
-from burrow_exporter.burrow.answers import GroupStatus, Partition
 from burrow_exporter.burrow.failures import BurrowError, Endpoint, Reason
+from burrow_exporter.burrow.partitions import NEVER, GroupStatus, Partitions
 from burrow_exporter.settings.config import Filters
 from burrow_exporter.snapshot import GROUP_STATUS_CODES, PARTITION_STATUS_CODES, Group
 
@@ -24,18 +25,17 @@ def read_group(answer: GroupStatus, filters: Filters, read_at: float, expires_at
     """
     check_partitions(answer)
     kept = filter_partitions(answer.partitions, filters, read_at)
+    committed = [observed != NEVER for observed in kept.ends.observed]
     if answer.partitions and not kept:
         return None
     whole = len(kept) == len(answer.partitions)
-    uncommitted = tuple([partition for partition in kept if not partition.end])
-    lags = [partition.current_lag for partition in kept]
     return Group(
         name=answer.group,
-        status=answer.status if whole else worst_status(kept),
-        partitions=tuple([partition for partition in kept if partition.end] if uncommitted else kept),
-        uncommitted=uncommitted,
-        total_lag=answer.totallag if whole else sum(lags),
-        max_lag=max(lags, default=0),
+        status=answer.status if whole else worst_status(kept.statuses),
+        partitions=where(kept, committed),
+        uncommitted=where(kept, [not one for one in committed]),
+        total_lag=answer.totallag if whole else sum(kept.lags),
+        max_lag=max(kept.lags, default=0),
         read_at=read_at,
         expires_at=expires_at,
     )
@@ -44,15 +44,14 @@ def read_group(answer: GroupStatus, filters: Filters, read_at: float, expires_at
 def check_partitions(answer: GroupStatus) -> None:
     """Raise ``BurrowError`` for an answer that would not make a valid page."""
     partitions = answer.partitions
-    topics = {part.topic for part in partitions}
-    names = topics | {part.owner for part in partitions} | {part.client_id for part in partitions}
-    if any(map(is_too_long, names)):
+    topics = set(partitions.topics)
+    if any(map(is_too_long, topics.union(partitions.owners, partitions.client_ids))):
         detail = f"group {answer.group!r} holds a name of more than {MAX_NAME_BYTES} bytes"
         raise BurrowError(Endpoint.LAG, Reason.NAME_TOO_LONG, detail)
     if len(topics) == 1:  # as of most groups, and at half the cost
-        different = len({part.partition for part in partitions})
+        different = len(set(partitions.numbers))
     else:
-        different = len({(part.topic, part.partition) for part in partitions})
+        different = len(set(zip(partitions.topics, partitions.numbers, strict=True)))
     if different < len(partitions):
         raise BurrowError(Endpoint.LAG, Reason.SHAPE, f"group {answer.group!r} holds a partition twice")
 
@@ -62,17 +61,23 @@ def is_too_long(name: str) -> bool:
     return len(name) > MAX_NAME_BYTES // 4 and len(name.encode()) > MAX_NAME_BYTES
 
 
-def filter_partitions(partitions: Sequence[Partition], filters: Filters, now: float) -> Sequence[Partition]:
+def filter_partitions(partitions: Partitions, filters: Filters, now: float) -> Partitions:
     """Return the partitions that the filters for topics and for the age of the last commit leave; ``now`` is Unix time.
 
     A partition without a commit has no age, and stays.
     """
-    topics = {topic for topic in {partition.topic for partition in partitions} if filters.topic.admits(topic)}
-    kept = [partition for partition in partitions if partition.topic in topics]
+    topics = set(filter(filters.topic.admits, set(partitions.topics)))
+    kept = where(partitions, [topic in topics for topic in partitions.topics])
     if filters.max_commit_age is None:
         return kept
-    oldest = (now - filters.max_commit_age) * 1000
-    return [partition for partition in kept if not partition.end or partition.end.timestamp >= oldest]
+    oldest, ends = (now - filters.max_commit_age) * 1000, kept.ends
+    pairs = zip(ends.observed, ends.timestamps, strict=True)
+    return where(kept, [observed == NEVER or made >= oldest for observed, made in pairs])
+
+
+def where(partitions: Partitions, keep: Sequence[bool]) -> Partitions:
+    """Return the partitions at whose place ``keep`` is true; the same object where that are all."""
+    return partitions if all(keep) else partitions.select(compress(range(len(keep)), keep))
 
 
 class LeftOut(StrEnum):
@@ -84,18 +89,18 @@ class LeftOut(StrEnum):
 
 def left_out_by(answer: GroupStatus, filters: Filters) -> LeftOut:
     """Tell which filter left nothing of a group: the one for topics alone, or that for the age of commits too."""
-    admitted = any(map(filters.topic.admits, {partition.topic for partition in answer.partitions}))
+    admitted = any(map(filters.topic.admits, set(answer.partitions.topics)))
     return LeftOut.COMMIT_AGE if admitted else LeftOut.TOPIC
 
 
 def has_lag(answer: GroupStatus) -> bool:
     """Tell whether a group has not read all there is, in any of its topics."""
-    return any(partition.current_lag for partition in answer.partitions)
+    return any(answer.partitions.lags)
 
 
-def worst_status(partitions: Iterable[Partition]) -> str:
-    """Return the status of a group that has just these partitions, by Burrow's rule."""
-    statuses = {partition.status for partition in partitions}
+def worst_status(of_partitions: Iterable[str]) -> str:
+    """Return the status of a group whose partitions have these, by Burrow's rule."""
+    statuses = set(of_partitions)
     if statuses & BROKEN:
         return "ERR"
     return "WARN" if "WARN" in statuses else "OK"
@@ -103,7 +108,7 @@ def worst_status(partitions: Iterable[Partition]) -> str:
 
 def unknown_statuses(group: Group) -> set[str]:
     """Return the status words of a group and its partitions that have no code."""
-    partitions = {partition.status for partition in group.partitions}
+    partitions = set(group.partitions.statuses)
     return ({group.status} - GROUP_STATUS_CODES.keys()) | (partitions - PARTITION_STATUS_CODES.keys())
 
 
@@ -113,8 +118,8 @@ def last_commit(answer: GroupStatus, now: float) -> float | None:
     ``now`` is Unix time, too. What is ahead of it tells nothing, and would hide every commit until then.
     """
     latest = (now + MAX_AHEAD) * 1000
-    ends = [part.end.observed_at for part in answer.partitions if part.end and part.end.observed_at <= latest]
-    return max(ends) / 1000 if ends else None
+    last = max((observed for observed in answer.partitions.ends.observed if observed <= latest), default=NEVER)
+    return None if last == NEVER else last / 1000
 
 
 def unless_ahead(moment: float | None, now: float) -> float | None:
@@ -129,10 +134,11 @@ def newest(*moments: float | None) -> float | None:
 
 def partition_counts(answer: GroupStatus) -> dict[str, int]:
     """Return how many partitions the topics of a group have: Burrow lists them all, with and without a commit."""
-    counts = dict.fromkeys({partition.topic for partition in answer.partitions}, 0)
+    partitions = answer.partitions
+    counts = dict.fromkeys(partitions.topics, 0)
     if len(counts) == 1:  # as of most groups, and at half the cost
-        return dict.fromkeys(counts, max([partition.partition for partition in answer.partitions]) + 1)
-    for partition in answer.partitions:
-        if partition.partition >= counts[partition.topic]:
-            counts[partition.topic] = partition.partition + 1
+        return dict.fromkeys(counts, max(partitions.numbers) + 1)
+    for topic, number in zip(partitions.topics, partitions.numbers, strict=True):
+        if number >= counts[topic]:
+            counts[topic] = number + 1
     return counts

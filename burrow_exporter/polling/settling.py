@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Container
 from dataclasses import dataclass
 
-from burrow_exporter.burrow.answers import Partition
+from burrow_exporter.burrow.partitions import Partitions
 from burrow_exporter.polling.own_group import Progress
 from burrow_exporter.snapshot import Group
 
@@ -40,7 +40,7 @@ class Settling:
         self.max_hold = max_hold
         self._progress: Progress | None = None
         self._caught_up: dict[int, CaughtUp] = {}
-        self._answers: dict[str, tuple[Partition, ...]] = {}
+        self._answers: dict[str, Partitions] = {}
         self._was_behind = False
 
     def fell_behind(self) -> None:
@@ -92,9 +92,9 @@ class Settling:
 
 def is_after(group: Group, since: CaughtUp) -> bool:
     """Tell whether a group's own commits show that they were evaluated after Burrow had caught up with them."""
-    ends = [partition.end for partition in group.partitions if partition.end]
-    if not ends:
+    ends = group.partitions.ends
+    if not ends.observed:
         return False
-    newest = max(ends, key=lambda end: end.observed_at)
-    is_live = newest.observed_at - newest.timestamp <= LIVE
-    return newest.observed_at > since.observed or (since.from_start and is_live)
+    observed = max(ends.observed)
+    is_live = observed - ends.timestamps[ends.observed.index(observed)] <= LIVE
+    return observed > since.observed or (since.from_start and is_live)

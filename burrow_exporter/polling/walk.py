@@ -10,9 +10,10 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from burrow_exporter.burrow.answers import GroupStatus, Settings
+from burrow_exporter.burrow.answers import Settings
 from burrow_exporter.burrow.client import BurrowClient, Evaluation
 from burrow_exporter.burrow.failures import UNANSWERED, BurrowError, Endpoint, Reason
+from burrow_exporter.burrow.partitions import GroupStatus
 from burrow_exporter.burrow.retries import ATTEMPTS
 from burrow_exporter.polling.bounds import Bounds, label_characters
 from burrow_exporter.polling.own_group import may_be_own

@@ -76,8 +76,8 @@ class GroupEntry(Entry, frozen=True):
         """Return the lags in seconds of a group's partitions, 0 where there are fewer than ``min_lag`` messages."""
         if not self.min_lag:
             return group.lag_seconds
-        pairs = zip(group.partitions, group.lag_seconds, strict=False)
-        return [0.0 if partition.current_lag < self.min_lag else seconds for partition, seconds in pairs]
+        pairs = zip(group.partitions.lags, group.lag_seconds, strict=False)
+        return [0.0 if lag < self.min_lag else seconds for lag, seconds in pairs]
 
 
 class TopicEntry(Entry, frozen=True):

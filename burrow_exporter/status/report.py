@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
-from burrow_exporter.burrow.answers import Partition, Settings
+from burrow_exporter.burrow.answers import Settings
 from burrow_exporter.burrow.failures import advice
+from burrow_exporter.burrow.partitions import Partitions
 from burrow_exporter.polling.walk import WalkResult
 from burrow_exporter.snapshot import GROUP_STATUS_CODES, Cluster, Snapshot
 from burrow_exporter.status.burrows import missing
@@ -59,18 +60,18 @@ def old(cluster: Cluster, now: float) -> str:
     if cluster.last_commit is None or now - cluster.last_commit <= OLD:
         return ""
     ends = {topic.name: topic.offsets for topic in cluster.topics}
-    if any(is_overtaken(one, ends.get(one.topic, ())) for group in cluster.groups for one in group.partitions):
+    if any(is_overtaken(group.partitions, ends) for group in cluster.groups):
         why = "log ends have moved on since: Burrow answers from a cache, see expire-cache in its [evaluator] section"
     else:
         why = "nobody commits, Burrow has lost Kafka, or expire-cache in its [evaluator] section is too long"
     return f"the newest commit that Burrow tells of is {duration(now - cluster.last_commit)} old: {why}"
 
 
-def is_overtaken(partition: Partition, offsets: Sequence[int]) -> bool:
-    """Tell whether a log end is further than the one that a group's lag was told against."""
-    if partition.end is None or partition.partition >= len(offsets):
-        return False
-    return partition.end.offset + partition.current_lag < offsets[partition.partition]
+def is_overtaken(each: Partitions, log_ends: Mapping[str, Sequence[int]]) -> bool:
+    """Tell whether the log end of any partition is further than the one that a group's lag was told against."""
+    rows = zip(each.topics, each.numbers, each.ends.offsets, each.lags, strict=True)
+    ends = ((log_ends.get(topic, ()), number, offset + lag) for topic, number, offset, lag in rows)
+    return any(number < len(offsets) and then < offsets[number] for offsets, number, then in ends)
 
 
 def hints(cluster: Cluster) -> list[str]:

@@ -60,10 +60,10 @@ def topic_row(view: View, place: Place, name: str) -> TopicRow | None:
 def reader_of(row: GroupRow, topic: str) -> Reader | None:
     """Return a group's part in a topic, if it has one."""
     group = row.group
-    mine = [at for at, partition in enumerate(group.partitions) if partition.topic == topic]
-    if not mine:
+    partitions = group.partitions
+    if topic not in partitions.topics:
         return None
-    partitions = [group.partitions[at] for at in mine]
-    worst = min({each.status for each in partitions}, key=lambda status: RANKS[kind_of(status)])
+    mine = [at for at, each in enumerate(partitions.topics) if each == topic]
+    worst = min({partitions.statuses[at] for at in mine}, key=lambda status: RANKS[kind_of(status)])
     seconds = largest([group.lag_seconds[at] for at in mine]) if group.lag_seconds else None
-    return Reader(row, word_of(worst), sum(each.current_lag for each in partitions), seconds, len(mine))
+    return Reader(row, word_of(worst), sum(partitions.lags[at] for at in mine), seconds, len(mine))

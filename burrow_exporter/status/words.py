@@ -92,14 +92,15 @@ def duration(seconds: float) -> str:
 
 def worst_status(row: GroupRow) -> str:
     """Return the status that says most of what is wrong: a key of ``VERBS``, LATE, or that of the group."""
-    statuses = {partition.status for partition in row.group.partitions}
+    statuses = set(row.group.partitions.statuses)
     bad = next((status for status in VERBS if status in statuses), "")
     return bad if bad and (bad != "WARN" or row.group.status == "WARN") else row.word
 
 
 def cause(row: GroupRow) -> str:
     """Return what is the matter with a group; nothing where nothing is."""
-    counts = Counter((each.status, each.topic) for each in row.group.partitions if each.status in VERBS)
+    pairs = zip(row.group.partitions.statuses, row.group.partitions.topics, strict=True)
+    counts = Counter(pair for pair in pairs if pair[0] in VERBS)
     statuses = [status for status in VERBS if any(status == each for each, _ in counts)]
     if statuses[:1] != ["WARN"]:
         statuses = [status for status in statuses if status != "WARN"]
@@ -117,8 +118,8 @@ def where(row: GroupRow, status: str, counts: Counter[tuple[str, str]]) -> str:
     if len(found) > 1:
         return f"{sum(found.values()):,} of {row.partitions:,} partitions, in {len(found):,} topics"
     ((topic, count),) = found.items()
-    partitions = (*row.group.partitions, *row.group.uncommitted)
-    return f"{count:,} of {sum(each.topic == topic for each in partitions):,} partitions of {topic}"
+    partitions = row.group.partitions.topics.count(topic) + row.group.uncommitted.topics.count(topic)
+    return f"{count:,} of {partitions:,} partitions of {topic}"
 
 
 def since(track: Track | None, now: float) -> str:

@@ -21,9 +21,9 @@ import pytest
 import trustme
 
 from burrow_exporter.burrow import client
-from burrow_exporter.burrow.answers import GroupStatus
 from burrow_exporter.burrow.client import BurrowClient
 from burrow_exporter.burrow.failures import BurrowError, Endpoint, Reason, error_text
+from burrow_exporter.burrow.partitions import GroupStatus
 from burrow_exporter.burrow.session import Target
 from burrow_exporter.demo import SimulatedBurrow
 from tests.support.faults import (

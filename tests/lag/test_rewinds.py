@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from burrow_exporter.burrow.answers import Partition
+from burrow_exporter.burrow.partitions import Partitions
 from burrow_exporter.lag.rewinds import MEMORY, REFRESH, Rewinds, went_back
 from burrow_exporter.lag.time_lag import TimeLag
 from tests.lag.test_time_lag import START, commit, recorded_poll, topic
@@ -60,7 +61,7 @@ def window(start: int, end: int, status: str) -> Partition:
 )
 def test_a_window_that_went_back(one: Partition, *, expected: bool) -> None:
     """Burrow says so, or its last commit is lower than its first."""
-    assert expected == went_back(one)
+    assert expected == went_back(Partitions([one]), 0)
 
 
 def test_a_consumer_set_back_is_older_once_the_log_end_moves() -> None:

@@ -16,7 +16,8 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from burrow_exporter.burrow.answers import Commit, Partition
+from burrow_exporter.burrow.answers import LARGEST, Commit, Partition
+from burrow_exporter.burrow.partitions import Partitions
 from burrow_exporter.metrics.exposition import Renderer, assemble
 from burrow_exporter.metrics.families import (
     CLUSTER_FAMILIES,
@@ -38,7 +39,7 @@ from tests.support.pages import Sample, samples_in, text_of
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.sampled_from(
     ['"', "\\", "\n", '\\"\n', "ü✓ "]
 )
-COUNTS = st.integers(0, 2**63)
+COUNTS = st.integers(0, LARGEST)
 SECONDS = st.none() | st.integers(0, 2**63).map(lambda milliseconds: milliseconds / 1000)
 WORDS = st.sampled_from(["OK", "WARN", "STOP", "STALL", "REWIND", "ERR", "NEW"])
 
@@ -60,8 +61,8 @@ def groups(draw: st.DrawFn, name: str) -> Group:
     return Group(
         name=name,
         status=draw(WORDS),
-        partitions=tuple(draw(partitions(*key, committed=True)) for key in keys[:cut]),
-        uncommitted=tuple(draw(partitions(*key, committed=False)) for key in keys[cut:]),
+        partitions=Partitions(draw(partitions(*key, committed=True)) for key in keys[:cut]),
+        uncommitted=Partitions(draw(partitions(*key, committed=False)) for key in keys[cut:]),
         total_lag=draw(COUNTS),
         max_lag=draw(COUNTS),
         read_at=0,
@@ -226,7 +227,7 @@ def test_values_are_written_as_the_contract_says() -> None:
 def test_a_group_without_any_commit_publishes_status_and_partitions_only() -> None:
     """Its lag is unknown, and no lag is better than a lag of 0."""
     part = one_group().clusters[0].groups[0].partitions[0]
-    samples = samples_in(text_of(one_group(partitions=(), uncommitted=(part,))))
+    samples = samples_in(text_of(one_group(partitions=Partitions(), uncommitted=Partitions([part]))))
     assert {"burrow_kafka_consumer_status", "burrow_kafka_consumer_partitions"} == {
         name for name, _ in samples if name.startswith("burrow_kafka_consumer_") and "partition_" not in name
     }
@@ -287,12 +288,12 @@ def test_labels_are_made_once_and_anew_when_partitions_change() -> None:
     renderer = Renderer()
     renderer.render(one_group())
     first = renderer._partition_labels["c", "g"]
-    assert [("orders", 3)] == first.partitions
+    assert b'{cluster="c",consumer_group="g",topic="orders",partition="3"}' == first.every
     renderer.render(one_group(lag_seconds=[9.0]))
     assert first is renderer._partition_labels["c", "g"]
     part = one_group().clusters[0].groups[0].partitions[0]
-    renderer.render(one_group(uncommitted=(part,)))
-    assert [("orders", 3)] * 2 == renderer._partition_labels["c", "g"].partitions
+    renderer.render(one_group(uncommitted=Partitions([part])))
+    assert b"\n".join([first.every] * 2) == renderer._partition_labels["c", "g"].every
     renderer.render(Snapshot("default", (), 0))
     assert {} == renderer._partition_labels
 

@@ -270,7 +270,7 @@ def test_too_many_series_take_no_memory(monkeypatch: pytest.MonkeyPatch) -> None
     written: list[str] = []
     write = FamilyWriter.write_column
 
-    def note(self: FamilyWriter, labels: Sequence[bytes], values: Sequence[Value]) -> None:
+    def note(self: FamilyWriter, labels: bytes, values: Sequence[Value]) -> None:
         written.append(self._name.decode())
         write(self, labels, values)
 

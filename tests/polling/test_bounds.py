@@ -7,6 +7,7 @@ from contextlib import suppress
 import pytest
 
 from burrow_exporter.burrow.failures import BurrowError, Endpoint, Reason
+from burrow_exporter.burrow.partitions import Partitions
 from burrow_exporter.polling.bounds import Bounds, label_characters
 from burrow_exporter.polling.schedule import Resource
 from tests.support.factories import partition
@@ -70,5 +71,7 @@ def test_long_names_count_as_partitions(expected: bool, characters: int) -> None
 
 def test_characters_of_labels() -> None:
     """Names of cluster and group stand beside each partition."""
-    partitions = [partition(None, number=number, topic="topic", owner="owner", client_id="id") for number in range(2)]
+    partitions = Partitions(
+        partition(None, number=number, topic="topic", owner="owner", client_id="id") for number in range(2)
+    )
     assert 2 * (5 + 5 + 2 + 1 + 5) == label_characters("c", "group", partitions)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from burrow_exporter.burrow.partitions import Partitions
 from burrow_exporter.polling.absent import Absence
 from burrow_exporter.polling.history import SLOTS, SPARE, History, kind_of_group
 from burrow_exporter.settings.policy import GroupEntry, Policy
@@ -22,7 +23,7 @@ START = 1_800_000_000.0
 
 def group(name: str = "g", status: str = "OK", lag: int = 0, seconds: float = 0.0) -> Group:
     """Return a group, whose readings expire an interval after those of the next poll begin to."""
-    return Group(name, status, (), (), lag, lag, START, 100.0, [seconds])
+    return Group(name, status, Partitions(), Partitions(), lag, lag, START, 100.0, [seconds])
 
 
 def poll(moment: float, *groups: Group, topics: Sequence[Topic] = (), **outcome: Any) -> Snapshot:
@@ -156,7 +157,7 @@ def test_thresholds_are_those_of_the_policy() -> None:
     history.record(poll(15, group(seconds=20.0)))
     assert ("ok", 15, True) == since(history)
     history.reconfigure(Policy(groups=(GroupEntry(max_lag_seconds=10, min_lag=5),)), 45.0)
-    little = replace(group(seconds=20.0), partitions=(partition(commit(0, lag=4), 4),))
+    little = replace(group(seconds=20.0), partitions=Partitions([partition(commit(0, lag=4), 4)]))
     history.record(poll(30, little))
     assert "ok" == since(history)[0]
 

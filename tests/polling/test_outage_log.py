@@ -9,8 +9,8 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from burrow_exporter.burrow.answers import GroupStatus
 from burrow_exporter.burrow.failures import BurrowError, Clue, Endpoint, Reason
+from burrow_exporter.burrow.partitions import GroupStatus
 from burrow_exporter.polling.outage_log import duration
 from burrow_exporter.polling.walk import ClusterWalk, WalkResult
 from burrow_exporter.settings.config import BurrowConfig

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from burrow_exporter.burrow.answers import Commit, GroupStatus, Partition
+from burrow_exporter.burrow.answers import Commit, Partition
+from burrow_exporter.burrow.partitions import GroupStatus
 from burrow_exporter.polling.own_group import (
     Progress,
     commits_partition,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from burrow_exporter.burrow.answers import Commit, GroupStatus, Partition
+from burrow_exporter.burrow.answers import Commit, Partition
 from burrow_exporter.burrow.failures import BurrowError, Reason
+from burrow_exporter.burrow.partitions import GroupStatus, Partitions
 from burrow_exporter.polling.readings import (
     LeftOut,
     has_lag,
@@ -34,7 +35,7 @@ def part(topic: str = "orders", number: int = 0, status: str = "OK", lag: int = 
 
 def status(*partitions: Partition, word: str = "ERR", group: str = "g", total: int = 999) -> GroupStatus:
     """Return a group's answer, whose total would be wrong for these partitions."""
-    return GroupStatus("c", group, word, list(partitions), total)
+    return GroupStatus("c", group, word, Partitions(partitions), total)
 
 
 def read(answer: GroupStatus, filters: Filters = ALL) -> Group | None:

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from burrow_exporter.burrow.answers import ConsumersAnswer, LagAnswer, TopicsAnswer
+from burrow_exporter.burrow.partitions import GroupStatus
 from burrow_exporter.polling.own_group import Progress, commits_partition, may_be_own
 from burrow_exporter.polling.readings import read_group
 from burrow_exporter.polling.settling import LIVE, Settling
@@ -161,7 +162,7 @@ def recorded_walk(recording: Any, poll: Any) -> WalkResult:
         walk.listed_topics = msgspec.json.decode(bodies[f"{root}/topic"], type=TopicsAnswer).topics
     for path, body in bodies.items():
         if path.endswith("/lag"):
-            answer = msgspec.json.decode(body, type=LagAnswer).status
+            answer = GroupStatus.of(msgspec.json.decode(body, type=LagAnswer).status)
             walk.groups[answer.group] = read_group(answer, Filters(), now, now + 1)
             if may_be_own(answer.group):
                 walk.own[answer.group] = answer

@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from burrow_exporter.burrow.answers import GroupStatus, Partition, Settings
+from burrow_exporter.burrow.answers import Partition, Settings
 from burrow_exporter.burrow.failures import BurrowError, Endpoint, Reason
+from burrow_exporter.burrow.partitions import GroupStatus
 from burrow_exporter.polling.own_group import commits_partition
 from burrow_exporter.polling.state import BurrowState
 from burrow_exporter.polling.walk import ClusterWalk, WalkResult

@@ -44,8 +44,9 @@ def group(
     expires_at: float = EXPIRY,
 ) -> Group:
     """Return a group that was read 3 s ago, with its members."""
-    fields = {"status": status, "uncommitted": tuple(none), "expires_at": expires_at, "lag_seconds": seconds}
-    (made,) = Ownership().follow([factories.group(NOW - 3, *partitions, name=name, **fields)], [], [name])
+    fields = {"status": status, "expires_at": expires_at, "lag_seconds": seconds}
+    read = factories.group(NOW - 3, *partitions, name=name, uncommitted=none, **fields)
+    (made,) = Ownership().follow([read], [], [name])
     return made
 
 

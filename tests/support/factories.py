@@ -5,9 +5,11 @@ Times are Unix time in seconds.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-from burrow_exporter.burrow.answers import Commit, GroupStatus, Partition
+from burrow_exporter.burrow.answers import Commit, Partition
+from burrow_exporter.burrow.partitions import GroupStatus, Partitions
 from burrow_exporter.snapshot import Group
 
 
@@ -22,14 +24,16 @@ def partition(end: Commit | None, lag: int = 0, number: int = 0, **fields: Any) 
     return Partition(partition=number, end=end, current_lag=lag, **{**known, **fields})
 
 
-def group(read_at: float, *partitions: Partition, name: str = "g", **fields: Any) -> Group:
+def group(
+    read_at: float, *partitions: Partition, name: str = "g", uncommitted: Iterable[Partition] = (), **fields: Any
+) -> Group:
     """Return a group as it was read at a time, with partitions whose lags it adds up."""
     lags = [each.current_lag for each in partitions]
-    known = {"status": "OK", "uncommitted": (), "expires_at": read_at}
-    known |= {"total_lag": sum(lags), "max_lag": max(lags, default=0)}
-    return Group(name=name, partitions=partitions, read_at=read_at, **{**known, **fields})
+    known = {"expires_at": read_at, "total_lag": sum(lags), "max_lag": max(lags, default=0)}
+    columns = (Partitions(partitions), Partitions(uncommitted))
+    return Group(name, fields.pop("status", "OK"), *columns, read_at=read_at, **{**known, **fields})
 
 
 def group_status(name: str, *partitions: Partition, status: str = "OK") -> GroupStatus:
     """Return Burrow's answer for a group of cluster ``c``."""
-    return GroupStatus("c", name, status, list(partitions), sum(each.current_lag for each in partitions))
+    return GroupStatus("c", name, status, Partitions(partitions), sum(each.current_lag for each in partitions))
