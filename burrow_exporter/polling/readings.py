@@ -14,6 +14,7 @@ from burrow_exporter.snapshot import GROUP_STATUS_CODES, PARTITION_STATUS_CODES,
 MAX_NAME_BYTES = 4096
 MAX_AHEAD = 60.0
 """By how many seconds Burrow's clock may be ahead of ours."""
+NO_PARTITIONS = Partitions()
 BROKEN = frozenset({"STOP", "STALL", "REWIND"})
 
 
@@ -25,15 +26,18 @@ def read_group(answer: GroupStatus, filters: Filters, read_at: float, expires_at
     """
     check_partitions(answer)
     kept = filter_partitions(answer.partitions, filters, read_at)
-    committed = [observed != NEVER for observed in kept.ends.observed]
     if answer.partitions and not kept:
         return None
     whole = len(kept) == len(answer.partitions)
+    committed, uncommitted = kept, NO_PARTITIONS
+    if NEVER in kept.ends.observed:
+        has_commit = [observed != NEVER for observed in kept.ends.observed]
+        committed, uncommitted = where(kept, has_commit), where(kept, [not one for one in has_commit])
     return Group(
         name=answer.group,
         status=answer.status if whole else worst_status(kept.statuses),
-        partitions=where(kept, committed),
-        uncommitted=where(kept, [not one for one in committed]),
+        partitions=committed,
+        uncommitted=uncommitted,
         total_lag=answer.totallag if whole else sum(kept.lags),
         max_lag=max(kept.lags, default=0),
         read_at=read_at,
@@ -66,8 +70,8 @@ def filter_partitions(partitions: Partitions, filters: Filters, now: float) -> P
 
     A partition without a commit has no age, and stays.
     """
-    topics = set(filter(filters.topic.admits, set(partitions.topics)))
-    kept = where(partitions, [topic in topics for topic in partitions.topics])
+    refused = {topic for topic in set(partitions.topics) if not filters.topic.admits(topic)}
+    kept = where(partitions, [topic not in refused for topic in partitions.topics]) if refused else partitions
     if filters.max_commit_age is None:
         return kept
     oldest, ends = (now - filters.max_commit_age) * 1000, kept.ends
@@ -118,7 +122,10 @@ def last_commit(answer: GroupStatus, now: float) -> float | None:
     ``now`` is Unix time, too. What is ahead of it tells nothing, and would hide every commit until then.
     """
     latest = (now + MAX_AHEAD) * 1000
-    last = max((observed for observed in answer.partitions.ends.observed if observed <= latest), default=NEVER)
+    ends = answer.partitions.ends.observed
+    last = max(ends, default=NEVER)
+    if last > latest:
+        last = max((observed for observed in ends if observed <= latest), default=NEVER)
     return None if last == NEVER else last / 1000
 
 
