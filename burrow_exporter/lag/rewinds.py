@@ -37,5 +37,6 @@ class Rewinds:
 def went_back(partitions: Partitions, place: int) -> bool:
     """Tell whether one of the commits in the window of a partition is lower than one before it, as far as is known."""
     starts, ends = partitions.starts, partitions.ends
-    is_known = NEVER not in (starts.observed[place], ends.observed[place])
-    return partitions.statuses[place] == "REWIND" or (is_known and ends.offsets[place] < starts.offsets[place])
+    is_lower = ends.offsets[place] < starts.offsets[place]
+    is_known = is_lower and NEVER not in (starts.observed[place], ends.observed[place])
+    return is_known or partitions.statuses[place] == "REWIND"

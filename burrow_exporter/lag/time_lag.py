@@ -187,19 +187,18 @@ class TimeLag:
                 del self._curves[name]
 
     def _ages(self, group: Group) -> list[float | None]:
-        partitions, allowed = group.partitions, self.allowed_lag
+        partitions, allowed, now = group.partitions, self.allowed_lag, self._clock.now
+        topics, numbers, offsets = partitions.topics, partitions.numbers, partitions.ends.offsets
+        curves = {topic: self._curves.get(topic, {}) for topic in set(topics)}
         ages: list[float | None] = [0.0] * len(partitions)
         for place in [place for place, lag in enumerate(partitions.lags) if lag > allowed]:
-            ages[place] = self._age(group, place)
+            curve = curves[topics[place]].get(numbers[place])
+            if curve is None or (went_back(partitions, place) and self._is_doubtful(group, place, curve)):
+                ages[place] = None
+            else:
+                age = curve.age(offsets[place], now)
+                ages[place] = None if age is None else round(age, 3)
         return ages
-
-    def _age(self, group: Group, place: int) -> float | None:
-        partitions = group.partitions
-        curve = self._curves.get(partitions.topics[place], {}).get(partitions.numbers[place])
-        if curve is None or (went_back(partitions, place) and self._is_doubtful(group, place, curve)):
-            return None
-        age = curve.age(partitions.ends.offsets[place], self._clock.now)
-        return None if age is None else round(age, 3)
 
     def _is_doubtful(self, group: Group, place: int, curve: Curve) -> bool:
         """Tell whether the log end of a partition that went back may be that of a topic that is gone."""
