@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from burrow_exporter.burrow.answers import Commit, Partition
+from burrow_exporter.burrow.answers import Commit
 from burrow_exporter.lag.curve import BACKLOG_SECONDS, GRACE, Curve
 from burrow_exporter.snapshot import Topic
 
@@ -72,18 +72,22 @@ class Lateness:
         self._least, self._most = 0.0, GRACE
         self._doubted = {key: since for key, since in self._doubted.items() if now - since < BACKLOG_SECONDS}
 
-    def holds(self, group: str, partition: Partition, commit: Commit, made: float, curve: Curve) -> bool:
-        """Tell whether a commit beyond the log end, made at ``made``, is not to be believed yet."""
-        topic = self._topics[partition.topic]
+    def holds(self, place: tuple[str, str, int], commit: Commit, made: float, curve: Curve) -> bool:
+        """Tell whether a commit beyond the log end is not to be believed yet.
+
+        ``place`` is the group, topic and partition of which it is, ``made`` when it was made.
+        """
+        group, name, number = place
+        topic = self._topics[name]
         read_at = topic.read_at - self._shift
         age = read_at - made
         if age >= GRACE or from_backlog(commit):
             return True
-        log_end = topic.offsets[partition.partition]
-        held = (group, partition.topic, partition.partition) in self._doubted
+        log_end = topic.offsets[number]
+        held = place in self._doubted
         held = held or not explains(curve, log_end, commit.offset, read_at)
-        ahead = Ahead(group, partition.partition, commit.offset, made, held)
-        self._ahead.setdefault(partition.topic, []).append(ahead)
+        ahead = Ahead(group, number, commit.offset, made, held)
+        self._ahead.setdefault(name, []).append(ahead)
         if not held:
             self._least = max(self._least, age)
         return held

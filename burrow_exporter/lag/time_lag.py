@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import chain
+from typing import NamedTuple
 
-from burrow_exporter.burrow.answers import Commit, Partition
+from burrow_exporter.burrow.answers import Commit
 from burrow_exporter.lag.curve import BACKLOG_SECONDS, GRACE, Curve
 from burrow_exporter.lag.lateness import Lateness, from_backlog
 from burrow_exporter.lag.rewinds import Rewinds, went_back
@@ -26,6 +27,16 @@ def _made(commit: Commit) -> float:
     """
     observed = commit.observed_at / 1000
     return min(max(commit.timestamp / 1000, observed), observed + 1.0)
+
+
+class Window(NamedTuple):
+    """The first and the last commit that Burrow knows of a group on a partition."""
+
+    group: Group
+    topic: str
+    partition: int
+    start: Commit
+    end: Commit
 
 
 class TimeLag:
@@ -92,49 +103,46 @@ class TimeLag:
         newest_end = newest_start = 0
         partitions = group.partitions
         for place in [place for place, observed in enumerate(partitions.ends.observed) if observed >= since_end]:
-            partition = partitions.at(place)
-            start, end = partition.start, partition.end
+            start, end = partitions.starts[place], partitions.ends[place]
             if start is None or end is None:
                 continue
             newest_end = max(newest_end, end.observed_at)
             newest_start = max(newest_start, start.observed_at)
-            self._take_window(group, partition, (start, end) if start.observed_at >= since_start else (end,), topics)
+            window = Window(group, partitions.topics[place], partitions.numbers[place], start, end)
+            self._take_window(window, topics, start_is_new=start.observed_at >= since_start)
         if not topics.keys() >= set(partitions.topics):
             self._take_log_ends(group, topics)
         return group.read_at, newest_end, newest_start
 
-    def _take_window(
-        self, group: Group, partition: Partition, commits: Sequence[Commit], topics: Mapping[str, Topic]
-    ) -> None:
+    def _take_window(self, window: Window, topics: Mapping[str, Topic], *, start_is_new: bool) -> None:
         """Take in the commits of one partition's window that are new.
 
         An old one of a group that stood still tells nothing of the time of its offset, and one of the future nothing.
         """
-        read_at, late, end = group.read_at - self._clock.shift, self._lateness.mean, commits[-1]
-        topic, number = topics.get(partition.topic), partition.partition
+        group, name, number, start, end = window
+        read_at, late, topic = group.read_at - self._clock.shift, self._lateness.mean, topics.get(name)
         log_end = topic.offsets[number] if topic is not None and number < len(topic.offsets) else None
-        curve, latest = self._curve(partition.topic, number), (read_at + GRACE) * 1000
-        for commit in commits:
+        curve, latest = self._curve(name, number), (read_at + GRACE) * 1000
+        for commit in (start, end) if start_is_new else (end,):
             lag = commit.lag
             if lag is None or commit.observed_at > latest:
                 continue
             if not lag:
-                self._take_at_head(curve, group, partition, commit, log_end)
+                self._take_at_head(curve, window, commit, log_end)
                 continue
             seen = commit.observed_at / 1000 + 0.5
-            if seen - commit.timestamp / 1000 > BACKLOG_SECONDS and from_backlog(commit) and moved(partition):
+            if seen - commit.timestamp / 1000 > BACKLOG_SECONDS and from_backlog(commit) and start.offset < end.offset:
                 curve.remember(commit.timestamp / 1000, commit.offset)
             curve.sighting(min(read_at, seen), commit.offset + lag, late)
         if topic is not None and log_end is not None and end.lag and end.offset + end.lag < log_end:
             self._lateness.bound(end, topic)
 
-    def _take_at_head(
-        self, curve: Curve, group: Group, partition: Partition, commit: Commit, log_end: int | None
-    ) -> None:
+    def _take_at_head(self, curve: Curve, window: Window, commit: Commit, log_end: int | None) -> None:
         """Take in a commit without lag, beside the log end that is known now, if any."""
+        group, topic, number, *_ = window
         made = min(group.read_at - self._clock.shift, _made(commit))
         is_ahead = log_end is not None and commit.offset > log_end
-        if is_ahead and self._lateness.holds(group.name, partition, commit, made, curve):
+        if is_ahead and self._lateness.holds((group.name, topic, number), commit, made, curve):
             return
         if from_backlog(commit):
             curve.remember(commit.timestamp / 1000, commit.offset)
@@ -206,12 +214,6 @@ class TimeLag:
         log_end = curve.read if curve.read >= 0 else partitions.ends.offsets[place] + partitions.lags[place]
         key = group.name, partitions.topics[place], partitions.numbers[place]
         return self._rewinds.is_doubtful(key, log_end, self._clock.now)
-
-
-def moved(partition: Partition) -> bool:
-    """Tell whether a group has gone on in Burrow's window of a partition."""
-    start, end = partition.start, partition.end
-    return start is not None and end is not None and start.offset < end.offset
 
 
 def newest_observation(groups: Sequence[Group]) -> float | None:
