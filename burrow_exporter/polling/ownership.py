@@ -6,10 +6,11 @@ with the new rebalance protocol (KIP-848), of those that assign partitions thems
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
+from burrow_exporter.burrow.partitions import Partitions
 from burrow_exporter.snapshot import Group
 
 Place = tuple[str, int]
@@ -53,8 +54,7 @@ class Ownership:
 
     def _with_members(self, group: Group, before: Group | None) -> Group:
         kept = self._groups.setdefault(group.name, Members())
-        # One pass over the partitions where nothing has changed: less than 1 % of a poll.
-        digest = hash(tuple(every(group)))
+        digest = hash(tuple(map(columns, (group.partitions, group.uncommitted))))
         if digest != kept.digest:
             now, earlier = owners(every(group)), {**kept.earlier, **(owners(every(before)) if before else {})}
             kept.changes += sum(earlier.get(place, owner) != owner for place, owner in now.items())
@@ -65,6 +65,11 @@ class Ownership:
             kept.digest = digest
         changes = kept.changes if kept.changes or kept.members else None
         return replace(group, members=kept.members, unowned_partitions=kept.unowned, owner_changes=changes)
+
+
+def columns(each: Partitions) -> Hashable:
+    """Return what tells who owns which partition: to hash it takes less than 1 % of a poll."""
+    return each.topics, each.numbers.tobytes(), each.owners, each.client_ids
 
 
 def every(group: Group) -> Iterator[tuple[str, int, str, str]]:
