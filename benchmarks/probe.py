@@ -32,6 +32,7 @@ MAX_PARTITIONS = 1_000_000
 PHASES = ("fetch", "decode", "readings", "time lag", "render", "compress")
 TIMED: tuple[tuple[str, str, str], ...] = (
     ("decode", "burrow.client", "decode"),
+    ("decode", "burrow.partitions", "Partitions.__init__"),
     ("fetch", "burrow.session", "Session.get"),
     ("readings", "polling.readings", "read_group"),
     ("readings", "polling.readings", "last_commit"),
