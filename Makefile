@@ -82,7 +82,7 @@ soak: $(INSTALLED) ## Run the exporter on a Burrow that fails at random (MINUTES
 fuzz: $(INSTALLED) ## Try 10,000 mutated answers of each kind (EXAMPLES=10000)
 	FUZZ_EXAMPLES=$(or $(EXAMPLES),10000) $(BIN)/python -m pytest --show-capture=no tests/e2e/test_fuzz.py
 
-mutate: $(INSTALLED) ## Look for changes to the code that no test notices (MODULE=timelag; docs/mutation.md)
+mutate: $(INSTALLED) ## Look for changes to the code that no test notices (MODULE=timelag; docs/internals/mutation.md)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python mutmut==3.8.1
 	$(BIN)/mutmut run --max-children $(or $(WORKERS),2) 'burrow_exporter.$(MODULE)*'
 	@$(BIN)/mutmut results --all true | awk -F '[.:] *' '/: not checked$$/ { next } { all[$$2]++ } \

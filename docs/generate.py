@@ -85,7 +85,7 @@ better than a wrong one.
 
 Beside these come the usual `process_*` and `python_*`. `burrow` is the name of the Burrow in the configuration,
 `default` where flags name it; the endpoints are those of Burrow's API, and the reasons are tried in
-[faults.md](faults.md).
+[internals/faults.md](internals/faults.md).
 
 {{own}}
 """

@@ -28,7 +28,7 @@ from tests.support.processes import exporter as process
 from tests.support.secured import authority, fetch
 from tests.web.test_server import serving
 
-DOCUMENT = ROOT / "docs" / "faults.md"
+DOCUMENT = ROOT / "docs" / "internals" / "faults.md"
 DEADLINE, SHORT, LONG = 3, 0.5, 30
 HEAD = ["hits", "fault", "page", "up", "counted", "logged", "recovery"]
 UNREADABLE = "unreadable_groups"

@@ -1,6 +1,6 @@
-"""Draw docs/autoscaling.png and print the table: a simulated consumer group, scaled in different ways.
+"""Draw docs/internals/autoscaling.png and print the table: a simulated consumer group, scaled in different ways.
 
-Run by hand, in an environment that has matplotlib: ``python -m docs.autoscaling_plot``.
+Run by hand, in an environment that has matplotlib: ``python -m docs.internals.autoscaling_plot``.
 """
 
 from pathlib import Path

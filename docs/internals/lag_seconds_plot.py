@@ -1,6 +1,6 @@
-"""Draw docs/lag-seconds.png and print the error table: the estimate against the truth, from a recording.
+"""Draw docs/internals/lag-seconds.png and print the error table: the estimate against the truth, from a recording.
 
-Run by hand, in an environment that has matplotlib besides the package: ``python docs/lag_seconds_plot.py``.
+Run by hand, in an environment that has matplotlib besides the package: ``python docs/internals/lag_seconds_plot.py``.
 """
 
 import json
@@ -20,7 +20,7 @@ mpl.use("Agg")
 from matplotlib import pyplot as plt
 
 DOCS = Path(__file__).parent
-RECORDING = DOCS.parent / "tests" / "recordings" / "time-lag.json"
+RECORDING = DOCS.parents[1] / "tests" / "recordings" / "time-lag.json"
 SETTLED = 3
 CONSUMERS = ("bursty-crawl", "bursty-slow", "bursty-fast")
 Line = tuple[list[float], list[float], list[float]]
