@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +18,13 @@ from burrow_exporter.metrics.families import (
     FAMILIES,
     GROUP_LABELS,
     GROUP_TOPIC_LABELS,
-    INFO_LABELS,
-    MUTED_LABELS,
     PARTITION_LABELS,
-    POLICY_LABELS,
-    RUNBOOK_LABELS,
     TOPIC_LABELS,
     WHOLE_TOPIC_LABELS,
 )
 from burrow_exporter.metrics.self_metrics import SelfMetrics
 from burrow_exporter.settings.config import Config
-from burrow_exporter.settings.flags import FLAGS, Flag
+from burrow_exporter.settings.flags import FLAGS, PATTERNS, Flag
 from burrow_exporter.settings.policy import Policy
 from burrow_exporter.settings.value_types import schema_of
 from burrow_exporter.snapshot import Cluster
@@ -36,89 +32,76 @@ from burrow_exporter.snapshot import Cluster
 HERE = Path(__file__).parent
 SCHEMA = HERE.parent / "burrow_exporter" / "config.schema.json"
 POLICY_SCHEMA = HERE.parent / "burrow_exporter" / "policy.schema.json"
-EACH = {
-    (): "exporter",
-    ("burrow",): "Burrow",
-    ("burrow", "cluster"): "cluster of a Burrow",
-    ("burrow", "cluster", "filter"): "cluster of a Burrow and kind of filter",
-    ("burrow", "endpoint"): f"Burrow and endpoint ({len(Endpoint)})",
-    ("burrow", "endpoint", "reason"): f"Burrow, endpoint and reason ({len(Reason)}) that was met",
-    ("format", "encoding"): "form of the page",
-    ("version", "python_version"): "exporter",
-    CLUSTER_LABELS: "cluster",
-    GROUP_LABELS: "group",
-    INFO_LABELS: "partition of a group",
-    MUTED_LABELS: "group that is muted, and reason",
-    PARTITION_LABELS: "partition of a group",
-    POLICY_LABELS: "group",
-    RUNBOOK_LABELS: "group",
-    GROUP_TOPIC_LABELS: "topic of a group",
-    TOPIC_LABELS: "partition of a topic",
-    WHOLE_TOPIC_LABELS: "topic",
+LEVELS = {
+    "Consumer groups": GROUP_LABELS,
+    "Topics of consumer groups": GROUP_TOPIC_LABELS,
+    "Partitions of consumer groups": PARTITION_LABELS,
+    "Partitions of topics": TOPIC_LABELS,
+    "Topics": WHOLE_TOPIC_LABELS,
+    "Clusters": CLUSTER_LABELS,
 }
-"""What there is one series of a metric for, by its labels."""
+"""Sections of metrics by the labels that each of them has; a metric's further labels stand in its row."""
 NOTE = "<!-- Written by docs/generate.py from the code: `make docs`. -->"
 METRICS = f"""{NOTE}
 # Metrics
 
-Names, labels and values of six families are those of Burrow's own `/metrics` ([what differs](migration.md)). *One for
-each* is how many series there are; a page's total is `burrow_exporter_series`, bounded by `--metrics.max-series`
-([sizing](operations.md#sizing)). A sample is left out where Burrow's answer does not tell its value: no figure is
-better than a wrong one.
+Six families have the names, labels and values of Burrow's own `/metrics`
+([differences](migration.md#burrows-own-metrics)). All are gauges unless marked as counters;
+`burrow_kafka_consumer_lag_total` is a gauge despite its name. `/lag` stands for
+`GET /v3/kafka/CLUSTER/consumer/GROUP/lag`.
 
-- A partition on which the group never committed has `burrow_kafka_consumer_partition_complete_ratio` 0 and nothing else
-  (Burrow says lag 0 for it, meaning unknown).
-- `--metrics.granularity`, or an entry of the policy file, replaces families by partition by those by topic
-  (`burrow_kafka_consumer_topic_…`, `burrow_kafka_topic_offset`) or by nothing; `--metrics.topic-families` adds those by
-  topic.
-- Where a filter removed partitions of a group, the group's figures come from those that are left.
-- What Burrow no longer lists is gone with the next poll. What could not be read stays as it was until it is older than
+- A sample is missing if its value is unknown.
+- A partition that the group never committed has `burrow_kafka_consumer_partition_complete_ratio` 0 and no other sample.
+- If a filter removes partitions of a group, the group's values come from the remaining ones.
+- What Burrow no longer lists is gone after the next poll. What could not be read keeps its value until
   `--poll.stale-after`.
-- A label `cluster` set on the scrape target renames ours to `exported_cluster`, and as an external label it overwrites
-  ours in Thanos, so that two clusters become one. Use another name, such as `monitor`.
-
-## From Burrow
+- `--metrics.granularity`, or the policy, replaces families by partition with those by topic, or with none;
+  `--metrics.topic-families` adds those by topic.
+- The first shard exposes topics and clusters.
 
 {{burrow}}
 
-## The exporter's own
+## Exporter
 
-Beside these come the usual `process_*` and `python_*`. `burrow` is the name of the Burrow in the configuration,
-`default` where flags name it; the endpoints are those of Burrow's API, and the reasons are tried in
-[internals/faults.md](internals/faults.md).
+Plus the usual `process_*` and `python_*`. `burrow` is the Burrow's name in the configuration, `default` with flags.
+`endpoint` has {len(Endpoint)} values and `reason` {len(Reason)} ([faults](internals/faults.md)).
 
 {{own}}
 """
 CONFIGURATION = f"""{NOTE}
 # Configuration
 
-`burrow-exporter [serve|demo|once|check|healthcheck] [flags]`; without a word it serves. Every flag has an environment
-variable, which a flag beats. One that takes no value has an opposite, such as `--no-metrics.partition-info`, to turn
-off what the environment or the file turns on. Repeatable flags are separated by white space in the environment.
-Durations are written as in Prometheus (`15s`, `1m30s`). The exit code is 0 when all is fine, 1 when it could not run,
-and 2 when the configuration is wrong, with one line that says what.
+`burrow-exporter [serve|demo|once|check|healthcheck] [flags]`. Without a command it serves.
 
-No proxy is used unless `--burrow.proxy-url` or `burrows[].proxy_url` names one, whatever `http_proxy` and the like say:
-Burrow is a neighbour, and its answers are not a proxy's business. Neither is `.netrc` read. A proxy is one of HTTP,
-asked without TLS and without credentials; for a Burrow with TLS it is asked for a tunnel (`CONNECT`), so that it can
-neither read nor change what passes.
+- Every flag has an environment variable: `--poll.interval` is `BURROW_EXPORTER_POLL_INTERVAL`. Separate the values of
+  repeatable flags with white space there.
+- A flag overrides the environment, which overrides the file.
+- Switches have an opposite, such as `--no-metrics.partition-info`.
+- Durations are written as in Prometheus: `15s`, `1m30s`.
+- Filters are regular expressions that match the whole name. They are repeatable; an empty value means none.
+- Exit codes: 0 success, 1 could not run, 2 wrong configuration.
+- The exporter ignores `.netrc`, `http_proxy` and the like. `--burrow.proxy-url` takes an HTTP proxy without TLS or
+  credentials; a Burrow with TLS is reached through a tunnel (`CONNECT`).
 
 ## Flags
 
 {{flags}}
 
-## The file
+## File
 
-`--config.file` names a YAML file, for several Burrows above all; `config.example.yaml` shows all of it, and
-`burrow_exporter/config.schema.json` in the package tells an editor. With it, `--burrow.*` and `--filter.*` are an
-error. For the rest a flag beats the environment, and that beats the file. Nothing in it is expanded, `${{{{VAR}}}}`
-neither. Paths in it count from its own folder. Unknown keys, and keys that stand twice, are refused.
+`--config.file` names a YAML file; several Burrows need one. `config.example.yaml` shows every key,
+`burrow_exporter/config.schema.json` in the package is its schema. With it `--burrow.*` and `--filter.*` are errors.
+Paths are relative to the file, nothing is expanded (not even `${{{{VAR}}}}`), unknown and duplicate keys are refused.
 
-SIGHUP reads it and the files it names again (without it, those that flags name). So does `POST` or `PUT` of
-`/-/reload`, as with Prometheus; without `--web.enable-lifecycle` that is answered 403. One that is wrong changes
-nothing but `burrow_exporter_config_last_reload_successful`, to 0. `web` and `log` take effect with the next start only.
+These keys have no flag; `policy` also takes the lists of [a policy file](policy.md):
 
 {{keys}}
+
+## Reload
+
+SIGHUP, or `POST` or `PUT` to `/-/reload` with `--web.enable-lifecycle` (otherwise 403), reloads the file and the files
+it names. `web` and `log` change only with a restart. An invalid configuration changes nothing but
+`burrow_exporter_config_last_reload_successful`, to 0.
 """
 
 
@@ -131,9 +114,18 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 def metrics() -> str:
     """Return docs/metrics.md."""
-    head = ["metric", "type", "labels", "one for each", "value, and where it is from"]
-    ours = (row(family.name, family.kind, family.labels, family.help) for family in FAMILIES)
-    return METRICS.format(burrow=table(head, ours), own=table([*head[:-1], "value"], own_rows()))
+    levels = {title: [family for family in FAMILIES if level(family.labels) == title] for title in LEVELS}
+    sections = (
+        f"## {title}\n\nLabels: {', '.join(f'`{label}`' for label in LEVELS[title])}.\n\n"
+        + table(["metric", "value"], (row(f.name, f.kind, f.labels[len(LEVELS[title]) :], f.help) for f in families))
+        for title, families in levels.items()
+    )
+    return METRICS.format(burrow="\n\n".join(sections), own=table(["metric", "value"], own_rows()))
+
+
+def level(labels: tuple[str, ...]) -> str:
+    """Return the section of a metric: the one with which it has the most labels in common."""
+    return max(LEVELS, key=lambda title: len(LEVELS[title]) if labels[: len(LEVELS[title])] == LEVELS[title] else 0)
 
 
 def own_rows() -> Iterator[tuple[str, ...]]:
@@ -150,19 +142,29 @@ def own_rows() -> Iterator[tuple[str, ...]]:
             yield row(name, metric.type, tuple(metric.samples[0].labels), metric.documentation)
 
 
-def row(name: str, kind: str, labels: tuple[str, ...], text: str) -> tuple[str, ...]:
+def row(name: str, kind: str, labels: tuple[str, ...], text: str) -> tuple[str, str]:
     """Return the row of a metric."""
-    return f"`{name}`", kind, ", ".join(labels) or "-", EACH[labels], text
+    counter = " (counter)" if kind == "counter" else ""
+    return f"`{name}`{{{', '.join(labels)}}}{counter}" if labels else f"`{name}`{counter}", text
 
 
 def configuration() -> str:
     """Return docs/configuration.md."""
+    written = {path.replace("[]", ""): (path, text) for path, text in keys(schema())}
     with click.Context(command) as context:
-        defaults = {flag.key: default(flag, context) for flag in FLAGS}
-        rows = [(f"`{flag.flag}`", f"`{flag.variable}`", default(flag, context), flag.help or "") for flag in FLAGS]
+        flags = [
+            (
+                f"`{flag.flag}`",
+                f"`{written[flag.key][0]}`" if flag.key else "",
+                default(flag, context),
+                (flag.help or "").replace(f" ({PATTERNS})", ""),
+            )
+            for flag in FLAGS
+        ]
+    without = {*written} - {flag.key for flag in FLAGS}
+    own = [(f"`{path}`", text) for key, (path, text) in written.items() if key in without and "policy" not in key]
     return CONFIGURATION.format(
-        flags=table(["flag", "environment", "default", "meaning"], rows),
-        keys=table(["key", "value", "default", "meaning"], keys(schema(), defaults)),
+        flags=table(["flag", "key in the file", "default", "meaning"], flags), keys=table(["key", "meaning"], own)
     )
 
 
@@ -183,35 +185,15 @@ def schema(whole: type = Config) -> dict[str, Any]:
     return made
 
 
-def keys(
-    schema: dict[str, Any],
-    defaults: Mapping[str, str],
-    section: str = "Config",
-    before: str = "",
-) -> Iterator[tuple[str, str, str, str]]:
-    """Yield a row for each key of a section and those below it; ``defaults`` are those of the flags, by key."""
+def keys(schema: dict[str, Any], section: str = "Config", before: str = "") -> Iterator[tuple[str, str]]:
+    """Yield path and description of each key of a section and those below it."""
     for name, field in schema["$defs"][section]["properties"].items():
         one = field.get("items", field)
         path = f"{before}{name}{'[]' if one is not field else ''}"
         if "$ref" in one:
-            yield from keys(schema, defaults, one["$ref"].rpartition("/")[2], f"{path}.")
+            yield from keys(schema, one["$ref"].rpartition("/")[2], f"{path}.")
         else:
-            own = f"`{field['default']}`" if field.get("default") else "none"
-            yield f"`{path}`", kind_of(one), defaults.get(path.replace("[]", ""), own), field["description"]
-
-
-def kind_of(field: dict[str, Any]) -> str:
-    """Return in words what a key may hold."""
-    if "anyOf" in field:
-        return "on or off"
-    if "enum" in field:
-        return ", ".join(f"`{value}`" for value in field["enum"])
-    if "pattern" in field:
-        return "duration"
-    if "format" in field:
-        return "regular expression"
-    words = {"integer": "whole number", "boolean": "true or false", "object": "name: text"}
-    return words.get(field["type"], "text")
+            yield path, field["description"]
 
 
 def default(flag: Flag, context: click.Context) -> str:

@@ -31,7 +31,7 @@ from burrow_exporter.web.security import web_config
 from compose.renderer.settings import SettingsError, read_settings
 from tests import ROOT
 from tests.conftest import tool
-from tests.support import alerts, commands
+from tests.support import alerts, collectors, commands
 from tests.support.documents import PAGES, Block, blocks, name_of, words
 from tests.support.processes import running
 from tests.support.promql import OWN, metrics
@@ -127,6 +127,16 @@ def as_bucket(_: str, document: Any, __: Path) -> None:
     assert document.keys() >= {"type", "config"}
 
 
+def as_collector(_: str, document: Any, folder: Path) -> None:
+    """Have Prometheus read what an OpenTelemetry Collector's receiver is to scrape."""
+    as_prometheus(yaml.safe_dump(collectors.scrape_config_of(document)), None, folder)
+
+
+def as_openmetrics(_: str, document: Any, __: Path) -> None:
+    """Read it as a check of Datadog's agent."""
+    collectors.check_openmetrics(document, {family.name for family in FAMILIES} | OWN.keys())
+
+
 YAML: tuple[tuple[set[str], Callable[[str, Any, Path], None]], ...] = (
     ({"burrows"}, as_exporter),
     ({"basic_auth_users", "http_server_config", "rate_limit", "tls_server_config"}, as_web_config),
@@ -137,6 +147,8 @@ YAML: tuple[tuple[set[str], Callable[[str, Any, Path], None]], ...] = (
     ({"groups"}, as_rules),
     ({"externalRules"}, as_adapter),
     ({"alerting", "global", "remote_write", "rule_files", "scrape_configs"}, as_prometheus),
+    ({"receivers"}, as_collector),
+    ({"init_config"}, as_openmetrics),
     ({"type"}, as_bucket),
 )
 """What a YAML document is, by any of its keys; on pages of the chart others are its values."""
@@ -192,6 +204,7 @@ def check_diagram(block: Block, _: Path) -> None:
 
 
 CHECKS: dict[str, Callable[[Block, Path], object]] = {
+    "alloy": lambda block, _: collectors.check_alloy(block.text),
     "ini": check_settings,
     "mermaid": check_diagram,
     "json": lambda block, _: json.loads(block.text),
@@ -269,6 +282,20 @@ def test_words_in_code_are_current(page: Path) -> None:
 def test_commands_of_a_block(text: str, expected: list[list[str]]) -> None:
     """Comments, operators, redirections, here-documents, loops and assignments are told from programs and words."""
     assert expected == list(commands.commands(text))
+
+
+ALLOY = 'prometheus.scrape "a" {\n  forward_to = [prometheus.remote_write.b.receiver]\n}\nprometheus.remote_write "b" {\n}\n'
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [("forward_to", "forward"), ("write.b.", "write.c."), ("}\n", ""), ("receiver]", "receiver"), (' "a"', "")],
+)
+def test_a_wrong_alloy_configuration_is_found(right: str, wrong: str) -> None:
+    """An unknown argument, a receiver that is not there, what is not closed, a component without a label."""
+    collectors.check_alloy(ALLOY)
+    with pytest.raises((AssertionError, IndexError)):
+        collectors.check_alloy(ALLOY.replace(right, wrong, 1))
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,7 @@ FOREIGN = {
         "ssh",
         "systemctl",
         "thanos",
+        "vmagent",
     ),
     *("kafka-acls.sh", "kafka-configs.sh", "kafka-consumer-groups.sh", "kafka-topics.sh", "test", "umask"),
 }

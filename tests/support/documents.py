@@ -73,6 +73,17 @@ def links(page: Path) -> Iterator[str]:
             yield from OF_HTML.findall(token.content)
 
 
+def count(page: Path) -> int:
+    """Return how many words a page has outside blocks of code, pictures and the targets of links."""
+    parts = {"text", "code_inline"}
+    texts = (
+        "".join(each.content if each.type in parts else " " * each.type.endswith("break") for each in token.children)
+        for token in tokens(page)
+        if token.type == "inline" and token.children
+    )
+    return sum(len(text.split()) for text in texts)
+
+
 def anchors(page: Path) -> set[str]:
     """Return the anchors of a page's headings, as GitHub makes them."""
     found: set[str] = set()

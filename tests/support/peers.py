@@ -1,7 +1,8 @@
 """Other exporters' pages, as each would make them of what this one publishes at the same moment.
 
 Names, labels and values are from their sources: jirwin/burrow_exporter 73db6ca and shamil/burrow_exporter 4d64b83
-(alike in all three), seglo/kafka-lag-exporter 3fcb3c7, danielqsj/kafka_exporter 953e2f1.
+(alike in all three), seglo/kafka-lag-exporter 3fcb3c7, danielqsj/kafka_exporter 953e2f1, redpanda-data/kminion 4f3867a,
+themoah/klag fc080c7 (whose reporter's names Micrometer writes with underscores).
 """
 
 from __future__ import annotations
@@ -36,6 +37,11 @@ def one_higher(codes: Sequence[float]) -> float:
     return code + 1
 
 
+def most_in_ms(seconds: Sequence[float]) -> float:
+    """Return the largest of some times in milliseconds."""
+    return 1000 * max(seconds)
+
+
 GROUP = {"cluster": "cluster", "group": "consumer_group"}
 TOPIC = {"cluster": "cluster", "topic": "topic", "partition": "partition"}
 PARTITION = GROUP | TOPIC
@@ -44,6 +50,13 @@ LAG_TOPIC = {"cluster_name": "cluster", "topic": "topic", "partition": "partitio
 MEMBER = {**LAG_GROUP, **LAG_TOPIC, "member_host": "owner", "consumer_id": "", "client_id": "client_id"}
 KAFKA_GROUP = {"consumergroup": "consumer_group", "topic": "topic"}
 KAFKA_TOPIC = {"topic": "topic", "partition": "partition"}
+MINION_GROUP = {"group_id": "consumer_group"}
+MINION_TOPIC = {"topic_name": "topic"}
+MINION_PARTITION = {"topic_name": "topic", "partition_id": "partition"}
+KLAG_GROUP = {"consumer_group": "consumer_group"}
+KLAG_TOPIC = {"topic": "topic"}
+ONE_KAFKA = {"kafka_exporter", "kminion", "klag"}
+"""Exporters that each watch one Kafka, and name no cluster."""
 
 PEERS: dict[str, tuple[Family, ...]] = {
     "jirwin/burrow_exporter and shamil/burrow_exporter": (
@@ -78,10 +91,59 @@ PEERS: dict[str, tuple[Family, ...]] = {
         Family("kafka_consumergroup_lag_sum", KAFKA_GROUP, "burrow_kafka_consumer_partition_lag"),
         Family("kafka_consumergroup_current_offset", KAFKA_GROUP | KAFKA_TOPIC, "burrow_kafka_consumer_current_offset"),
         Family("kafka_consumergroup_current_offset_sum", KAFKA_GROUP, "burrow_kafka_consumer_current_offset"),
-        Family("kafka_consumergroup_members", {"consumergroup": "consumer_group"}, ""),
+        Family("kafka_consumergroup_members", {"consumergroup": "consumer_group"}, "burrow_kafka_consumer_members"),
         Family("kafka_topic_partitions", {"topic": "topic"}, "burrow_kafka_topic_partition_offset", len),
         Family("kafka_topic_partition_current_offset", KAFKA_TOPIC, "burrow_kafka_topic_partition_offset"),
         Family("kafka_topic_partition_oldest_offset", KAFKA_TOPIC, ""),
+    ),
+    "kminion": (
+        Family(
+            "kminion_kafka_consumer_group_topic_partition_lag",
+            MINION_GROUP | MINION_PARTITION,
+            "burrow_kafka_consumer_partition_lag",
+        ),
+        Family(
+            "kminion_kafka_consumer_group_topic_lag",
+            MINION_GROUP | MINION_TOPIC,
+            "burrow_kafka_consumer_partition_lag",
+        ),
+        Family(
+            "kminion_kafka_consumer_group_topic_offset_sum",
+            MINION_GROUP | MINION_TOPIC,
+            "burrow_kafka_consumer_current_offset",
+        ),
+        Family("kminion_kafka_consumer_group_members", MINION_GROUP, "burrow_kafka_consumer_members"),
+        Family(
+            "kminion_kafka_topic_partition_high_water_mark", MINION_PARTITION, "burrow_kafka_topic_partition_offset"
+        ),
+        Family("kminion_kafka_topic_high_water_mark_sum", MINION_TOPIC, "burrow_kafka_topic_partition_offset"),
+        Family("kminion_kafka_topic_partition_low_water_mark", MINION_PARTITION, ""),
+        Family("kminion_kafka_topic_low_water_mark_sum", MINION_TOPIC, ""),
+        Family("kminion_kafka_consumer_group_info", MINION_GROUP, ""),
+        Family("kminion_kafka_consumer_group_empty_members", MINION_GROUP, ""),
+        Family("kminion_kafka_consumer_group_topic_members", MINION_GROUP | MINION_TOPIC, ""),
+        Family("kminion_kafka_consumer_group_topic_assigned_partitions", MINION_GROUP | MINION_TOPIC, ""),
+        Family("kminion_kafka_consumer_group_offset_commits_total", MINION_GROUP, ""),
+    ),
+    "klag": (
+        Family("klag_consumer_lag", KLAG_GROUP | KAFKA_TOPIC, "burrow_kafka_consumer_partition_lag"),
+        Family("klag_consumer_lag_sum", KLAG_GROUP, "burrow_kafka_consumer_lag_total"),
+        Family("klag_consumer_lag_max", KLAG_GROUP, "burrow_kafka_consumer_lag_max"),
+        Family("klag_consumer_lag_min", KLAG_GROUP, "burrow_kafka_consumer_partition_lag", min),
+        Family(
+            "klag_consumer_lag_ms", KLAG_GROUP | KLAG_TOPIC, "burrow_kafka_consumer_partition_lag_seconds", most_in_ms
+        ),
+        Family("klag_consumer_committed_offset", KLAG_GROUP | KAFKA_TOPIC, "burrow_kafka_consumer_current_offset"),
+        Family("klag_partition_log_end_offset", KAFKA_TOPIC, "burrow_kafka_topic_partition_offset"),
+        Family("klag_partition_log_start_offset", KLAG_GROUP | KAFKA_TOPIC, ""),
+        Family("klag_topic_partitions", KLAG_TOPIC, "burrow_kafka_topic_partition_offset", len),
+        Family("klag_consumer_group_state", KLAG_GROUP, ""),
+        Family("klag_consumer_lag_velocity", KLAG_GROUP | KLAG_TOPIC, ""),
+        Family("klag_consumer_lag_time_to_close_seconds", KLAG_GROUP | KLAG_TOPIC, ""),
+        Family("klag_consumer_lag_retention_percent", KLAG_GROUP | KLAG_TOPIC, ""),
+        Family("klag_consumer_commit_staleness_seconds", KLAG_GROUP | KLAG_TOPIC, ""),
+        Family("klag_hot_partition", KAFKA_TOPIC, ""),
+        Family("klag_hot_partition_lag", KLAG_GROUP | KAFKA_TOPIC, ""),
     ),
 }
 """By the title of the section in docs/migration.md; where ``ours`` is empty there is nothing of the kind here."""
@@ -97,7 +159,7 @@ def page_of(page: str) -> str:
     }
     found: list[str] = []
     for peer, families in PEERS.items():
-        seen = [each for each in samples if peer != "kafka_exporter" or each[1].get("cluster") == CLUSTER]
+        seen = [each for each in samples if peer not in ONE_KAFKA or each[1].get("cluster") == CLUSTER]
         for family in families:
             found += lines(family, seen, members)
     return "\n".join((*found, ""))
