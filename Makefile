@@ -17,7 +17,7 @@ export EXPORTER_IMAGE
 .DEFAULT_GOAL := help
 .PHONY: help demo
 .PHONY: test lint format check bench soak fuzz mutate audit dist wheel-test
-.PHONY: lock docs dashboards chart clean
+.PHONY: lock docs site dashboards chart clean
 .PHONY: image render up down logs e2e e2e-hosts e2e-auth e2e-truth
 
 help: ## List the targets
@@ -91,6 +91,10 @@ mutate: $(INSTALLED) ## Look for changes to the code that no test notices (MODUL
 
 docs: $(INSTALLED) ## Write the generated pages anew
 	$(BIN)/python docs/generate.py
+
+site: export NO_MKDOCS_2_WARNING = 1
+site: $(INSTALLED) ## Build the documentation's site into build/site
+	$(BIN)/mkdocs build --strict --quiet
 
 dashboards: $(INSTALLED) ## Write Grafana's dashboards anew
 	$(BIN)/python -m grafana.burrow_dashboards

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -41,14 +42,15 @@ LEVELS = {
     "Clusters": CLUSTER_LABELS,
 }
 """Sections of metrics by the labels that each of them has; a metric's further labels stand in its row."""
+SOURCE = re.compile(r" \((?:[^()]* of /lag|offsets of GET [^()]*|GET [^()]*)\)(?=\.|:|,|;)")
+"""Where a value is from, which the help of /metrics says."""
 NOTE = "<!-- Written by docs/generate.py from the code: `make docs`. -->"
 METRICS = f"""{NOTE}
 # Metrics
 
 Six families have the names, labels and values of Burrow's own `/metrics`
 ([differences](migration.md#burrows-own-metrics)). All are gauges unless marked as counters;
-`burrow_kafka_consumer_lag_total` is a gauge despite its name. `/lag` stands for
-`GET /v3/kafka/CLUSTER/consumer/GROUP/lag`.
+`burrow_kafka_consumer_lag_total` is a gauge despite its name.
 
 - A sample is missing if its value is unknown.
 - A partition that the group never committed has `burrow_kafka_consumer_partition_complete_ratio` 0 and no other sample.
@@ -58,6 +60,8 @@ Six families have the names, labels and values of Burrow's own `/metrics`
 - `--metrics.granularity`, or the policy, replaces families by partition with those by topic, or with none;
   `--metrics.topic-families` adds those by topic.
 - The first shard exposes topics and clusters.
+
+HELP on `/metrics` names the field of Burrow's API that a value comes from.
 
 {{burrow}}
 
@@ -93,7 +97,8 @@ CONFIGURATION = f"""{NOTE}
 `burrow_exporter/config.schema.json` in the package is its schema. With it `--burrow.*` and `--filter.*` are errors.
 Paths are relative to the file, nothing is expanded (not even `${{{{VAR}}}}`), unknown and duplicate keys are refused.
 
-These keys have no flag; `policy` also takes the lists of [a policy file](policy.md):
+Keys are named like flags, with underscores: `poll.stale_after`, `burrows[].catch_up_lag`, `burrows[].addresses`,
+`burrows[].filters.group.include`. `policy` takes the lists of [a policy file](policy.md). These have no flag:
 
 {{keys}}
 
@@ -145,26 +150,22 @@ def own_rows() -> Iterator[tuple[str, ...]]:
 def row(name: str, kind: str, labels: tuple[str, ...], text: str) -> tuple[str, str]:
     """Return the row of a metric."""
     counter = " (counter)" if kind == "counter" else ""
-    return f"`{name}`{{{', '.join(labels)}}}{counter}" if labels else f"`{name}`{counter}", text
+    named = f"`{name}`{{{', '.join(labels)}}}{counter}" if labels else f"`{name}`{counter}"
+    return named, SOURCE.sub("", text)
 
 
 def configuration() -> str:
     """Return docs/configuration.md."""
-    written = {path.replace("[]", ""): (path, text) for path, text in keys(schema())}
     with click.Context(command) as context:
         flags = [
-            (
-                f"`{flag.flag}`",
-                f"`{written[flag.key][0]}`" if flag.key else "",
-                default(flag, context),
-                (flag.help or "").replace(f" ({PATTERNS})", ""),
-            )
+            (f"`{flag.flag}`", default(flag, context), (flag.help or "").replace(f" ({PATTERNS})", ""))
             for flag in FLAGS
         ]
-    without = {*written} - {flag.key for flag in FLAGS}
-    own = [(f"`{path}`", text) for key, (path, text) in written.items() if key in without and "policy" not in key]
+    known = {flag.key for flag in FLAGS}
+    own = [(f"`{path}`", text) for path, text in keys(schema()) if path.replace("[]", "") not in known]
     return CONFIGURATION.format(
-        flags=table(["flag", "key in the file", "default", "meaning"], flags), keys=table(["key", "meaning"], own)
+        flags=table(["flag", "default", "meaning"], flags),
+        keys=table(["key", "meaning"], (row for row in own if not row[0].startswith("`policy"))),
     )
 
 

@@ -284,7 +284,12 @@ def test_commands_of_a_block(text: str, expected: list[list[str]]) -> None:
     assert expected == list(commands.commands(text))
 
 
-ALLOY = 'prometheus.scrape "a" {\n  forward_to = [prometheus.remote_write.b.receiver]\n}\nprometheus.remote_write "b" {\n}\n'
+ALLOY = """prometheus.scrape "a" {
+  forward_to = [prometheus.remote_write.b.receiver]
+}
+prometheus.remote_write "b" {
+}
+"""
 
 
 @pytest.mark.parametrize(

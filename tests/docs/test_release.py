@@ -138,7 +138,7 @@ def test_only_the_job_that_publishes_has_a_token() -> None:
     """Nothing that builds or tests can ask for a token in the project's name, and nothing that can builds the wheel."""
     jobs = workflow("release")["jobs"]
     with_token = {name for name, job in jobs.items() if "id-token" in job["permissions"]}
-    assert {"pypi", "image", "chart", "release"} == with_token
+    assert {"pypi", "image", "chart", "release", "pages"} == with_token
     assert {"id-token": "write"} == jobs["pypi"]["permissions"]
     assert "pypi" == jobs["pypi"]["environment"]
     assert [] == [step["run"] for step in jobs["pypi"]["steps"] if "run" in step]

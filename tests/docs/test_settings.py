@@ -19,6 +19,7 @@ EXAMPLE = (ROOT / ".env.example").read_text(encoding="utf-8")
 PARTS = EXAMPLE.split("\n\n")
 """Its paragraphs; a variant is one."""
 PAGE = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+OLDER = (ROOT / "docs" / "internals" / "older-settings.md").read_text(encoding="utf-8")
 KNOWN = {name.upper() for name in (*settings.NAMES, *cluster_variables.NAMES)}
 OF_HOSTS = {name.upper() for name in hosts.NAMES}
 """Not in the example, as each host has its own: docs/hosts.md."""
@@ -104,7 +105,7 @@ def test_the_example_shows_defaults() -> None:
 
 def test_the_page_has_every_name() -> None:
     """Once, with its default where there is one that stands for itself."""
-    rows = re.findall(r"^\| `([A-Z0-9_]+)` \| ([^|]*) \| [^|]*\|$", PAGE.partition("## Older names")[0], re.MULTILINE)
+    rows = re.findall(r"^\| `([A-Z0-9_]+)` \| ([^|]*) \| [^|]*\|$", PAGE, re.MULTILINE)
     assert sorted(KNOWN | OF_HOSTS) == sorted(name for name, _ in rows)
     told = {name: match[1] for name, cell in rows if (match := re.match("`([^`]+)`", cell))}
     assert {**DEFAULTS, "CLUSTER": "kafka"} == told
@@ -113,7 +114,7 @@ def test_the_page_has_every_name() -> None:
 
 def test_the_page_has_every_older_name() -> None:
     """With the name that it is taken for."""
-    rows = dict(re.findall(r"^\| `([A-Z0-9_]+)`.*? \| `?(\w+)`? \|", PAGE.partition("## Older names")[2], re.MULTILINE))
+    rows = dict(re.findall(r"^\| `([A-Z0-9_]+)`.*? \| `?(\w+)`? \|", OLDER, re.MULTILINE))
     gone = [name for name, new in rows.items() if new == "none"]
     assert all(any(pattern.fullmatch(name) for name in gone) for pattern in former_names.GONE)
     expected = {**former_names.RENAMED, "BROKER_HOST_1": "BROKERS", "PROMETHEUS_PORT": "PROMETHEUS_PORT"}

@@ -14,7 +14,7 @@ USERS = 14_000
 
 
 def test_what_counts(tmp_path: Path) -> None:
-    """Words of sentences, headings, tables and code within them; neither blocks of code, pictures nor links' targets."""
+    """Words of sentences, headings and tables count; blocks of code, pictures and the targets of links do not."""
     page = tmp_path / "page.md"
     page.write_text(
         "# One two\n\nthree `four`\n[five](six/seven.md) ![eight](nine.png)\n\n"
