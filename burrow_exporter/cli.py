@@ -36,18 +36,18 @@ WEB_CONFIG_FLAG = "--web.config.file"
 Load = Callable[[], Config]
 """Reads the configuration again."""
 
-HELP = """Prometheus metrics from LinkedIn Burrow's judgement of Kafka consumers.
+HELP = """Prometheus exporter for LinkedIn Burrow, the Kafka consumer lag checker.
 
 \b
-serve        poll Burrow and serve the metrics (what it does without a word)
-demo         the same on a simulated Burrow
-once         poll one time and print the page
-check        check the configuration, ask Burrow and say what it sees
-healthcheck  ask the running exporter whether it is healthy (for containers)
+serve        poll Burrow and serve /metrics (default)
+demo         the same, with a simulated Burrow
+once         poll once, print the metrics and exit
+check        validate the configuration, query every Burrow and report what it returns
+healthcheck  check that a running exporter is healthy (for container health checks)
 
-Every flag has an environment variable, BURROW_EXPORTER_ and the flag in capitals with _ for . and -, such as
-BURROW_EXPORTER_BURROW_ADDRESS; repeatable ones are separated by white space there. A flag beats the environment.
-Durations are written as in Prometheus: 15s, 1m30s.
+Every flag has an environment variable: BURROW_EXPORTER_ plus the flag in upper case, with _ for . and -. Example:
+BURROW_EXPORTER_BURROW_ADDRESS. Separate repeated values with white space. Flags take precedence over the environment.
+Durations use Prometheus syntax: 15s, 1m30s.
 """
 
 
@@ -124,7 +124,7 @@ def demo(config: Config, load: Load, size: dict[str, Any]) -> int:
             raise ConfigError(DEMO_LISTEN_FLAG, str(error)) from None
         except OSError as error:
             return give_up(f"{DEMO_LISTEN_FLAG}: cannot listen on {size['listen_address']}: {error_text(error)}")
-        greeting = f"A simulated Burrow answers at {burrow.address}"
+        greeting = f"Simulated Burrow listening on {burrow.address}"
         return serve(on_simulated(config, burrow), lambda: on_simulated(load(), burrow), greeting)
 
 

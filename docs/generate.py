@@ -210,8 +210,8 @@ def kind_of(field: dict[str, Any]) -> str:
         return "duration"
     if "format" in field:
         return "regular expression"
-    words = {"integer": "whole number", "boolean": "true or false", "object": "name: text"}
-    return words.get(field["type"], "text")
+    words = {"integer": "integer", "boolean": "boolean", "object": "map of strings"}
+    return words.get(field["type"], "string")
 
 
 def default(flag: Flag, context: click.Context) -> str:

@@ -166,7 +166,7 @@ class Session:
         has_length = "Content-Length" in answer.raw.headers or "Transfer-Encoding" in answer.raw.headers
         if not pieces and not has_length and answer.status_code == HTTPStatus.OK:
             # http.client takes a head that was cut off for a whole one.
-            message = "closed in the middle of the answer"
+            message = "connection closed in the middle of the response"
             raise ConnectionError(message)
         return b"".join(pieces)
 

@@ -23,7 +23,7 @@ def summary(snapshot: Snapshot, walk: WalkResult, now: float) -> list[str]:
     """Return what a poll saw that ended at ``now`` (Unix seconds), a line each, given the walk it came from."""
     outcome = snapshot.outcome
     lines = [f"{error.endpoint}: {error.reason}: {error.detail}" for error in walk.failures[:10]]
-    lines += [f"... and {len(walk.failures) - 10} failures more"] if len(walk.failures) > len(lines) else []
+    lines += [f"... and {len(walk.failures) - 10} more failures"] if len(walk.failures) > len(lines) else []
     lines += filter(None, dict.fromkeys(map(advice, walk.failures)))
     lines += filter(None, [cached(walk.settings)])
     lines += [f"cluster {name}: Burrow has not caught up, lag {outcome.behind[name]}" for name in outcome.withheld]
@@ -31,7 +31,7 @@ def summary(snapshot: Snapshot, walk: WalkResult, now: float) -> list[str]:
         # A word that is none of Burrow's is told, as far as it may be, among the failures.
         statuses = Counter(each.status if each.status in GROUP_STATUS_CODES else "unknown" for each in cluster.groups)
         words = ", ".join(f"{count} {status}" for status, count in sorted(statuses.items()))
-        lines.append(f"cluster {cluster.name}: {cluster.listed_groups} groups listed, published: {words or 'none'}")
+        lines.append(f"cluster {cluster.name}: {cluster.listed_groups} groups listed, exposed: {words or 'none'}")
         lines.append(f"cluster {cluster.name}: {cluster.listed_topics} topics listed, {len(cluster.topics)} published")
         notes = (left_out(cluster), missing(cluster), old(cluster, now))
         lines += [f"cluster {cluster.name}: {note}" for note in filter(None, notes)]
@@ -42,7 +42,7 @@ def summary(snapshot: Snapshot, walk: WalkResult, now: float) -> list[str]:
 def left_out(cluster: Cluster) -> str:
     """Return how many groups the filters leave out, and which do."""
     counts = [f"{count} by {name}" for name, count in cluster.filtered_groups.items() if count]
-    return f"filters leave out groups: {', '.join(counts)}" if counts else ""
+    return f"groups excluded by filters: {', '.join(counts)}" if counts else ""
 
 
 def cached(settings: Settings | None) -> str:
@@ -50,8 +50,8 @@ def cached(settings: Settings | None) -> str:
     if settings is None or 0 < settings.expire_cache <= LONGEST_CACHE:
         return ""
     seconds = settings.expire_cache
-    how = f"may be {duration(seconds)} old" if seconds else "never change once they were made"
-    return f"expire-cache in the [evaluator] section of Burrow is {seconds} (seconds): its answers {how}; set it to 5"
+    how = f"may be {duration(seconds)} old" if seconds else "never expire"
+    return f"expire-cache in Burrow's [evaluator] section is {seconds} (seconds): its responses {how}; set it to 5"
 
 
 def old(cluster: Cluster, now: float) -> str:
@@ -60,10 +60,10 @@ def old(cluster: Cluster, now: float) -> str:
         return ""
     ends = {topic.name: topic.offsets for topic in cluster.topics}
     if any(is_overtaken(one, ends.get(one.topic, ())) for group in cluster.groups for one in group.partitions):
-        why = "log ends have moved on since: Burrow answers from a cache, see expire-cache in its [evaluator] section"
+        why = "log ends have moved since, so Burrow answers from its cache; see expire-cache in its [evaluator] section"
     else:
-        why = "nobody commits, Burrow has lost Kafka, or expire-cache in its [evaluator] section is too long"
-    return f"the newest commit that Burrow tells of is {duration(now - cluster.last_commit)} old: {why}"
+        why = "no group commits, Burrow has lost Kafka, or expire-cache in its [evaluator] section is too long"
+    return f"the newest commit known to Burrow is {duration(now - cluster.last_commit)} old: {why}"
 
 
 def is_overtaken(partition: Partition, offsets: Sequence[int]) -> bool:
@@ -82,7 +82,7 @@ def hints(cluster: Cluster) -> list[str]:
     if cluster.groups:
         return []
     if not cluster.listed_groups:
-        return ["Burrow has read no commit: there is none yet, or its user may not Read __consumer_offsets"]
+        return ["Burrow has read no commits: there are none yet, or its user lacks Read on __consumer_offsets"]
     if cluster.listed_topics <= 1:
-        return ["Burrow sees no topic but __consumer_offsets: there is none, or its user may not Describe topics"]
-    return ["no group but Burrow's own: none commits, filters leave all out, or its user may not Describe groups"]
+        return ["Burrow sees no topic except __consumer_offsets: there is none, or its user lacks Describe on topics"]
+    return ["no group except Burrow's own: none commits, filters exclude all, or its user lacks Describe on groups"]

@@ -260,9 +260,9 @@ def test_a_proxy_and_tls(folder: Path, authority: trustme.CA, expected: Any, nam
             b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n",
         ),
         ("Tunnel connection failed: 403", b"HTTP/1.0 403\r\n\r\n"),
-        ("answers otherwise than in HTTP: 220 mail.example ESMTP", b"220 mail.example ESMTP\r\n\r\n"),
+        ("not an HTTP response: 220 mail.example ESMTP", b"220 mail.example ESMTP\r\n\r\n"),
         (
-            "answers otherwise than in HTTP: got more than 65536 bytes when reading status line",
+            "not an HTTP response: got more than 65536 bytes when reading status line",
             b"HTTP/1.1 200 " + b"x" * 1_000_000,
         ),
     ],

@@ -81,7 +81,7 @@ def test_end_without_a_burrow() -> None:
     with FaultServer(in_turn(reply())) as gone:
         pass
     with exporter("--burrow.address", gone.address, "--poll.interval=1s") as (run, address):
-        run.wait_for(f'"Burrow fails".* address={gone.address} .*hint="nothing listens there')
+        run.wait_for(f'"Burrow fails".* address={gone.address} .*hint="nothing is listening there')
         page = requests.get(f"{address}/metrics", timeout=5).text
         assert 'burrow_exporter_burrow_up{burrow="default"} 0.0' in page
         assert 'endpoint="ready",reason="connection"' in page
@@ -191,7 +191,7 @@ def test_port_taken() -> None:
 def test_demo() -> None:
     """The demo needs no Burrow: it says where its own answers, has the metrics at once, and ends with both."""
     with exporter("demo", "--demo.groups=12", "--demo.partitions=2", "--poll.interval=1s") as (run, address):
-        burrow = run.wait_for(r"A simulated Burrow answers at (\S+)")
+        burrow = run.wait_for(r"Simulated Burrow listening on (\S+)")
         assert "GOOD" == requests.get(f"{burrow}/burrow/admin", timeout=5).text
         end = time.monotonic() + 10
         while requests.get(f"{address}/-/ready", timeout=5).status_code != 200:

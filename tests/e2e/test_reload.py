@@ -485,7 +485,7 @@ def test_reload_by_signal_and_by_request(tmp_path: Path) -> None:
             assert (200, "Reloaded.\n") == ask(address)
             assert LAG in page(address)
             write(file, server, "metrics: {disabled: []}")
-            allowed = "no such key; allowed are disable, partition_info, granularity, topic_families, max_series"
+            allowed = "unknown key; allowed keys: disable, partition_info, granularity, topic_families, max_series"
             complaint = f"{file}: metrics.disabled: {allowed}"
             assert (500, f"The configuration before stays: {complaint}\n") == ask(address)
             assert "burrow_exporter_config_last_reload_successful 0.0" in page(address)

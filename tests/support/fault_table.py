@@ -302,10 +302,15 @@ TWICE = lag_answer("c", "g", partition(), partition())
 VANISHED = Recorded(404, "application/json", '{"error":true,"message":"cluster or consumer not found"}')
 
 ANYWHERE: tuple[tuple[str, str, str, Step], ...] = (
-    ("closed before the answer", "connection", "closed without an answer", then_close()),
+    ("closed before the answer", "connection", "connection closed without a response", then_close()),
     ("reset in mid-body", "connection", "Connection reset by peer", then_reset(HALF)),
-    ("closed in mid-body", "connection", "closed in the middle of the answer", then_close(HALF)),
-    ("closed in the head", "connection", "closed in the middle of the answer", then_close(b"HTTP/1.1 200 OK\r\nCont")),
+    ("closed in mid-body", "connection", "connection closed in the middle of the response", then_close(HALF)),
+    (
+        "closed in the head",
+        "connection",
+        "connection closed in the middle of the response",
+        then_close(b"HTTP/1.1 200 OK\r\nCont"),
+    ),
     ("another protocol", "connection", "goes over to another protocol", then_hang(UPGRADE)),
     ("not HTTP", "connection", "answers otherwise than in HTTP", then_close(b"SSH-2.0-OpenSSH_9.2\r\n\r\n")),
     ("hang before the answer", "timeout", "timed out", then_hang()),

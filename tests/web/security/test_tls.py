@@ -375,7 +375,7 @@ def test_change_to_a_file_that_cannot_be(web: Web, name: str) -> None:
 @pytest.mark.parametrize(
     ("expected", "broken"),
     [
-        ("web.yml: is not YAML: expected the node content in line 1, column 10", "web.yml"),
+        ("web.yml: is not valid YAML: expected the node content in line 1, column 10", "web.yml"),
         ("web.yml: tls_server_config.cert_file: there is no certificate in PEM", "cert.pem"),
         ("web.yml: tls_server_config.key_file: there is no private key in PEM", "key.pem"),
         ("web.yml: tls_server_config.client_ca_file: there is no certificate in PEM", "clients.pem"),

@@ -101,11 +101,11 @@ def test_hashes(prefix: str) -> None:
         ("tls_server_config.cert: give either this or cert_file", f"{PAIR}, cert: x"),
         ("tls_server_config.key: give either this or key_file", f"{PAIR}, key: x"),
         ("tls_server_config.client_ca: give either this or client_ca_file", f"{CA}, client_ca: x"),
-        ("tls_server_config.certfile: no such key; allowed are cert, key, client_ca, cert_file,", "certfile: a"),
-        ("tls_server_config: Expected a mapping, got a list", "a"),
-        ("tls_server_config.cert_file: Expected text, got a list", "cert_file: [a]"),
+        ("tls_server_config.certfile: unknown key; allowed keys: cert, key, client_ca, cert_file,", "certfile: a"),
+        ("tls_server_config: must be a mapping, not a list", "a"),
+        ("tls_server_config.cert_file: must be a string, not a list", "cert_file: [a]"),
         (
-            "tls_server_config.prefer_server_cipher_suites: Expected true or false, got a whole number",
+            "tls_server_config.prefer_server_cipher_suites: must be a boolean, not an integer",
             "prefer_server_cipher_suites: 7",
         ),
         *(
@@ -166,11 +166,11 @@ def test_refused_tls(expected: str, tls: str) -> None:
     ("expected", "text"),
     [
         (
-            "tls_config: no such key; allowed are tls_server_config, http_server_config, basic_auth_users, rate_limit",
+            "tls_config: unknown key; allowed keys: tls_server_config, http_server_config, basic_auth_users,",
             "a",
         ),
         ("http_server_config.http2: there is no HTTP/2 here", "http_server_config: {http2: true}"),
-        ("http_server_config.http3: no such key; allowed are http2, headers", "http_server_config: {http3: true}"),
+        ("http_server_config.http3: unknown key; allowed keys: http2, headers", "http_server_config: {http3: true}"),
         (
             "http_server_config.headers.Server: cannot be set; there are Content-Security-Policy, Strict-Transport-",
             "http_server_config: {headers: {Server: x}}",
@@ -193,20 +193,20 @@ def test_refused_tls(expected: str, tls: str) -> None:
         ),
         ("basic_auth_users: user 1: a name is not empty", f"basic_auth_users: {{'a:b': {HASH}}}"),
         ("basic_auth_users: user 2: a name is not empty", f"basic_auth_users: {{a: {HASH}, '': {HASH}}}"),
-        ("basic_auth_users[...]: Expected text, got nothing", "basic_auth_users: {alice:}"),
+        ("basic_auth_users[...]: must be a string, not null", "basic_auth_users: {alice:}"),
         ("rate_limit.interval: is not a duration such as 1s or 100ms", "rate_limit: {interval: 1}"),
         ("rate_limit.interval: is not a duration such as 1s or 100ms", "rate_limit: {interval: -1s, burst: 1}"),
         ("rate_limit.interval: is not a duration such as 1s or 100ms", "rate_limit: {interval: 1s x, burst: 1}"),
         ("rate_limit.burst: must be at least 1 with an interval", "rate_limit: {interval: 1s}"),
         ("rate_limit.burst: must be at least 1 with an interval", "rate_limit: {burst: -1}"),
-        ("rate_limit.burst: Expected a whole number, got text", "rate_limit: {burst: many}"),
-        ("rate_limit.rate: no such key; allowed are interval, burst", "rate_limit: {rate: 1}"),
-        ("the document: Expected a mapping, got a list", "[]"),
+        ("rate_limit.burst: must be an integer, not a string", "rate_limit: {burst: many}"),
+        ("rate_limit.rate: unknown key; allowed keys: interval, burst", "rate_limit: {rate: 1}"),
+        ("the document: must be a mapping, not a list", "[]"),
         (
-            "is not YAML: found a key that stands twice in line 3, column 3",
+            "is not valid YAML: found a duplicate key in line 3, column 3",
             f"basic_auth_users:\n  a: {HASH}\n  a: {HASH}",
         ),
-        ("is not YAML: found unhashable key in line 1, column 2", "{[a]: b}"),
+        ("is not valid YAML: found unhashable key in line 1, column 2", "{[a]: b}"),
     ],
 )
 def test_refused(expected: str, text: str) -> None:
