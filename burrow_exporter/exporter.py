@@ -101,7 +101,7 @@ class Exporter:
         self._stop.set()
         self._fleet.end()
         server.stop()
-        log.info("stopped") if stopped else log.error("the server ended by itself")
+        log.info("stopped") if stopped else log.error("server terminated unexpectedly")
         return stopped
 
     def _limits(self) -> Limits:
@@ -109,7 +109,7 @@ class Exporter:
         requests = sum(burrow.concurrency for burrow in self._config.burrows)
         limits = Limits(connections=affordable_connections(OWN_FILES + requests))
         if limits.connections < DEFAULT_LIMITS.connections:
-            structlog.get_logger().warning("limit on open files is low", connections=limits.connections)
+            structlog.get_logger().warning("open file limit is low", connections=limits.connections)
         return limits
 
     def poll_once(self) -> list[tuple[Snapshot, WalkResult]]:
@@ -122,7 +122,7 @@ class Exporter:
         Takes ``RELOAD_SECONDS`` at most. While another reload is under way this is not begun, unless it ``waits``.
         """
         if not self._reloading.acquire(blocking=waits):
-            return "a reload is under way"
+            return "a reload is already in progress"
         try:
             return self._reload()
         finally:
@@ -139,9 +139,9 @@ class Exporter:
             self._metrics.reload.set(0)
             return refusal(error)
         self._metrics.reload.set(1)
-        log.info("configuration loaded again", burrows=len(config.burrows))
+        log.info("configuration reloaded", burrows=len(config.burrows))
         if waiting := [*changes("web", self._config.web, config.web), *changes("log", self._config.log, config.log)]:
-            log.warning("a change takes effect with the next start only", settings=" ".join(waiting))
+            log.warning("restart required for changed settings", settings=" ".join(waiting))
         return ""
 
     def may_be_reloaded(self) -> bool:
@@ -203,18 +203,18 @@ def in_time(call: Callable[[], T], seconds: float) -> T:
     except TimeoutError:
         if future.done():
             raise
-        message = f"reading it took more than {seconds:g} s"
+        message = f"loading it took more than {seconds:g} s"
         raise TimeoutError(message) from None
 
 
 def refusal(error: Exception) -> str:
     """Log why a configuration is not used, and return it for whoever asked for that."""
-    log, event = structlog.get_logger(), "configuration not loaded, the one before stays"
+    log, event = structlog.get_logger(), "configuration reload failed, keeping the previous one"
     if isinstance(error, ConfigError | OSError):
         log.error(event, reason=str(error))
         return str(error)
     log.error(event, exc_info=error)
-    return "something unforeseen happened; the exporter's log says what"
+    return "unexpected error; see the exporter's log"
 
 
 def changes(name: str, before: Section, now: Section) -> list[str]:

@@ -338,7 +338,7 @@ def test_check_names_failures(capfd: Capture) -> None:
 @pytest.mark.parametrize(
     ("failure", "change"),
     [
-        ("ready: not_ready: /burrow/admin/ready answers 503", {"/burrow/admin/ready": STARTING}),
+        ("ready: not_ready: /burrow/admin/ready returned 503", {"/burrow/admin/ready": STARTING}),
         ("clusters: shape: ", {"/v3/kafka": answer()}),
         ("consumers: http_4xx: ", {"/v3/kafka/c/consumer": Recorded(404, "text/plain", "")}),
     ],

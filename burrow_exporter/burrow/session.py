@@ -148,7 +148,7 @@ class Session:
         Of an answer other than 200 the beginning is enough.
         """
         if answer.status_code < HTTPStatus.OK:
-            message = f"goes over to another protocol ({answer.status_code})"
+            message = f"switched to another protocol ({answer.status_code})"
             raise ConnectionError(message)
         pieces: list[bytes] = []
         size = 0

@@ -47,14 +47,14 @@ def check_partitions(answer: GroupStatus) -> None:
     topics = {part.topic for part in partitions}
     names = topics | {part.owner for part in partitions} | {part.client_id for part in partitions}
     if any(map(is_too_long, names)):
-        detail = f"group {answer.group!r} holds a name of more than {MAX_NAME_BYTES} bytes"
+        detail = f"group {answer.group!r} contains a name of more than {MAX_NAME_BYTES} bytes"
         raise BurrowError(Endpoint.LAG, Reason.NAME_TOO_LONG, detail)
     if len(topics) == 1:  # as of most groups, and at half the cost
         different = len({part.partition for part in partitions})
     else:
         different = len({(part.topic, part.partition) for part in partitions})
     if different < len(partitions):
-        raise BurrowError(Endpoint.LAG, Reason.SHAPE, f"group {answer.group!r} holds a partition twice")
+        raise BurrowError(Endpoint.LAG, Reason.SHAPE, f"group {answer.group!r} contains a duplicate partition")
 
 
 def is_too_long(name: str) -> bool:

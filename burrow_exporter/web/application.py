@@ -98,7 +98,7 @@ class Application:
             return respond(request)
         except Exception:
             log.exception("request failed", path=request.path)
-            return plain(500, "The answer could not be made; the exporter's log says why.")
+            return plain(500, "Internal server error; see the exporter's log.")
 
     def _metrics(self, request: Request) -> Response:
         openmetrics = prefers_openmetrics(request.header("accept"))
@@ -149,14 +149,18 @@ class Application:
         if not self._content.may_be_reloaded():
             return plain(403, "Lifecycle API is not enabled: --web.enable-lifecycle is off.")
         if is_cross_origin(request):
-            return plain(403, "A page of another origin may not reload.")
+            return plain(403, "Cross-origin reload is not allowed.")
         if not self._reloading.acquire(blocking=False):
-            return plain(503, "A reload is under way.", ("retry-after", "1"))
+            return plain(503, "A reload is already in progress.", ("retry-after", "1"))
         try:
             complaint = self._content.reload()
         finally:
             self._reloading.release()
-        return plain(500, f"The configuration before stays: {complaint}") if complaint else plain(200, "Reloaded.")
+        return (
+            plain(500, f"Reload failed, keeping the previous configuration: {complaint}")
+            if complaint
+            else plain(200, "Reloaded.")
+        )
 
 
 def is_cross_origin(request: Request) -> bool:

@@ -85,7 +85,7 @@ class Connection(TrackedConnection):
             log.exception("TLS handshake failed")
             return False
         if not contexts.admits(certificate):
-            log.debug("client certificate has none of the allowed names")
+            log.debug("client certificate matches none of client_allowed_sans")
             return False
         self._peer = replace(self._peer, lacks_certificate=contexts.requires_certificate and not certificate)
         self.enter(Phase.UNFINISHED)
@@ -134,7 +134,7 @@ class Connection(TrackedConnection):
                 self.enter(Phase.UNFINISHED)
             self._received += data
         if not 0 < end <= self._limits.head_bytes:
-            message = "Malformed request, or its head is too large."
+            message = "Malformed request, or request headers too large."
             raise BadRequestError(message)
         head = bytes(self._received[:end])
         del self._received[: end + len(END_OF_HEAD)]
@@ -161,10 +161,10 @@ class Connection(TrackedConnection):
             for piece in with_head(answer.head(close=close), pieces):
                 self._send(piece)
         except ClientGoneError:
-            log.debug("answer given up: the client has gone or does not read", path=path)
+            log.debug("response aborted: client disconnected or not reading", path=path)
             return False
         except Exception:
-            log.exception("answer failed", path=path)
+            log.exception("response failed", path=path)
             return False
         return True
 

@@ -21,7 +21,7 @@ def ask_healthy(listen_address: str, *, may_be_tls: bool = False) -> str:
     """
     match = LISTEN_ADDRESS.fullmatch(listen_address)
     if match is None or not 0 < int(match["port"]) <= LARGEST_PORT:
-        message = f"{listen_address!r} is not an address at which an exporter can be asked"
+        message = f"{listen_address!r} is not a listen address such as ':9254'"
         raise ValueError(message)
     host = match["ipv6"] or match["host"]
     host, port = HERE.get(host, host), int(match["port"])

@@ -20,7 +20,7 @@ def bind(listen_address: str) -> socket.socket:
     """
     match = LISTEN_ADDRESS.fullmatch(listen_address)
     if match is None or int(match["port"]) > LARGEST_PORT:
-        reason = f"{listen_address!r} is not an address to listen on, such as ':9254', '127.0.0.1:9254' or '[::1]:9254'"
+        reason = f"{listen_address!r} is not a listen address such as ':9254', '127.0.0.1:9254' or '[::1]:9254'"
         raise ValueError(reason)
     host = str(ipaddress.IPv6Address(match["ipv6"])) if match["ipv6"] else match["host"]
     sock = _listen(host, int(match["port"]))

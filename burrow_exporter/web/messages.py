@@ -111,7 +111,7 @@ def body_length(headers: Mapping[str, Sequence[str]]) -> int | None:
         raise BadRequestError(message)
     if lengths and codings:
         # A proxy may read the one and this server the other, and take the body for a request.
-        message = "Content-Length and Transfer-Encoding exclude each other."
+        message = "Content-Length and Transfer-Encoding are mutually exclusive."
         raise BadRequestError(message)
     if codings and [coding.lower() for coding in codings] != ["chunked"]:
         message = "Transfer-Encoding must be chunked."

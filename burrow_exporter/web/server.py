@@ -63,7 +63,7 @@ class Server:
         try:
             self._sock.getsockname()
         except OSError:
-            message = "the HTTP server did not start"
+            message = "HTTP server did not start"
             raise RuntimeError(message) from None
         self._sock.settimeout(ACCEPT_SECONDS)
         self._thread.start()
@@ -91,7 +91,7 @@ class Server:
             while not self._serving.stopping.is_set():
                 self._accept()
         except Exception:
-            log.exception("the HTTP server has died")
+            log.exception("HTTP server died")
             self.connections.drop(*Phase)
         finally:
             self._sock.close()

@@ -168,7 +168,7 @@ def test_an_unchecked_certificate_is_said(capfd: pytest.CaptureFixture[str], fol
     """Whoever waives the check of the certificate reads so in the log."""
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(), cache_logger_on_first_use=False)
     Exporter(read_document(Config, {"burrows": [{"tls": {"insecure_skip_verify": True}}]}, folder), threading.Event())
-    assert "the certificate of Burrow is not checked" in capfd.readouterr().out
+    assert "Burrow certificate not verified" in capfd.readouterr().out
 
 
 def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:

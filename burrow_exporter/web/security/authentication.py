@@ -15,7 +15,7 @@ from burrow_exporter.web.security.passwords import BusyError, PasswordChecker
 
 HEALTH_PATH = "/-/healthy"
 UNAUTHORIZED = plain(401, "Unauthorized.", ("www-authenticate", 'Basic realm="burrow_exporter", charset="UTF-8"'))
-BUSY = plain(429, "Too many passwords are being checked.", ("retry-after", "1"))
+BUSY = plain(429, "Too many concurrent password checks.", ("retry-after", "1"))
 TOO_MANY = plain(429, "Too many requests.")
 NO_CERTIFICATE = plain(403, "A client certificate is required.")
 

@@ -44,7 +44,7 @@ class Security:
         self._refreshing = threading.Lock()
         self.has_tls = self._active.contexts is not None
         if self._active.file.basic_auth_users and not self.has_tls:
-            log.warning("passwords travel unencrypted: the web config has users, but no TLS", file=path)
+            log.warning("passwords sent unencrypted: web config has users but no TLS", file=path)
 
     def current(self) -> ActiveConfig:
         """Return what is in force; files are looked at once a second at most, and bad ones change nothing.
@@ -68,16 +68,16 @@ class Security:
         try:
             self._active = self._read(self._active)
         except (ConfigError, OSError) as error:
-            log.error("web config not read again, what was in force stays", error=str(error))  # noqa: TRY400  the message says all
+            log.error("web config reload failed, keeping the previous one", error=str(error))  # noqa: TRY400  the message says all
         else:
-            log.info("web config read again", file=str(self._path))
+            log.info("web config reloaded", file=str(self._path))
 
     def _read(self, former: ActiveConfig | None) -> ActiveConfig:
         try:
             file = parse(self._file(self._path, "cannot be read"))
             wanted = file.tls_server_config
             same = former is None or bool(wanted) == bool(former.contexts)
-            require("tls_server_config", same, "TLS cannot be turned on or off without a restart")
+            require("tls_server_config", same, "TLS cannot be enabled or disabled without a restart")
             contexts = tls.build(wanted, self._named_file) if wanted else None
         except ValueError as error:
             raise ConfigError(str(self._path), str(error)) from None

@@ -80,7 +80,7 @@ class PemBundle:
             return b""
         name = f"{SECTION}.{name}" if inline else f"{SECTION}.{name}_file"
         data = inline.encode() if inline else self._read(name, path)
-        require(name, f"{what}-----".encode() in data, f"there is no {what.lower()} in PEM")
+        require(name, f"{what}-----".encode() in data, f"contains no PEM {what.lower()}")
         require(name, b"ENCRYPTED" not in data, "must not be encrypted")
         return data
 
@@ -111,7 +111,7 @@ def choose_algorithms(context: ssl.SSLContext, tls: TLS) -> None:
         for curve in tls.curve_preferences:
             context.set_ecdh_curve(CURVES[curve])
     except (ssl.SSLError, ValueError):
-        message = "this machine's OpenSSL has none of the cipher suites, or not the curve"
+        message = "OpenSSL on this machine supports none of these cipher suites, or not the curve"
         raise ConfigError(SECTION, message) from None
 
 
@@ -123,7 +123,7 @@ def load_chain(context: ssl.SSLContext, pem: PemBundle) -> None:
             context.load_cert_chain(cert_path, key_path, password="")  # nosec B106 # none
     except (ssl.SSLError, ValueError) as error:
         mismatch = getattr(error, "reason", None) == "KEY_VALUES_MISMATCH"
-        what = "the key is not the certificate's" if mismatch else "certificate or key are damaged or too weak"
+        what = "the key does not match the certificate" if mismatch else "the certificate or key is corrupt or too weak"
         raise ConfigError(SECTION, what) from None
 
 
@@ -135,4 +135,4 @@ def load_client_ca(context: ssl.SSLContext, client_ca: bytes) -> None:
             context.load_verify_locations(path)
     except ssl.SSLError:
         key = f"{SECTION}.client_ca"
-        raise ConfigError(key, "a certificate is damaged") from None
+        raise ConfigError(key, "contains a corrupt certificate") from None

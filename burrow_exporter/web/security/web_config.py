@@ -122,7 +122,7 @@ def parse(data: bytes) -> WebFile:
 
 def one_of(key: str, value: str, allowed: Any, reason: str = "") -> None:  # noqa: ANN401  any sequence of names
     """Raise unless ``value`` is allowed."""
-    require(key, value in allowed, f"{value!r} cannot be had{reason}; allowed: {', '.join(allowed)}")
+    require(key, value in allowed, f"{value!r} is not supported{reason}; must be one of {', '.join(allowed)}")
 
 
 def check_tls(tls: TLS) -> None:
@@ -133,29 +133,29 @@ def check_tls(tls: TLS) -> None:
         ("key", tls.key, tls.key_file),
         ("client_ca", tls.client_ca, tls.client_ca_file),
     ):
-        require(f"{section}.{name}", not (inline and path), f"give either this or {name}_file")
+        require(f"{section}.{name}", not (inline and path), f"cannot be used with {name}_file")
         # It would be quoted as a file that cannot be read, and may be a key.
-        require(f"{section}.{name}_file", PEM not in path, f"must be the name of a file; PEM itself goes into {name}")
+        require(f"{section}.{name}_file", PEM not in path, f"must be a file name; put inline PEM into {name}")
         require(section, bool(inline or path) or name == "client_ca", f"{name}_file (or {name}) is missing")
     check_clients(tls, f"{section}.client_auth_type", f"{section}.client_allowed_sans")
     for name, version in (("min_version", tls.min_version), ("max_version", tls.max_version)):
-        one_of(f"{section}.{name}", version, TLS_VERSIONS, " (OpenSSL refuses older ones)")
-    require(f"{section}.min_version", tls.min_version <= tls.max_version, "is above max_version")
+        one_of(f"{section}.{name}", version, TLS_VERSIONS, " (OpenSSL rejects older versions)")
+    require(f"{section}.min_version", tls.min_version <= tls.max_version, "must not be above max_version")
     check_algorithms(tls, f"{section}.cipher_suites", f"{section}.curve_preferences")
 
 
 def check_clients(tls: TLS, type_key: str, sans_key: str) -> None:
     """Refuse policies for clients that Python's ssl has not, or that would let in more than they seem to."""
-    reason = " (who asks for certificates has to verify them)"
+    reason = " (client certificates must be verified)"
     one_of(type_key, tls.client_auth_type, CLIENT_AUTH_TYPES, reason)
     verifies = tls.client_auth_type != "NoClientCert"
     has_ca = bool(tls.client_ca or tls.client_ca_file)
-    require(type_key, verifies or not has_ca, f"a client CA needs {' or '.join(CLIENT_AUTH_TYPES[1:])}")
+    require(type_key, verifies or not has_ca, f"must be {' or '.join(CLIENT_AUTH_TYPES[1:])} if a client CA is set")
     require(type_key, has_ca or not verifies, f"{tls.client_auth_type} needs client_ca_file (or client_ca)")
     if tls.client_allowed_sans is not None:
         needed = "needs VerifyClientCertIfGiven or RequireAndVerifyClientCert"
         require(sans_key, verifies, needed)
-        require(sans_key, any(tls.client_allowed_sans), "must name at least one")
+        require(sans_key, any(tls.client_allowed_sans), "must contain at least one name")
 
 
 def check_algorithms(tls: TLS, suites_key: str, curves_key: str) -> None:
@@ -163,21 +163,21 @@ def check_algorithms(tls: TLS, suites_key: str, curves_key: str) -> None:
     for suite in tls.cipher_suites:
         one_of(suites_key, suite, (*CIPHER_SUITES, *TLS13_SUITES))
     usable = any(suite in CIPHER_SUITES for suite in tls.cipher_suites)
-    needed = "with max_version TLS12 one of TLS 1.2 is needed"
+    needed = "must include a TLS 1.2 cipher suite if max_version is TLS12"
     require(suites_key, usable or not tls.cipher_suites or tls.max_version != "TLS12", needed)
     for curve in tls.curve_preferences:
         one_of(curves_key, curve, CURVES)
-    require(curves_key, len(tls.curve_preferences) <= 1, "Python's ssl takes one curve, or all of OpenSSL's by default")
+    require(curves_key, len(tls.curve_preferences) <= 1, "must name at most one curve (a limit of Python's ssl module)")
 
 
 def check_http(http: HTTP) -> None:
     """Refuse HTTP/2, and headers that may not be set."""
-    require("http_server_config.http2", not http.http2, "there is no HTTP/2 here; leave it out, or say false")
+    require("http_server_config.http2", not http.http2, "HTTP/2 is not supported; remove it or set it to false")
     for name, value in http.headers.items():
         key = f"http_server_config.headers.{name}"
-        require(key, name in HEADERS, f"cannot be set; there are {', '.join(HEADERS)}")
+        require(key, name in HEADERS, f"cannot be set; allowed headers: {', '.join(HEADERS)}")
         if value:
-            require(key, HEADER_VALUE.fullmatch(value) is not None, "must be one line of plain ASCII")
+            require(key, HEADER_VALUE.fullmatch(value) is not None, "must be one line of printable ASCII")
             one_of(key, value, HEADERS[name] or (value,))
 
 
@@ -185,14 +185,16 @@ def check_users(users: dict[str, str]) -> None:
     """Refuse names that no client can send, and hashes that are none; neither is quoted."""
     for number, (name, digest) in enumerate(users.items(), 1):
         usable = bool(name) and ":" not in name and name.isprintable()
-        require("basic_auth_users", usable, f"user {number}: a name is not empty, printable, and without a colon")
-        message = f"the hash of user {number} is not one of bcrypt, such as `htpasswd -nBC 10 ''` makes"
+        require(
+            "basic_auth_users", usable, f"user {number}: the name must be printable, not empty, and without a colon"
+        )
+        message = f"user {number}: not a bcrypt hash; generate one with `htpasswd -nBC 10 ''`"
         require("basic_auth_users", BCRYPT.fullmatch(digest) is not None, message)
 
 
 def check_rate_limit(limit: RateLimit) -> None:
     """Refuse a limit that lets nothing through."""
-    burst = "must be at least 1 with an interval, or nothing is let through"
+    burst = "must be at least 1 if interval is set"
     require("rate_limit.burst", limit.burst >= (1 if limit.seconds else 0), burst)
 
 
