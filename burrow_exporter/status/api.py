@@ -37,7 +37,7 @@ def respond(path: str, query: str, view: View) -> tuple[int, bytes]:
         case ["topics", cluster, name]:
             status, answer = topic(given, cluster, name, view)
         case _:
-            status, answer = 404, {"error": "There is no such resource."}
+            status, answer = 404, {"error": "Not found."}
     return status, json.dumps(answer).encode()
 
 
@@ -134,7 +134,7 @@ def topic(given: Mapping[str, str], cluster: str, name: str, view: View) -> Answ
                 "groups": readers,
                 "last_known": place.is_past,
             }
-    return 404, {"error": "The exporter knows no such topic, and no group that is shown reads it."}
+    return 404, {"error": "Unknown topic: Burrow does not list it, or no exposed group reads it."}
 
 
 def summary(row: GroupRow, now: float) -> dict[str, Any]:

@@ -13,9 +13,9 @@ from burrow_exporter.snapshot import Cluster, Snapshot
 REASONS = {
     Absence.OWN: "Burrow's own",
     Absence.NOT_FOUND: "no longer known to Burrow",
-    Absence.NAME: "left out by the filter for group names",
-    Absence.TOPIC: "left out by the filter for topics",
-    Absence.COMMIT_AGE: "left out for the age of their commits",
+    Absence.NAME: "excluded by the group name filter",
+    Absence.TOPIC: "excluded by the topic filter",
+    Absence.COMMIT_AGE: "excluded by max_commit_age",
     Absence.SHARD: "exposed by another shard",
     Absence.UNREADABLE: "not read yet",
     Absence.HELD: "held back while Burrow reads their commits",
@@ -78,9 +78,9 @@ def cluster_row(snapshot: Snapshot, name: str, cluster: Cluster | None, past: Cl
     lag = outcome.behind.get(name)
     lacks = "Burrow has not read all commits" + (f": it is {lag:,} messages behind" if lag is not None else "")
     if name in snapshot.refused:
-        kind, state, note = "err", "refused", "an earlier Burrow has a cluster of this name and these labels"
+        kind, state, note = "err", "refused", "an earlier Burrow has a cluster of the same name and labels"
     elif past or cluster is None:
-        kind, state, note = "err", "not exposed", lacks if behind else "there is no reading that is recent enough"
+        kind, state, note = "err", "not exposed", lacks if behind else "there is no recent reading"
     elif behind:
         kind, state, note = "warn", "behind", lacks
     elif cluster.expires_at >= outcome.expires_at and not missing(cluster):
@@ -106,9 +106,9 @@ def missing(cluster: Cluster) -> str:
     """Return why groups of a cluster are not published that should be, or only with an older reading."""
     unreadable, held, hidden = cluster.unreadable_groups, cluster.held_groups, cluster.hidden_groups
     notes = [f"{unreadable:,} groups could not be read"] if unreadable else []
-    notes += [f"{held:,} groups are held back: Burrow may not have read their commits yet"] if held else []
+    notes += [f"{held:,} groups held back: Burrow may not have read their commits yet"] if held else []
     notes += [f"max_commit_age hides groups with lag: {shortened(hidden)}"] if hidden else []
-    notes += ["its answers contradict each other, as if several Burrows had one address"] if cluster.contradicts else []
+    notes += ["contradictory responses: several Burrows behind one address?"] if cluster.contradicts else []
     return "; ".join(notes)
 
 

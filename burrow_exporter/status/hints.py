@@ -29,10 +29,10 @@ def hint(row: GroupRow) -> str:
         return everywhere(row)
     if hot and hot[0] in behind:
         return hot[1]
-    few = f"{len(behind):,} of {len(read):,} partitions with messages are behind, the others are not"
+    few = f"{len(behind):,} of {len(read):,} active partitions are behind, the others are not"
     owners = {(each.owner, each.client_id) for each in behind}
     if len(owners) == 1 and (row.group.members or 0) > 1:
-        few += f"; all of them are read by {behind[0].client_id or behind[0].owner.removeprefix('/')}"
+        few += f"; all are read by {behind[0].client_id or behind[0].owner.removeprefix('/')}"
     return few
 
 
@@ -42,7 +42,7 @@ def everywhere(row: GroupRow) -> str:
         return "most partitions are behind"
     if row.group.members < row.partitions:
         return f"most partitions are behind, and {row.group.members:,} members read {row.partitions:,} partitions"
-    return "most partitions are behind, and each has a member of its own"
+    return "most partitions are behind, and each already has its own member"
 
 
 def produced(partition: Partition) -> float:

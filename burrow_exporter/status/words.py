@@ -29,41 +29,41 @@ class Advice(NamedTuple):
 
 ADVICE: Final = {
     "STOP": Advice(
-        "Messages wait, and the group has not committed for longer than Burrow's window spans: its process is down, "
+        "The group has lag and has not committed for longer than Burrow's evaluation window: the consumer is down, "
         "hangs, or no longer reads the topic.",
-        "Does the group have members (kafka-consumer-groups.sh --describe), and when did it last commit?",
-        "Start or restart the consumers, and look in their logs for rebalances and errors. If the group gave the topic "
-        "up, delete its offsets (kafka-consumer-groups.sh --delete-offsets).",
+        "Does the group have members (kafka-consumer-groups.sh --describe)? When did it last commit?",
+        "Start or restart the consumers, and check their logs for rebalances and errors. If the group no longer reads "
+        "the topic, delete its offsets (kafka-consumer-groups.sh --delete-offsets).",
     ),
     "STALL": Advice(
-        "The group commits the same offset again and again while messages wait: it is alive, but makes no progress.",
-        "What is the message at the committed offset, and what does the consumer's log say about it?",
-        "Fix what it cannot process or what does not answer it, or skip the message (kafka-consumer-groups.sh "
-        "--reset-offsets, with the group stopped).",
+        "The group keeps committing the same offset while messages are waiting: it is alive but stuck.",
+        "Which message is at the committed offset, and what does the consumer's log say about it?",
+        "Fix what the consumer cannot process or is waiting for, or stop the group and skip the message "
+        "(kafka-consumer-groups.sh --reset-offsets).",
     ),
     "REWIND": Advice(
-        "The group went back to an earlier offset: it reads messages again.",
-        "Did somebody reset the offsets? Was the topic recreated, or do two consumers commit over each other?",
-        "If it was not on purpose, check the retention of offsets and auto.offset.reset. Whatever the group writes "
-        "is written twice.",
+        "The group committed an earlier offset than before: it is rereading messages.",
+        "Did somebody reset the offsets? Was the topic recreated? Do two consumers overwrite each other's commits?",
+        "If it was not on purpose, check offset retention and auto.offset.reset. Systems downstream of the group "
+        "receive duplicates.",
     ),
     "WARN": Advice(
-        "The group reads, but its lag has not shrunk once in Burrow's window.",
-        "Is it one partition or all of them, and is production higher than usual?",
-        "All partitions: add consumers (no more than partitions), or find what slows them down. One partition: look "
-        "for a hot partition or a slow host.",
+        "The group reads, but its lag has not shrunk once in Burrow's evaluation window.",
+        "Is one partition affected or all of them? Is production higher than usual?",
+        "All partitions: add consumers, up to the number of partitions, or find out what slows them down. One "
+        "partition: look for a hot partition or a slow host.",
     ),
     "LATE": Advice(
-        "The oldest message that the group has not read is older than its threshold. Burrow judges it OK because its "
-        "lag shrinks now and then.",
+        "The oldest unread message is older than the group's threshold. Burrow reports OK because the lag shrinks now "
+        "and then.",
         "Does the lag shrink, and on which topic is it?",
-        "If the group catches up, wait. If not, add consumers or find what slows them down. If it is late by design, "
-        "give it max_lag_seconds or quiet hours in the policy.",
+        "If the group catches up, wait. If not, add consumers or find out what slows them down. If it is late by "
+        "design, set max_lag_seconds or quiet hours in the policy.",
     ),
     "AHEAD": Advice(
-        "The group committed offsets beyond the end of the topic. Burrow says OK and lag 0, even while messages come "
-        "that the group does not read.",
-        "Who commits: MirrorMaker 2 with sync.group.offsets, or a group whose topic was deleted and recreated?",
+        "The committed offset is beyond the log end. Burrow reports OK and lag 0, even while new messages arrive that "
+        "the group does not read.",
+        "Who commits? MirrorMaker 2 with sync.group.offsets, or a group whose topic was deleted and recreated?",
         "Reset the group's offsets to the end of the topic.",
     ),
 }
@@ -105,9 +105,11 @@ def cause(row: GroupRow) -> str:
         statuses = [status for status in statuses if status != "WARN"]
     parts = [f"{VERBS[status]}: {where(row, status, counts)}" for status in statuses]
     if not parts and row.kind == "unknown":
-        return "no commit seen yet" if row.group.uncommitted else "Burrow's status is unknown to the exporter"
+        return (
+            "no commit seen yet" if row.group.uncommitted else "Burrow reports a status that the exporter does not know"
+        )
     if row.kind == "late" and row.group.status == "OK":
-        parts.append("reads, but its oldest unread message is too old")
+        parts.append("reading, but its oldest unread message is too old")
     return "; ".join(parts)
 
 
@@ -202,7 +204,7 @@ def muted(row: GroupRow) -> str:
     """Return why the policy mutes a group."""
     reasons = {"quiet": "muted: quiet hours", "off": "muted: alerts are off"}
     named = [reasons[each] for each in row.terms.muted] if row.terms else []
-    return ", ".join(named) or "raises no alert: severity none"
+    return ", ".join(named) or "no alerts: severity none"
 
 
 def spans(kinds: Sequence[str]) -> str:

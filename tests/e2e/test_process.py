@@ -73,7 +73,7 @@ def test_end_when_idle(number: signal.Signals) -> None:
         assert (0, True) == (code, seconds < 2), seconds
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection((host, int(port)))
-        assert ["serving", '"Burrow', "stopped"] == [line.split("event=")[1].split()[0] for line in run.lines]
+        assert ["serving", '"first', "stopped"] == [line.split("event=")[1].split()[0] for line in run.lines]
 
 
 def test_end_without_a_burrow() -> None:

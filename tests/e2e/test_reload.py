@@ -394,7 +394,7 @@ def test_a_fault_of_our_own_changes_nothing_either(start: Callable[..., Reloaded
     """Whatever goes wrong in reading, the exporter goes on and says no."""
     running = start(BurrowConfig())
     running.error = RuntimeError("unexpected")
-    assert "log says what" in running.exporter.reload()
+    assert "see the exporter's log" in running.exporter.reload()
     assert 0 == own_of(running.exporter, "config_last_reload_successful")
 
 

@@ -224,7 +224,7 @@ def test_a_burrow_without_a_poll() -> None:
         ("1 group", 1, {}),
         ("1 of 2 groups: 1 Burrow's own", 2, {"burrow-x": "own"}),
         (
-            "1 of 5 groups: 2 no longer known to Burrow, 1 left out by the filter for group names",
+            "1 of 5 groups: 2 no longer known to Burrow, 1 excluded by the group name filter",
             5,
             {"a": "not_found", "b": "not_found", "c": "name"},
         ),
