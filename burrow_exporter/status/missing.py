@@ -13,7 +13,7 @@ WHY = {
     Absence.COMMIT_AGE: "All of its commits are older than --filter.max-commit-age.",
     Absence.SHARD: "The group belongs to another shard of the exporter (--shard.index).",
     Absence.UNREADABLE: "Burrow lists the group, but the exporter has not been able to read it.",
-    Absence.HELD: "Burrow lists the group but may not have read all of its commits yet. It will be shown once Burrow has.",
+    Absence.HELD: "Burrow lists the group but may not have read all of its commits yet. It is shown once Burrow has.",
 }
 
 

@@ -195,13 +195,13 @@ NEVER_SHOWN = replace(snapshot(outcome=replace(BAD, behind={"west": None})), lis
         ("failed", "up to date", "", snapshot(cluster(group()), outcome=BAD)),
         ("failed", "stale", "could not read it", snapshot(cluster(expires_at=EXPIRY - 15), outcome=BAD)),
         ("polled", "in part", "2 groups could not be read", snapshot(cluster(unreadable_groups=2))),
-        ("polled", "in part", "3 groups are held back", snapshot(cluster(held_groups=3))),
+        ("polled", "in part", "3 groups held back", snapshot(cluster(held_groups=3))),
         ("polled", "in part", "hides groups with lag: a, b", snapshot(cluster(hidden_groups=("a", "b")))),
         ("polled", "in part", "a, b, c, d, e and 2 more", snapshot(cluster(hidden_groups=tuple("abcdefg")))),
         ("polled", "behind", "12,345 messages behind", snapshot(cluster(), outcome=BEHIND)),
         ("polled", "refused", "an earlier Burrow has", REFUSED),
         ("failed", "not exposed", "has not read all commits", NEVER_SHOWN),
-        ("polled", "not exposed", "no reading that is recent enough", replace(snapshot(), listed=frozenset({"west"}))),
+        ("polled", "not exposed", "no recent reading", replace(snapshot(), listed=frozenset({"west"}))),
     ],
 )
 def test_states(state: str, cluster_state: str, note: str, made: Snapshot) -> None:
