@@ -1,4 +1,4 @@
-"""How each Burrow and each of its clusters is: how far what is shown can be trusted. No HTML, no I/O."""
+"""The state of each Burrow and cluster: whether the data shown is complete and current. No HTML, no I/O."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ REASONS = {
 
 @dataclass(frozen=True)
 class ClusterRow:
-    """A cluster that a Burrow lists. ``cluster`` is ``None`` where nothing of it is shown; ``note`` says why.
+    """A cluster listed by a Burrow. ``cluster`` is ``None`` if nothing of it is shown; ``note`` says why.
 
-    ``kind`` is ``ok``, ``warn`` or ``err``; ``is_past`` when what is shown is too old to be exposed.
+    ``kind`` is ``ok``, ``warn`` or ``err``; ``is_past`` if the data shown is too old to be exposed.
     """
 
     name: str
@@ -40,7 +40,7 @@ class ClusterRow:
 
 @dataclass(frozen=True)
 class BurrowRow:
-    """A Burrow that is configured, and how its last poll went; ``snapshot`` is ``None`` before the first ended."""
+    """A configured Burrow and its last poll; ``snapshot`` is ``None`` before the first poll has ended."""
 
     name: str
     snapshot: Snapshot | None
@@ -50,16 +50,16 @@ class BurrowRow:
 
     @property
     def is_fine(self) -> bool:
-        """Whether nothing is wrong with it, nor with its clusters."""
+        """Whether the Burrow and all its clusters are OK."""
         return self.kind == "ok" and all(cluster.kind == "ok" for cluster in self.clusters)
 
 
 def burrow_row(
     name: str, snapshot: Snapshot | None, monotonic: float, past: Mapping[str, Cluster] = MappingProxyType({})
 ) -> BurrowRow:
-    """Return a Burrow with its clusters; ``monotonic`` is the time by which its readings would have expired.
+    """Return a Burrow with its clusters; ``monotonic`` is the current time, for expiry.
 
-    ``past`` are the clusters of which nothing but the last known state is shown.
+    ``past`` holds clusters of which only the last known state is shown.
     """
     if snapshot is None:
         return BurrowRow(name, None, "unknown", "not polled yet", ())
@@ -72,7 +72,7 @@ def burrow_row(
 
 
 def cluster_row(snapshot: Snapshot, name: str, cluster: Cluster | None, past: Cluster | None = None) -> ClusterRow:
-    """Return a cluster of a snapshot, with why less of it is known than should be."""
+    """Return a cluster of a snapshot, and why its data is incomplete."""
     outcome = snapshot.outcome
     behind = name in outcome.behind
     lag = outcome.behind.get(name)
@@ -93,7 +93,7 @@ def cluster_row(snapshot: Snapshot, name: str, cluster: Cluster | None, past: Cl
 
 
 def counted(cluster: Cluster) -> str:
-    """Return how many groups are shown, how many are listed, and what became of the rest."""
+    """Return how many groups are shown and listed, and why the rest is not shown."""
     shown, listed = len(cluster.groups), cluster.listed_groups
     if shown == listed:
         return f"{shown:,} group{'s' * (shown != 1)}"
@@ -103,7 +103,7 @@ def counted(cluster: Cluster) -> str:
 
 
 def missing(cluster: Cluster) -> str:
-    """Return why groups of a cluster are not published that should be, or only with an older reading."""
+    """Return why groups of a cluster are missing or stale."""
     unreadable, held, hidden = cluster.unreadable_groups, cluster.held_groups, cluster.hidden_groups
     notes = [f"{unreadable:,} groups could not be read"] if unreadable else []
     notes += [f"{held:,} groups held back: Burrow may not have read their commits yet"] if held else []
@@ -113,5 +113,5 @@ def missing(cluster: Cluster) -> str:
 
 
 def shortened(names: Sequence[str], most: int = 5) -> str:
-    """Return names in one line, the first of them where there are many."""
+    """Return names on one line, truncated if there are many."""
     return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")

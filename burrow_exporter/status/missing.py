@@ -1,4 +1,4 @@
-"""Why a group that someone asks for is not shown: the one reason that is true."""
+"""Why a requested group is not shown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``check`` says of a poll. No I/O."""
+"""The report of ``check`` on a poll. No I/O."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from burrow_exporter.status.burrows import missing
 from burrow_exporter.status.words import duration
 
 LONGEST_CACHE: Final = 60
-"""Seconds of Burrow's ``expire-cache`` beyond which its answers are too old to go by."""
+"""Seconds of Burrow's ``expire-cache`` above which its responses are too old."""
 OLD: Final = 300.0
-"""Seconds without any commit from which something may be wrong, as the alert BurrowBlind has it."""
+"""Seconds without any commit from which something may be wrong, as in the alert BurrowBlind."""
 
 
 def summary(snapshot: Snapshot, walk: WalkResult, now: float) -> list[str]:
-    """Return what a poll saw that ended at ``now`` (Unix seconds), a line each, given the walk it came from."""
+    """Return the result of a poll that ended at ``now`` (Unix seconds) as lines; ``walk`` is where it came from."""
     outcome = snapshot.outcome
     lines = [f"{error.endpoint}: {error.reason}: {error.detail}" for error in walk.failures[:10]]
     lines += [f"... and {len(walk.failures) - 10} more failures"] if len(walk.failures) > len(lines) else []
@@ -28,7 +28,7 @@ def summary(snapshot: Snapshot, walk: WalkResult, now: float) -> list[str]:
     lines += filter(None, [cached(walk.settings)])
     lines += [f"cluster {name}: Burrow has not caught up, lag {outcome.behind[name]}" for name in outcome.withheld]
     for cluster in snapshot.clusters:
-        # A word that is none of Burrow's is told, as far as it may be, among the failures.
+        # Unknown statuses are reported among the failures.
         statuses = Counter(each.status if each.status in GROUP_STATUS_CODES else "unknown" for each in cluster.groups)
         words = ", ".join(f"{count} {status}" for status, count in sorted(statuses.items()))
         lines.append(f"cluster {cluster.name}: {cluster.listed_groups} groups listed, exposed: {words or 'none'}")
@@ -40,13 +40,13 @@ def summary(snapshot: Snapshot, walk: WalkResult, now: float) -> list[str]:
 
 
 def left_out(cluster: Cluster) -> str:
-    """Return how many groups the filters leave out, and which do."""
+    """Return how many groups each filter excludes."""
     counts = [f"{count} by {name}" for name, count in cluster.filtered_groups.items() if count]
     return f"groups excluded by filters: {', '.join(counts)}" if counts else ""
 
 
 def cached(settings: Settings | None) -> str:
-    """Return what is wrong with how long Burrow keeps its answers, if anything."""
+    """Return what is wrong with Burrow's cache setting, if anything."""
     if settings is None or 0 < settings.expire_cache <= LONGEST_CACHE:
         return ""
     seconds = settings.expire_cache
@@ -55,7 +55,7 @@ def cached(settings: Settings | None) -> str:
 
 
 def old(cluster: Cluster, now: float) -> str:
-    """Return that the newest commit is old, and what that may come from."""
+    """Return that the newest commit is old, with possible causes."""
     if cluster.last_commit is None or now - cluster.last_commit <= OLD:
         return ""
     ends = {topic.name: topic.offsets for topic in cluster.topics}
@@ -67,17 +67,17 @@ def old(cluster: Cluster, now: float) -> str:
 
 
 def is_overtaken(partition: Partition, offsets: Sequence[int]) -> bool:
-    """Tell whether a log end is further than the one that a group's lag was told against."""
+    """Return whether the log end has advanced since a group's lag was computed."""
     if partition.end is None or partition.partition >= len(offsets):
         return False
     return partition.end.offset + partition.current_lag < offsets[partition.partition]
 
 
 def hints(cluster: Cluster) -> list[str]:
-    """Return what may be wrong with a cluster of which no group is published.
+    """Return what may be wrong with a cluster without exposed groups.
 
-    Kafka leaves out of its lists what Burrow's user may not see, and Burrow takes that for nothing being there: it logs
-    nothing, and its answers are good.
+    Kafka hides what Burrow's user is not authorized to see. Burrow takes that for an empty cluster: it logs nothing,
+    and its responses are valid.
     """
     if cluster.groups:
         return []

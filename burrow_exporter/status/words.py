@@ -1,4 +1,4 @@
-"""What is said of a group in words: what is the matter, since when, where it goes, and what to do. No HTML, no I/O."""
+"""Texts about a group: cause, duration, trend, and advice. No HTML, no I/O."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from burrow_exporter.status.rows import GroupRow
 
 UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
 TREND_SLOTS: Final = 10
-"""The trend is that of the last five minutes."""
+"""The trend covers the last five minutes."""
 FLAT: Final = 0.05
-"""By which part of itself a lag may change within that time and still be flat."""
+"""Relative change of the lag up to which it counts as flat."""
 VERBS: Final = {"STOP": "stopped", "STALL": "stalled", "REWIND": "rewound", "WARN": "falling behind"}
 
 
 class Advice(NamedTuple):
-    """What a status means, where to look, and what to do: the runbook in short."""
+    """Meaning, diagnosis and mitigation of a status: the runbook in short."""
 
     means: str
     look: str
@@ -71,14 +71,14 @@ ADVICE: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Trend:
-    """How a lag changes, in messages a second over the last minutes: ``up``, ``down`` or ``flat``."""
+    """Change of a lag in messages per second over the last minutes: ``up``, ``down`` or ``flat``."""
 
     rate: float
     direction: str
 
 
 def duration(seconds: float) -> str:
-    """Return seconds as a human reads them: the two largest units, such as ``2m 5s`` or ``3h``; below 0 they are 0."""
+    """Return seconds for humans, in the two largest units, such as ``2m 5s`` or ``3h``; negative ones are 0."""
     if 0 < seconds < 1:
         return "<1s"
     left = max(0, int(seconds))
@@ -91,14 +91,14 @@ def duration(seconds: float) -> str:
 
 
 def worst_status(row: GroupRow) -> str:
-    """Return the status that says most of what is wrong: a key of ``VERBS``, LATE, or that of the group."""
+    """Return the most specific bad status: a key of ``VERBS``, LATE, or the group's status."""
     statuses = {partition.status for partition in row.group.partitions}
     bad = next((status for status in VERBS if status in statuses), "")
     return bad if bad and (bad != "WARN" or row.group.status == "WARN") else row.word
 
 
 def cause(row: GroupRow) -> str:
-    """Return what is the matter with a group; nothing where nothing is."""
+    """Return what is wrong with a group; empty if nothing is."""
     counts = Counter((each.status, each.topic) for each in row.group.partitions if each.status in VERBS)
     statuses = [status for status in VERBS if any(status == each for each, _ in counts)]
     if statuses[:1] != ["WARN"]:
@@ -114,7 +114,7 @@ def cause(row: GroupRow) -> str:
 
 
 def where(row: GroupRow, status: str, counts: Counter[tuple[str, str]]) -> str:
-    """Return on how many partitions a group has a status, and of which topic."""
+    """Return on how many partitions, and of which topic, a group has a status."""
     found = {topic: count for (each, topic), count in counts.items() if each == status}
     if len(found) > 1:
         return f"{sum(found.values()):,} of {row.partitions:,} partitions, in {len(found):,} topics"
@@ -124,14 +124,14 @@ def where(row: GroupRow, status: str, counts: Counter[tuple[str, str]]) -> str:
 
 
 def since(track: Track | None, now: float) -> str:
-    """Return for how long a group has been of its kind."""
+    """Return how long a group has been in its current state."""
     if track is None:
         return ""
     return ("for " if track.is_exact else "for at least ") + duration(now - track.since)
 
 
 def trend(row: GroupRow, now: float) -> Trend | None:
-    """Return how a group's lag changes: the slope of a line through it; ``None`` where too little is known."""
+    """Return the trend of a group's lag, by linear regression; ``None`` if too little is known."""
     if row.track is None or row.is_past:
         return None
     _, lags = row.track.last_hour(now)
@@ -148,14 +148,14 @@ def trend(row: GroupRow, now: float) -> Trend | None:
 
 
 def catch_up(row: GroupRow, going: Trend | None) -> float | None:
-    """Return in how many seconds a group has read all there is, if it goes on like this; ``None`` where it has not."""
+    """Return the time to catch up in seconds at the current rate; ``None`` if it does not catch up."""
     if going is None or going.direction != "down" or not row.lag:
         return None
     return row.lag / -going.rate
 
 
 def where_to(row: GroupRow, going: Trend | None) -> str:
-    """Return whether a group that is not fine catches up."""
+    """Return whether a group that is not OK is catching up."""
     if going is None or row.section == "fine" or not row.lag:
         return ""
     seconds = catch_up(row, going)
@@ -163,7 +163,7 @@ def where_to(row: GroupRow, going: Trend | None) -> str:
 
 
 def path(values: Sequence[float], width: int, height: int) -> str:
-    """Return values as the path of an SVG, from the left to the right; gaps are gaps."""
+    """Return values as an SVG path, left to right, with gaps."""
     known = [value for value in values if not isnan(value)]
     if not known:
         return ""
@@ -179,7 +179,7 @@ def path(values: Sequence[float], width: int, height: int) -> str:
 
 
 def stretches(kinds: Sequence[str]) -> list[tuple[str, int, int]]:
-    """Return runs of the same kind: the kind, where it begins, and how long it lasts, in slots."""
+    """Return runs of the same kind: kind, start and length, in slots."""
     runs: list[tuple[str, int, int]] = []
     for at, kind in enumerate(kinds):
         if runs and runs[-1][0] == kind:
@@ -190,12 +190,12 @@ def stretches(kinds: Sequence[str]) -> list[tuple[str, int, int]]:
 
 
 def most(lags: Sequence[float]) -> str:
-    """Return the largest of lags."""
+    """Return the largest lag."""
     return f"{max((lag for lag in lags if not isnan(lag)), default=0):,.0f}"
 
 
 def rate(messages: float) -> str:
-    """Return messages a second, or a minute where they are few."""
+    """Return messages per second, or per minute if there are few."""
     messages = abs(messages)
     return f"{messages:,.0f}/s" if messages >= 1 else f"{messages * 60:,.0f}/min"
 
@@ -208,7 +208,7 @@ def muted(row: GroupRow) -> str:
 
 
 def spans(kinds: Sequence[str]) -> str:
-    """Return for how long a group was of each kind, the worst first."""
+    """Return how long a group was of each kind, worst first."""
     counts = Counter(kinds)
     named = {"err": "ERR", "late": "LATE", "warn": "WARN", "unknown": "UNKNOWN", "ok": "OK", "none": "no data"}
     return ", ".join(f"{name} {duration(counts[kind] * SLOT_SECONDS)}" for kind, name in named.items() if counts[kind])

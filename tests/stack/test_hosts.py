@@ -165,7 +165,7 @@ def test_another_certificate_is_taken_up(folder: Path) -> None:
         ({"ROLE": "both"}, ["ROLE: must be all, collect or query"]),
         (
             {"REPLICA": "a", "QUERY_HOST": "q"},
-            ["ROLE: missing, though there is REPLICA, QUERY_HOST; say collect or query, or remove these"],
+            ["ROLE: missing although REPLICA, QUERY_HOST is set; set it to collect or query, or remove these"],
         ),
         (
             {"ROLE": "collect", "BROKERS": "one:9092"},

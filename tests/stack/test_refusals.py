@@ -26,13 +26,13 @@ ADDRESS = "must be a URL such as https://example.org/path"
 PORT = "must be a port from 1 to 65535"
 TARGET = "must be a port or off"
 BOOLEAN = "must be true or false"
-FOREIGN = "but this cluster has {}; remove it or change KAFKA_AUTH"
-CREDENTIALS = "missing: scram-sha-512 needs a user name and a password"
+FOREIGN = "but this cluster uses {}; remove it or change KAFKA_AUTH"
+CREDENTIALS = "missing; scram-sha-512 requires a user name and a password"
 NORMALISED = "contains characters that Burrow normalizes (SASLprep) and Kafka does not; choose another"
 NO_REGION = "cannot be inferred from the brokers' names; set it, for example to eu-west-1"
 LOOKS = "uses lookaround or backreferences, which Go does not support; rewrite it"
 SCRAM = "BROKERS=b:9096\nKAFKA_USERNAME=u\nKAFKA_PASSWORD=p\n"
-PAIR = "missing, though {} is set; a certificate needs its key"
+PAIR = "missing although {} is set; a certificate needs its key"
 
 NAMES = {
     "PROFIL=small": "PROFIL: unknown setting; did you mean PROFILE?",
@@ -96,17 +96,17 @@ STACK = {
     "SLACK_WEBHOOK_URL=hooks.slack.com/x": f"SLACK_WEBHOOK_URL: {ADDRESS}",
     "WEBHOOK_URL=ftp://x": f"WEBHOOK_URL: {ADDRESS}",
     "EMAIL_TO=a@example.org": [
-        "EMAIL_FROM: missing, though EMAIL_TO is set; set both or neither",
-        "SMTP_SERVER: missing, though EMAIL_TO is set; set both or neither",
+        "EMAIL_FROM: missing although EMAIL_TO is set; set both or neither",
+        "SMTP_SERVER: missing although EMAIL_TO is set; set both or neither",
     ],
     "EMAIL_TO=a@b\nEMAIL_FROM=c@d\nSMTP_SERVER=smtp": ("SMTP_SERVER: must be host:port, such as smtp.example.org:587"),
     "EMAIL_TO=a@b\nEMAIL_FROM=c@d\nSMTP_SERVER=e:25\nSMTP_PASSWORD=p": (
-        "SMTP_USERNAME: missing, though SMTP_PASSWORD is set; set both or neither"
+        "SMTP_USERNAME: missing although SMTP_PASSWORD is set; set both or neither"
     ),
     "EMAIL_TO=a@b\nEMAIL_FROM=c@d\nSMTP_SERVER=e:25\nSMTP_USERNAME=u\nSMTP_PASSWORD= p": (
         "SMTP_PASSWORD: must not start or end with a space, which Alertmanager removes"
     ),
-    "SMTP_SERVER=e:25": "EMAIL_TO: missing, though SMTP_SERVER is set; set both or neither",
+    "SMTP_SERVER=e:25": "EMAIL_TO: missing although SMTP_SERVER is set; set both or neither",
     "GRAFANA_ADMIN_PASSWORD=a${HOME}": (
         "GRAFANA_ADMIN_PASSWORD: must not contain ${, $__x{ or %(, which Grafana replaces"
     ),
@@ -117,9 +117,9 @@ STACK = {
     "S3_BUCKET=blocks\nS3_REGION=EU": "S3_REGION: must be a region such as eu-west-1",
     "S3_BUCKET=blocks\nS3_ENDPOINT=https://s3:9000": ("S3_ENDPOINT: must be host or host:port, without https://"),
     "S3_BUCKET=blocks\nS3_ENDPOINT=s3:9000\nS3_ACCESS_KEY=a": (
-        "S3_SECRET_KEY: missing, though S3_ACCESS_KEY is set; set both or neither"
+        "S3_SECRET_KEY: missing although S3_ACCESS_KEY is set; set both or neither"
     ),
-    "S3_REGION=eu-west-1": "S3_BUCKET: missing, though S3_REGION is set; set both or neither",
+    "S3_REGION=eu-west-1": "S3_BUCKET: missing although S3_REGION is set; set both or neither",
 }
 CLUSTERS = {
     "BROKERS=b:9092\nCLUSTER=Orders": "CLUSTER: must be lower case, or Burrow lists it without groups; write orders",
@@ -135,12 +135,12 @@ CLUSTERS = {
         "CLUSTER_4: missing; every additional cluster needs a name",
     ],
     "CLUSTER=orders\nAWS_REGION=eu-west-1": (
-        "BROKERS: missing, though there is CLUSTER, AWS_REGION; name the brokers, or remove these"
+        "BROKERS: missing although CLUSTER, AWS_REGION is set; set the brokers or remove these"
     ),
     "JMX_EXPORTER_PORT=11001": (
-        "BROKERS: missing, though there is another name of the cluster; name the brokers, or remove these"
+        "BROKERS: missing although another name of the cluster is set; set the brokers or remove these"
     ),
-    "BROKERS=b:9092\nCLUSTER_3=x": "BROKERS_3: missing, though there is CLUSTER_3; name the brokers, or remove these",
+    "BROKERS=b:9092\nCLUSTER_3=x": "BROKERS_3: missing although CLUSTER_3 is set; set the brokers or remove these",
     "BROKERS=b, c:x,d:0,e_f_g:1,1.2.3.400:1,": (
         "BROKERS: not host:port: 'b', 'c:x', 'd:0', 'e_f_g:1', '1.2.3.400:1', ''; separate brokers by commas"
     ),
@@ -156,8 +156,8 @@ CLUSTERS = {
     ),
 }
 AUTHENTICATION = {
-    "BROKERS=b:9093": f"KAFKA_AUTH: missing, and not told by port 9093; say one of {WAYS}",
-    "BROKERS=b:9092,c:9094": f"KAFKA_AUTH: missing, and not told by port 9092, 9094; say one of {WAYS}",
+    "BROKERS=b:9093": f"KAFKA_AUTH: cannot be inferred from port 9093; set it to one of {WAYS}",
+    "BROKERS=b:9092,c:9094": f"KAFKA_AUTH: cannot be inferred from port 9092, 9094; set it to one of {WAYS}",
     "BROKERS=b:9096\nKAFKA_AUTH=scram": f"KAFKA_AUTH: must be one of {WAYS}",
     f"BROKERS={MSK}:9094\nKAFKA_AUTH=plaintext": (
         "KAFKA_AUTH: plaintext, but MSK has tls at port 9094; change one of the two"
@@ -173,18 +173,18 @@ AUTHENTICATION = {
     "CLUSTER_2=x\nBROKERS_2=b:9096\nKAFKA_PASSWORD_2=p": f"KAFKA_USERNAME_2: {CREDENTIALS}",
     "BROKERS=b:9096\nKAFKA_USERNAME=u\nKAFKA_PASSWORD=\ufb01\u00a0": f"KAFKA_PASSWORD: {NORMALISED}",
     "BROKERS=b:9092\nKAFKA_USERNAME=u": (
-        f"KAFKA_USERNAME: is for scram-sha-512, scram-sha-256, {FOREIGN.format('plaintext')}"
+        f"KAFKA_USERNAME: only valid with scram-sha-512, scram-sha-256, {FOREIGN.format('plaintext')}"
     ),
-    "BROKERS=b:9094\nAWS_REGION=eu-west-1": f"AWS_REGION: is for iam, {FOREIGN.format('tls')}",
-    f"{SCRAM}KAFKA_CERT_FILE=x": f"KAFKA_CERT_FILE: is for tls, {FOREIGN.format('scram-sha-512')}",
+    "BROKERS=b:9094\nAWS_REGION=eu-west-1": f"AWS_REGION: only valid with iam, {FOREIGN.format('tls')}",
+    f"{SCRAM}KAFKA_CERT_FILE=x": f"KAFKA_CERT_FILE: only valid with tls, {FOREIGN.format('scram-sha-512')}",
     "BROKERS=b:9092\nKAFKA_CA_FILE=x": (
-        f"KAFKA_CA_FILE: is for tls, scram-sha-512, scram-sha-256, iam, {FOREIGN.format('plaintext')}"
+        f"KAFKA_CA_FILE: only valid with tls, scram-sha-512, scram-sha-256, iam, {FOREIGN.format('plaintext')}"
     ),
     "BROKERS=b:9092\nKAFKA_TLS_SKIP_VERIFY=true": (
-        f"KAFKA_TLS_SKIP_VERIFY: is for tls, scram-sha-512, scram-sha-256, iam, {FOREIGN.format('plaintext')}"
+        f"KAFKA_TLS_SKIP_VERIFY: only valid with tls, scram-sha-512, scram-sha-256, iam, {FOREIGN.format('plaintext')}"
     ),
     "CLUSTER_2=x\nBROKERS_2=b:9092\nKAFKA_CA_FILE_2=x": (
-        "KAFKA_CA_FILE_2: is for tls, scram-sha-512, scram-sha-256, iam, but this cluster has plaintext; "
+        "KAFKA_CA_FILE_2: only valid with tls, scram-sha-512, scram-sha-256, iam, but this cluster uses plaintext; "
         "remove it or change KAFKA_AUTH_2"
     ),
     "BROKERS=b:9094\nKAFKA_TLS_SKIP_VERIFY=yes": f"KAFKA_TLS_SKIP_VERIFY: {BOOLEAN}",

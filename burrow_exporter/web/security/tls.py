@@ -1,4 +1,4 @@
-"""TLS of the exporter's own server: what the web config file asks for, as contexts of Python's ssl."""
+"""TLS of the server: SSL contexts from the web config file."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ SECTION = "tls_server_config"
 
 @dataclass(frozen=True, slots=True)
 class Contexts:
-    """What to shake hands with: ``local`` with clients on this machine, which may come without a certificate.
+    """SSL contexts; ``local`` is for clients on this machine, which may lack a certificate.
 
-    ``local`` is ``everyone`` unless certificates are required; then such a client is answered its health check, and
-    nothing else. Of a certificate that is given one of ``allowed_sans`` has to stand in it, if there are any.
+    ``local`` is ``everyone`` unless certificates are required; a local client without one may only run the health
+    check. If ``allowed_sans`` is not empty, a certificate must contain one of them.
     """
 
     everyone: ssl.SSLContext
@@ -35,16 +35,16 @@ class Contexts:
 
     @property
     def requires_certificate(self) -> bool:
-        """Whether a client without a certificate is nobody."""
+        """Whether a client certificate is required."""
         return self.everyone.verify_mode is ssl.CERT_REQUIRED
 
     def admits(self, certificate: dict[str, Any] | None) -> bool:
-        """Tell whether a verified certificate (as ``getpeercert`` returns it; none was given) is let in."""
+        """Return whether a verified certificate (as returned by ``getpeercert``) is accepted."""
         return not certificate or not self.allowed_sans or bool(self.allowed_sans & alternative_names(certificate))
 
 
 def alternative_names(certificate: dict[str, Any]) -> frozenset[str]:
-    """Return the names, addresses and URIs that a certificate stands for."""
+    """Return the names, addresses and URIs in a certificate."""
     wanted = {"DNS", "email", "URI"}
     names = certificate.get("subjectAltName", ())
     addresses = (str(ipaddress.ip_address(value.strip())) for kind, value in names if kind == "IP Address")
@@ -54,8 +54,8 @@ def alternative_names(certificate: dict[str, Any]) -> frozenset[str]:
 def build(tls: TLS, read: Callable[[str, str], bytes]) -> Contexts:
     """Return contexts; ``read`` takes a key and the path there. Raises ``ConfigError``.
 
-    They are made afresh when anything changes: a CA cannot be taken out of a context, and its session tickets would
-    let in again whom a former CA had let in.
+    They are recreated on every change: a CA cannot be removed from a context, and its session tickets would still
+    accept clients of a removed CA.
     """
     pem = PemBundle(tls, read)
     everyone = build_context(tls, pem)
@@ -67,7 +67,7 @@ def build(tls: TLS, read: Callable[[str, str], bytes]) -> Contexts:
 
 
 class PemBundle:
-    """Certificate, key and client CA, each read and checked once: OpenSSL's messages do not tell them apart."""
+    """Certificate, key and client CA, each read and checked separately, as OpenSSL's errors do not distinguish them."""
 
     def __init__(self, tls: TLS, read: Callable[[str, str], bytes]) -> None:
         self._read = read
@@ -101,7 +101,7 @@ def build_context(tls: TLS, pem: PemBundle) -> ssl.SSLContext:
 
 
 def choose_algorithms(context: ssl.SSLContext, tls: TLS) -> None:
-    """Restrict ciphers and curve; a list of suites of TLS 1.3 alone leaves no other version."""
+    """Restrict ciphers and curve; a list with only TLS 1.3 suites disables TLS 1.2."""
     suites = [CIPHER_SUITES[suite] for suite in tls.cipher_suites if suite in CIPHER_SUITES]
     try:
         if suites:
@@ -119,7 +119,7 @@ def load_chain(context: ssl.SSLContext, pem: PemBundle) -> None:
     """Load certificate and key."""
     try:
         with as_path(pem.cert) as cert_path, as_path(pem.key) as key_path:
-            # A password of its own keeps OpenSSL from asking at the terminal.
+            # An explicit password keeps OpenSSL from prompting.
             context.load_cert_chain(cert_path, key_path, password="")  # nosec B106 # none
     except (ssl.SSLError, ValueError) as error:
         mismatch = getattr(error, "reason", None) == "KEY_VALUES_MISMATCH"
@@ -128,7 +128,7 @@ def load_chain(context: ssl.SSLContext, pem: PemBundle) -> None:
 
 
 def load_client_ca(context: ssl.SSLContext, client_ca: bytes) -> None:
-    """Load those whom clients' certificates have to come from; each is trusted, whoever may have signed it."""
+    """Load the CAs of client certificates; each is trusted, even if it is an intermediate."""
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     try:
         with as_path(client_ca) as path:
