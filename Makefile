@@ -40,7 +40,7 @@ $(RUNTIME): requirements.txt
 	$(BIN)/pip install --quiet --require-hashes --requirement requirements.txt
 	@touch $@
 
-demo: $(RUNTIME) ## Run the exporter on a simulated Burrow
+demo: $(RUNTIME) ## Run the exporter with a simulated Burrow
 	@echo "Open http://localhost:9254 (Ctrl-C ends it)"
 	@$(BIN)/python -m burrow_exporter demo
 
@@ -50,7 +50,7 @@ test: $(INSTALLED) ## Run all tests, with branch coverage (WORKERS=3 at a time; 
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
-lint: $(INSTALLED) $(TOOLS)/actionlint ## Check style and types, and that generated files are current
+lint: $(INSTALLED) $(TOOLS)/actionlint ## Check style, types and prose, and that generated files are up to date
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -71,35 +71,35 @@ format: $(INSTALLED) ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-check: lint test ## All of it
+check: lint test ## Run lint and test
 
-bench: $(INSTALLED) ## Measure cost and speed (QUICK=1: half a minute, LARGE=1: 300,000 partitions too)
+bench: $(INSTALLED) ## Measure cost and speed (QUICK=1: half a minute, LARGE=1: also 300,000 partitions)
 	$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(if $(LARGE),--large)
 
-soak: $(INSTALLED) ## Run the exporter on a Burrow that fails at random (MINUTES=30)
+soak: $(INSTALLED) ## Run the exporter against a randomly failing Burrow (MINUTES=30)
 	$(BIN)/python -m tests.e2e.soak --minutes $(or $(MINUTES),30)
 
-fuzz: $(INSTALLED) ## Try 10,000 mutated answers of each kind (EXAMPLES=10000)
+fuzz: $(INSTALLED) ## Test 10,000 mutated responses of each kind (EXAMPLES=10000)
 	FUZZ_EXAMPLES=$(or $(EXAMPLES),10000) $(BIN)/python -m pytest --show-capture=no tests/e2e/test_fuzz.py
 
-mutate: $(INSTALLED) ## Look for changes to the code that no test notices (MODULE=timelag; docs/internals/mutation.md)
+mutate: $(INSTALLED) ## Run mutation testing (MODULE=timelag; docs/internals/mutation.md)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python mutmut==3.8.1
 	$(BIN)/mutmut run --max-children $(or $(WORKERS),2) 'burrow_exporter.$(MODULE)*'
 	@$(BIN)/mutmut results --all true | awk -F '[.:] *' '/: not checked$$/ { next } { all[$$2]++ } \
 		/: (killed|timeout|segfault)$$/ { killed[$$2]++; next } { print } \
 		END { for (each in all) printf "%s: %d of %d killed, %d %%\n", each, killed[each], all[each], 100 * killed[each] / all[each] }'
 
-docs: $(INSTALLED) ## Write the generated pages anew
+docs: $(INSTALLED) ## Regenerate documentation pages and schemas
 	$(BIN)/python docs/generate.py
 
 site: export NO_MKDOCS_2_WARNING = 1
-site: $(INSTALLED) ## Build the documentation's site into build/site
+site: $(INSTALLED) ## Build the documentation site into build/site
 	$(BIN)/mkdocs build --strict --quiet
 
-dashboards: $(INSTALLED) ## Write Grafana's dashboards anew
+dashboards: $(INSTALLED) ## Regenerate the Grafana dashboards
 	$(BIN)/python -m grafana.burrow_dashboards
 
-chart: $(INSTALLED) ## Write anew what the Helm chart has from elsewhere
+chart: $(INSTALLED) ## Regenerate the derived files of the Helm chart
 	$(BIN)/python -m charts.derive
 
 include tools.mk
@@ -110,39 +110,39 @@ image: ## Build the container image (EXPORTER_IMAGE=burrow-exporter)
 
 # The time of the commit stands in the wheel: the same commit gives the same bytes.
 dist: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || date +%s)
-dist: $(INSTALLED) ## Build the sdist, and the wheel from it, into dist/
+dist: $(INSTALLED) ## Build sdist and wheel into dist/
 	rm -rf dist
 	$(BIN)/uv build --quiet --no-build-isolation --python $(BIN)/python --out-dir dist
 
-wheel-test: dist ## Try the wheel with the source tree away
+wheel-test: dist ## Test the wheel without the source tree
 	$(BIN)/python -m tests.e2e.wheel dist/*.whl
 
-audit: $(INSTALLED) ## Ask for known weaknesses of what is locked (needs PyPI itself)
+audit: $(INSTALLED) ## Check locked dependencies for known vulnerabilities (needs PyPI)
 	$(BIN)/pip-audit --strict --disable-pip --require-hashes $(foreach lock,$(LOCKS),--requirement $(lock))
 
-render: ## Render compose/generated from .env, in the exporter's image or, without docker, by the virtual environment
+render: ## Render compose/generated from .env, in the exporter's image or, without docker, in the virtual environment
 	@if docker info >/dev/null 2>&1 && docker compose version >/dev/null 2>&1; then compose/deploy.sh --render; \
 	else $(MAKE) --no-print-directory $(INSTALLED) && $(BIN)/python -m compose.renderer; fi
 
-up: ## Start the stack, or change it to what .env says, and wait until it is healthy; by default the demo (docs/stack.md)
+up: ## Start or update the stack according to .env and wait until it is healthy; default: the demo (docs/stack.md)
 	@compose/deploy.sh
 
-down: ## End the stack; its data stays
+down: ## Stop the stack and keep its data
 	@compose/deploy.sh --down
 
 logs: ## Follow the stack's logs
 	docker compose --file compose/compose.yaml --env-file compose/generated/compose.env logs --follow --tail 100
 
-e2e: $(INSTALLED) ## Try the whole stack, demo included, and end it (needs docker and a registry)
+e2e: $(INSTALLED) ## Test the whole stack, including the demo, and stop it (needs docker and a registry)
 	$(BIN)/python -m tests.e2e.stack
 
-e2e-hosts: $(INSTALLED) ## Try the stack spread over three hosts, and end it (needs docker on Linux, and a registry)
+e2e-hosts: $(INSTALLED) ## Test the stack on three simulated hosts and stop it (needs docker on Linux and a registry)
 	$(BIN)/python -m tests.e2e.hosts
 
-e2e-auth: $(INSTALLED) ## Try each way to authenticate to a Kafka, right and wrong, and the ACLs (needs docker)
+e2e-auth: $(INSTALLED) ## Test every Kafka authentication mechanism, with valid and invalid credentials, and ACLs (needs docker)
 	$(BIN)/python -m tests.e2e.kafka_auth
 
-e2e-truth: $(INSTALLED) ## Play scenarios on a real Kafka and Burrow, and write what is true beside what is shown (needs both: tests/e2e/truth)
+e2e-truth: $(INSTALLED) ## Compare metrics with the truth in scenarios on a real Kafka and Burrow (needs both: tests/e2e/truth)
 	@test -n "$(KAFKA_LIBS)" -a -n "$(BURROW)" || \
 		{ echo "KAFKA_LIBS=folder of Kafka's jars, BURROW=binary of Burrow: name both (Java is needed)" >&2; exit 1; }
 	$(BIN)/uv pip install --quiet --python $(BIN)/python confluent-kafka
@@ -161,5 +161,5 @@ lock: $(INSTALLED) ## Pin the newest dependencies, with hashes
 		--no-emit-index-url --custom-compile-command 'make lock' --upgrade \
 		--output-file compose/workload/requirements.txt -
 
-clean: ## Remove what the targets made
+clean: ## Remove generated files
 	rm -rf $(VENV) $(TOOLS) build dist ./*.egg-info .coverage .coverage.* .hypothesis mutants .mypy_cache .pytest_cache .ruff_cache

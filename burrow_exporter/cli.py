@@ -1,4 +1,4 @@
-"""The command line: its words, its help, and the exit codes."""
+"""The command line: commands, help and exit codes."""
 
 from __future__ import annotations
 
@@ -34,28 +34,28 @@ LISTEN_FLAG, DEMO_LISTEN_FLAG = "--web.listen-address", "--demo.listen-address"
 WEB_CONFIG_FLAG = "--web.config.file"
 
 Load = Callable[[], Config]
-"""Reads the configuration again."""
+"""Reloads the configuration."""
 
-HELP = """Prometheus metrics from LinkedIn Burrow's judgement of Kafka consumers.
+HELP = """Prometheus exporter for LinkedIn Burrow, the Kafka consumer lag checker.
 
 \b
-serve        poll Burrow and serve the metrics (what it does without a word)
-demo         the same on a simulated Burrow
-once         poll one time and print the page
-check        check the configuration, ask Burrow and say what it sees
-healthcheck  ask the running exporter whether it is healthy (for containers)
+serve        poll Burrow and serve /metrics (default)
+demo         the same, with a simulated Burrow
+once         poll once, print the metrics and exit
+check        validate the configuration, query every Burrow and report what it returns
+healthcheck  check that a running exporter is healthy (for container health checks)
 
-Every flag has an environment variable, BURROW_EXPORTER_ and the flag in capitals with _ for . and -, such as
-BURROW_EXPORTER_BURROW_ADDRESS; repeatable ones are separated by white space there. A flag beats the environment.
-Durations are written as in Prometheus: 15s, 1m30s.
+Every flag has an environment variable: BURROW_EXPORTER_ plus the flag in upper case, with _ for . and -. Example:
+BURROW_EXPORTER_BURROW_ADDRESS. Separate repeated values with white space. Flags take precedence over the environment.
+Durations use Prometheus syntax: 15s, 1m30s.
 """
 
 
 class Command(click.Command):
-    """The command, whose help shows the flags by section."""
+    """The command, with flags grouped by section in its help."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write one section for each first part of the flags' names, and click's own flags last."""
+        """Write one section per flag prefix, and click's own flags last."""
         sections: dict[str, list[tuple[str, str]]] = {}
         options = [parameter for parameter in self.get_params(ctx) if isinstance(parameter, click.Option)]
         for parameter in sorted(options, key=lambda each: not isinstance(each, Flag)):
@@ -67,7 +67,7 @@ class Command(click.Command):
 
 
 def serve(config: Config, load: Load, greeting: str = "") -> int:
-    """Serve until a signal says stop; say the greeting, if any, once that is possible."""
+    """Serve until a signal stops it; print the greeting, if any, once listening."""
     stop = stop_on_signals()
     security = load_security(config)
     try:
@@ -85,7 +85,7 @@ def serve(config: Config, load: Load, greeting: str = "") -> int:
 
 
 def load_security(config: Config) -> Security | None:
-    """Return what the web config file asks for, if there is one."""
+    """Load the web config file, if there is one."""
     try:
         return Security(str(config.web.config_file)) if config.web.config_file else None
     except ConfigError as error:
@@ -100,9 +100,9 @@ def stop_on_signals() -> threading.Event:
 
 
 def on_signals(numbers: tuple[int, ...], act: Callable[[], object]) -> None:
-    """Call ``act`` for each of these signals, in a thread of its own.
+    """Call ``act`` for each of these signals, in a separate thread.
 
-    Not in the handler: it runs in the main thread, which may hold the very lock that ``act`` waits for.
+    Not in the handler, because it runs in the main thread, which may hold a lock that ``act`` needs.
     """
     signals = SimpleQueue[int]()
 
@@ -116,7 +116,7 @@ def on_signals(numbers: tuple[int, ...], act: Callable[[], object]) -> None:
 
 
 def demo(config: Config, load: Load, size: dict[str, Any]) -> int:
-    """Serve on a simulated Burrow."""
+    """Serve with a simulated Burrow."""
     with ExitStack() as stack:
         try:
             burrow = stack.enter_context(SimulatedBurrow(**size))
@@ -124,17 +124,17 @@ def demo(config: Config, load: Load, size: dict[str, Any]) -> int:
             raise ConfigError(DEMO_LISTEN_FLAG, str(error)) from None
         except OSError as error:
             return give_up(f"{DEMO_LISTEN_FLAG}: cannot listen on {size['listen_address']}: {error_text(error)}")
-        greeting = f"A simulated Burrow answers at {burrow.address}"
+        greeting = f"Simulated Burrow listening on {burrow.address}"
         return serve(on_simulated(config, burrow), lambda: on_simulated(load(), burrow), greeting)
 
 
 def on_simulated(config: Config, burrow: SimulatedBurrow) -> Config:
-    """Return the configuration with the simulated Burrow in place of those in it."""
+    """Return the configuration with the simulated Burrow instead of its own."""
     return replace(config, burrows=(replace(config.burrows[0], addresses=(burrow.address,), proxy_url=""),))
 
 
 def once(config: Config) -> int:
-    """Poll one time and print the page, if there is anything to print."""
+    """Poll once and print the metrics, unless a poll fails."""
     exporter = Exporter(config, threading.Event())
     polls = exporter.poll_once()
     if not all(snapshot.outcome.good for snapshot, _ in polls):
@@ -146,7 +146,7 @@ def once(config: Config) -> int:
 
 
 def check(config: Config) -> int:
-    """Poll one time and say what was seen."""
+    """Poll once and report the result."""
     load_security(config)
     polls = Exporter(config, threading.Event()).poll_once()
     for burrow, (snapshot, walk) in zip(config.burrows, polls, strict=True):
@@ -158,7 +158,7 @@ def check(config: Config) -> int:
 
 
 def healthcheck(config: Config) -> int:
-    """Ask the running exporter whether it is healthy."""
+    """Check whether the running exporter is healthy."""
     try:
         complaint = ask_healthy(config.web.listen_address, may_be_tls=config.web.config_file is not None)
     except ValueError as error:
@@ -167,14 +167,14 @@ def healthcheck(config: Config) -> int:
 
 
 def log_level(word: str, level: log.Level) -> log.Level:
-    """Return what is logged: ``check`` says itself what it saw, and ``once`` prints a page where all goes well."""
+    """Return the log level: ``check`` prints its own report, and ``once`` prints metrics."""
     if word == "check":
         return "error"
     return "warning" if word == "once" and level == "info" else level
 
 
 def give_up(message: str, code: int = COULD_NOT_RUN) -> int:
-    """Say in one line why it cannot run, and return the exit code."""
+    """Print the error on one line, and return the exit code."""
     log.say(f"burrow-exporter: {log.one_line(message)}")
     return code
 
@@ -195,7 +195,7 @@ def give_up(message: str, code: int = COULD_NOT_RUN) -> int:
 )
 @click.version_option(__version__, prog_name="burrow-exporter", message="%(prog)s %(version)s")
 def command(word: str, **values: Any) -> int:  # noqa: ANN401  the flags' values
-    """Run what the word asks for and return the exit code."""
+    """Run the command and return the exit code."""
     load = partial(build_config, values)
     config = load()
     log.set_up(log_level(word, config.log.level), config.log.format)
@@ -207,7 +207,7 @@ def command(word: str, **values: Any) -> int:  # noqa: ANN401  the flags' values
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line and return the exit code: 0 fine, 1 could not run, 2 wrong configuration."""
+    """Run the command line and return the exit code: 0 success, 1 failure, 2 invalid configuration."""
     log.occupy_standard_streams()
     try:
         return int(command.main(arguments, prog_name="burrow-exporter", standalone_mode=False) or FINE)

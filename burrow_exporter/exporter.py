@@ -1,4 +1,4 @@
-"""The exporter put together: the fleet of pollers on one side, the server on the other, the publisher between them."""
+"""The exporter: pollers on one side, the server on the other, the publisher in between."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ from burrow_exporter.web.security.live_config import Security
 from burrow_exporter.web.server import Server
 
 SWITCH_SECONDS, MOST_SWITCH_SECONDS = 0.0001, 0.005
-"""For each Burrow, and at most."""
+"""Per Burrow, and maximum."""
 STACK_BYTES = 512 * 1024
 OWN_FILES = 24
-"""Open files beside the requests to Burrow: standard streams, libraries, sockets to listen, and files while read."""
+"""Open files besides the requests to Burrow: standard streams, libraries, listening sockets, files being read."""
 RELOAD_SECONDS = 30.0
 M_ARENA_MAX, MOST_ARENAS = -8, 2
 """A parameter of glibc's mallopt(3), and its value."""
@@ -45,28 +45,28 @@ T = TypeVar("T")
 
 
 def share_interpreter(config: Config) -> None:
-    """Set how soon a thread lets another have the interpreter.
+    """Set the interpreter's switch interval.
 
-    A scrape needs it some twenty times, and each time waits for a poll's thread, with Python's own interval up to 5 ms.
-    But every thread that waits wakes so often: with 0.1 ms throughout, the polls of 300 Burrows starved each other.
+    A scrape needs the interpreter some twenty times, and each time waits for a polling thread, by default up to 5 ms.
+    But every waiting thread wakes that often: with 0.1 ms, the polls of 300 Burrows starved each other.
     """
     sys.setswitchinterval(min(MOST_SWITCH_SECONDS, SWITCH_SECONDS * len(config.burrows)))
 
 
 def share_arenas() -> None:
-    """Have all threads take their memory from two of glibc's arenas.
+    """Limit glibc to two malloc arenas.
 
-    Each arena reserves 64 MiB of addresses, and what is free in one is of no use to threads of another. With as many as
-    threads ask for, 100,000 partitions took 813 MiB of addresses instead of 224, for the same 145 MiB in memory.
+    Each arena reserves 64 MiB of address space, and threads cannot use free memory of another arena. Without the limit
+    100,000 partitions took 813 MiB of address space instead of 224, with the same 145 MiB resident.
     """
-    with suppress(OSError, AttributeError):  # another C library, which has no arenas
+    with suppress(OSError, AttributeError):  # another C library, without arenas
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, MOST_ARENAS)
 
 
 class Exporter:
-    """Polls the configured Burrows and answers the server's requests; ``stop`` ends all of it.
+    """Polls the configured Burrows and provides the server's content; ``stop`` ends everything.
 
-    ``load`` reads the configuration again. It may raise ``ConfigError``.
+    ``load`` reloads the configuration and may raise ``ConfigError``.
     """
 
     def __init__(self, config: Config, stop: threading.Event, load: Callable[[], Config] | None = None) -> None:
@@ -80,9 +80,9 @@ class Exporter:
         self._fleet = Fleet(config, self._metrics, self._publisher, stop)
 
     def serve(self, listener: socket.socket, security: Security | None = None) -> bool:
-        """Poll, and serve on ``listener``, until stopped; return whether it ended because it was."""
+        """Poll and serve on ``listener`` until stopped; return whether it was stopped."""
         share_interpreter(self._config)
-        # A thread for each connection: of 8 MiB, the usual stack, the kernel may back 2 MiB with one huge page.
+        # One thread per connection: with the default stack of 8 MiB the kernel may back 2 MiB with a huge page.
         threading.stack_size(STACK_BYTES)
         share_arenas()
         server = Server(self, listener, self._config.web.telemetry_path, self._limits(), security)
@@ -93,7 +93,7 @@ class Exporter:
         frozen = False
         while not self._stop.wait(timeout=1) and server.is_alive():
             if not frozen and self.is_ready():
-                # What a first poll leaves stays: out of the collector's sight it no longer halts all threads for 40 ms.
+                # Objects of the first poll stay: frozen, they no longer make the collector halt all threads for 40 ms.
                 gc.collect()
                 gc.freeze()
                 frozen = True
@@ -101,28 +101,28 @@ class Exporter:
         self._stop.set()
         self._fleet.end()
         server.stop()
-        log.info("stopped") if stopped else log.error("the server ended by itself")
+        log.info("stopped") if stopped else log.error("server terminated unexpectedly")
         return stopped
 
     def _limits(self) -> Limits:
-        """Return what clients may cost, with open files kept for the polls."""
+        """Return the limits on clients, with open files reserved for polls."""
         requests = sum(burrow.concurrency for burrow in self._config.burrows)
         limits = Limits(connections=affordable_connections(OWN_FILES + requests))
         if limits.connections < DEFAULT_LIMITS.connections:
-            structlog.get_logger().warning("limit on open files is low", connections=limits.connections)
+            structlog.get_logger().warning("open file limit is low", connections=limits.connections)
         return limits
 
     def poll_once(self) -> list[tuple[Snapshot, WalkResult]]:
-        """Poll every Burrow one time, one after the other; return what came of each, and the walk it came from."""
+        """Poll every Burrow once, one after the other; return the snapshot and the walk of each."""
         return self._fleet.poll_once()
 
     def reload(self, *, waits: bool = False) -> str:
-        """Read the configuration again and go by it; return what is wrong with it, if anything: then the old one stays.
+        """Reload the configuration; return the error, if any, and keep the previous one then.
 
-        Takes ``RELOAD_SECONDS`` at most. While another reload is under way this is not begun, unless it ``waits``.
+        Takes at most ``RELOAD_SECONDS``. Does nothing while another reload is in progress, unless it ``waits``.
         """
         if not self._reloading.acquire(blocking=waits):
-            return "a reload is under way"
+            return "a reload is already in progress"
         try:
             return self._reload()
         finally:
@@ -139,13 +139,13 @@ class Exporter:
             self._metrics.reload.set(0)
             return refusal(error)
         self._metrics.reload.set(1)
-        log.info("configuration loaded again", burrows=len(config.burrows))
+        log.info("configuration reloaded", burrows=len(config.burrows))
         if waiting := [*changes("web", self._config.web, config.web), *changes("log", self._config.log, config.log)]:
-            log.warning("a change takes effect with the next start only", settings=" ".join(waiting))
+            log.warning("restart required for changed settings", settings=" ".join(waiting))
         return ""
 
     def may_be_reloaded(self) -> bool:
-        """Tell whether a client may ask for ``reload``."""
+        """Return whether clients may trigger ``reload``."""
         return self._config.web.enable_lifecycle
 
     def metrics(self, *, openmetrics: bool, gzip: bool) -> Body:
@@ -153,11 +153,11 @@ class Exporter:
         return self._publisher.metrics(openmetrics=openmetrics, gzip=gzip)
 
     def status_page(self, path: str, query: str) -> Page:
-        """Return a page for humans."""
+        """Return a status page."""
         return render(path, query, self._view())
 
     def api(self, path: str, query: str) -> tuple[int, bytes]:
-        """Return the status and the JSON for a path of the API."""
+        """Return HTTP status and JSON for a path of the API."""
         return respond(path, query, self._view())
 
     def _view(self) -> View:
@@ -176,18 +176,18 @@ class Exporter:
         )
 
     def is_healthy(self) -> bool:
-        """Tell whether every poll loop lives."""
+        """Return whether every poll loop is alive."""
         return self._fleet.is_alive()
 
     def is_ready(self) -> bool:
-        """Tell whether any Burrow has been polled well once."""
+        """Return whether any Burrow has been polled successfully."""
         return self._fleet.is_ready()
 
 
 def in_time(call: Callable[[], T], seconds: float) -> T:
-    """Return what ``call`` returns; raises what it raises, and ``TimeoutError`` where that takes longer.
+    """Return what ``call`` returns; raises its exceptions, and ``TimeoutError`` if it takes longer.
 
-    It then goes on in a thread that nobody waits for: what reads a file on a server that is gone cannot be broken off.
+    It then continues in an abandoned thread: a read from a lost file server cannot be interrupted.
     """
     future = Future[T]()
 
@@ -203,18 +203,18 @@ def in_time(call: Callable[[], T], seconds: float) -> T:
     except TimeoutError:
         if future.done():
             raise
-        message = f"reading it took more than {seconds:g} s"
+        message = f"loading it took more than {seconds:g} s"
         raise TimeoutError(message) from None
 
 
 def refusal(error: Exception) -> str:
-    """Log why a configuration is not used, and return it for whoever asked for that."""
-    log, event = structlog.get_logger(), "configuration not loaded, the one before stays"
+    """Log why a configuration is rejected, and return the reason."""
+    log, event = structlog.get_logger(), "configuration reload failed, keeping the previous one"
     if isinstance(error, ConfigError | OSError):
         log.error(event, reason=str(error))
         return str(error)
     log.error(event, exc_info=error)
-    return "something unforeseen happened; the exporter's log says what"
+    return "unexpected error; see the exporter's log"
 
 
 def changes(name: str, before: Section, now: Section) -> list[str]:

@@ -1,7 +1,7 @@
-"""The log: one line an event on stderr, as logfmt or JSON. Logging never blocks and never raises.
+"""Logging: one line per event on stderr, as logfmt or JSON. Never blocks and never raises.
 
-Callers put lines into a bounded queue; one thread writes them. A line that finds the queue full, or that cannot be
-written, is dropped and counted. A log that nobody reads, a closed pipe or a full disk have no other effect.
+Callers put lines into a bounded queue; one thread writes them. Lines that do not fit or cannot be written are dropped
+and counted. An unread log, a closed pipe or a full disk has no other effect.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ Step = Callable[[Any, str, Any], Any]
 STDERR = 2
 QUEUED_LINES = 1000
 MAX_TEXT = 8 * 1024
-"""Characters of one value; longer ones, such as a deep traceback, are cut."""
+"""Maximum characters of a value; longer ones, such as a deep traceback, are truncated."""
 FLUSH_SECONDS = 0.5
 
 
 class Writer:
-    """Writes lines to a file descriptor from a thread of its own, and counts those it cannot write.
+    """Writes lines to a file descriptor from its own thread, and counts those it cannot write.
 
-    ``dropped`` is how many lines were lost. At most ``capacity`` lines wait.
+    ``dropped`` is the number of lost lines. At most ``capacity`` lines are queued.
     """
 
     def __init__(self, descriptor: int = STDERR, capacity: int = QUEUED_LINES) -> None:
@@ -47,7 +47,7 @@ class Writer:
         self._thread: threading.Thread | None = None
 
     def put(self, line: str) -> None:
-        """Have a line written soon."""
+        """Queue a line."""
         try:
             self._start()
             self._lines.put_nowait(f"{line}\n".encode(errors="backslashreplace"))
@@ -55,12 +55,12 @@ class Writer:
             self.drop()
 
     def drop(self) -> None:
-        """Count a line that is lost."""
+        """Count a lost line."""
         with self._lock:
             self.dropped += 1
 
     def flush(self, seconds: float = FLUSH_SECONDS) -> None:
-        """Return once all lines are written or dropped, at the latest after ``seconds``."""
+        """Wait until all lines are written or dropped, at most ``seconds``."""
         end = time.monotonic() + seconds
         while self._lines.unfinished_tasks and time.monotonic() < end:
             time.sleep(0.002)
@@ -84,7 +84,7 @@ class Writer:
 
 
 def write(descriptor: int, data: bytes) -> None:
-    """Write all of ``data``, however long that takes; raises ``OSError`` where it cannot be written."""
+    """Write all of ``data``, without a timeout; raises ``OSError``."""
     while data:
         try:
             data = data[os.write(descriptor, data) :]
@@ -119,7 +119,7 @@ def set_up(level: str, form: str) -> None:
 
 
 class Lines:
-    """What structlog hands finished lines to."""
+    """The logger that takes structlog's rendered lines."""
 
     def msg(self, line: str) -> None:
         """Take a line."""
@@ -129,7 +129,7 @@ class Lines:
 
 
 def guarded(steps: Iterable[Step]) -> Step:
-    """Return a processor that takes all these steps; an event that fails one of them counts as a dropped line."""
+    """Return a processor that runs all steps; an event that fails counts as a dropped line."""
 
     def process(logger: Any, method: str, event: Any) -> Any:  # noqa: ANN401  as structlog has it: a line in the end
         try:
@@ -142,25 +142,24 @@ def guarded(steps: Iterable[Step]) -> Step:
 
 
 def say(line: str) -> None:
-    """Write a line to stderr that is no event, such as why the process could not start."""
+    """Write a line to stderr that is not an event, such as why the process cannot start."""
     WRITER.put(line)
 
 
 def dropped() -> int:
-    """Return how many lines could not be written since the start."""
+    """Return the number of lines dropped since the start."""
     return WRITER.dropped
 
 
 def flush() -> None:
-    """Give the lines under way a moment to be written, before the process ends."""
+    """Wait briefly for queued lines, before the process exits."""
     WRITER.flush()
 
 
 def occupy_standard_streams() -> None:
     """Open ``/dev/null`` for each standard stream that is closed.
 
-    Otherwise a connection would take its number, and be sent the log. It is opened for reading only, so that lines
-    written to it count as dropped.
+    Otherwise a connection could get its number and receive the log. Opened read-only, so that lines count as dropped.
     """
     for descriptor in range(STDERR + 1):
         try:
@@ -171,12 +170,12 @@ def occupy_standard_streams() -> None:
 
 
 def clean(_logger: object, _method: str, event: dict[str, Any]) -> dict[str, Any]:
-    """Cut long texts, and take out what would move a terminal's cursor: names and messages come from elsewhere."""
+    """Truncate long values and escape control characters, as names and messages are untrusted."""
     return {key: escape(value[:MAX_TEXT]) if isinstance(value, str) else value for key, value in event.items()}
 
 
 def escape(text: str) -> str:
-    r"""Return ``text`` with whatever cannot be printed as Python writes it; ``\n`` is left to the renderers."""
+    r"""Return ``text`` with unprintable characters escaped; ``\n`` is left to the renderers."""
     if text.isprintable():
         return text
     return "".join(letter if letter.isprintable() or letter == "\n" else repr(letter)[1:-1] for letter in text)

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Makes the certificates by which several hosts know each other (docs/hosts.md): certificates.sh FOLDER NAME...
-# In FOLDER there is then a CA for the stack alone, the one that was there if there was one, and for each NAME a
-# certificate NAME.pem with its key NAME-key.pem. All bear the one name that the hosts ask each other for.
+# Creates the certificates with which several hosts authenticate (docs/hosts.md): certificates.sh FOLDER NAME...
+# Creates a CA for the stack in FOLDER, unless it has one, and for each NAME a certificate NAME.pem with its key
+# NAME-key.pem. All certificates carry the one name that the hosts verify.
 set -eu
 umask 077
 
@@ -12,7 +12,7 @@ fi
 folder=$1
 shift
 for name; do
-    [ "$name" != ca ] || { echo "a host cannot be called ca, whose key would be lost" >&2 && exit 2; }
+    [ "$name" != ca ] || { echo "a host cannot be named ca: it would overwrite the CA's key" >&2 && exit 2; }
 done
 mkdir -p "$folder"
 CDPATH='' cd "$folder"

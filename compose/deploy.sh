@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Deploys the stack of this checkout on a host that has docker with compose, bash (4.2 will do) and little else.
-# What is new is rendered aside and checked by the very programs that are to read it, before anything that runs is
-# touched. Nothing in here deletes data.
+# Deploys the stack of this checkout on a host with docker, docker compose and bash 4.2 or later. New configuration is
+# rendered to a separate folder and validated by the programs that will read it, before anything that runs is changed.
+# Never deletes data.
 set -euo pipefail
 
 usage() {
@@ -9,27 +9,27 @@ usage() {
 compose/deploy.sh [--env-from URL [--token-file FILE]]
 compose/deploy.sh --render | --down | --help
 
-Starts the stack that `.env` describes (docs/stack.md), or changes what runs to it, and waits until all is healthy.
+Starts or updates the stack according to `.env` (docs/stack.md), and waits until all services are healthy.
 
-  --env-from URL     fetch `.env` from https://... first; it replaces the present one only if it can be used.
-                     Of a snippet in GitLab: https://gitlab.example.org/api/v4/snippets/ID/raw
-  --token-file FILE  a token for that, sent as PRIVATE-TOKEN; or a whole header, such as Authorization: Bearer ...
+  --env-from URL     fetch `.env` from an https URL first; it replaces the current one only if it is valid.
+                     For a GitLab snippet: https://gitlab.example.org/api/v4/snippets/ID/raw
+  --token-file FILE  token for --env-from, sent as PRIVATE-TOKEN; or a whole header, such as Authorization: Bearer ...
   --render           only render compose/generated
-  --down             end the stack; its data stays
-  --help             this
+  --down             stop the stack and keep its data
+  --help             show this help
 
-Environment: COMPOSE_PROJECT_NAME for a second stack on this host; EXPORTER_IMAGE and BURROW_IMAGE for images of your
-own: one with a / in its name is pulled, any other is built here; CURL_CA_BUNDLE, https_proxy as curl knows them.
+Environment: COMPOSE_PROJECT_NAME for a second stack on this host; EXPORTER_IMAGE and BURROW_IMAGE for your own images:
+one with a / in its name is pulled, any other is built here; CURL_CA_BUNDLE and https_proxy, as in curl.
 
-Exit codes: 0 all of it is healthy; 1 this host cannot do it; 2 refused, for the faults that were listed; 3 `.env` could
-not be fetched; with these three nothing that runs was touched. 4 started, but not healthy.
+Exit codes: 0 healthy; 1 this host does not meet the requirements; 2 invalid configuration, with the errors listed;
+3 `.env` could not be fetched; 4 started, but not healthy. With 1, 2 and 3 nothing that runs was changed.
 END
 }
 
 HOST=1 REFUSED=2 NOT_FETCHED=3 UNHEALTHY=4
-DOCKER=20.10 COMPOSE=2.20.2 # the first compose that knows `required: false`; docs/stack.md has both
+DOCKER=20.10 COMPOSE=2.20.2 # the first compose that supports `required: false`; also in docs/stack.md
 GENERATED=compose/generated
-WORK=compose/.deploy # for the time of a run
+WORK=compose/.deploy # during a run
 NEXT=$WORK/generated
 SANDBOX=(--rm --read-only --cap-drop ALL --security-opt no-new-privileges)
 HERE=$(dirname "${BASH_SOURCE[0]}")
@@ -54,7 +54,7 @@ fail() { # fail CODE MESSAGE...
     exit "$1"
 }
 
-compose() { # compose FOLDER ARGUMENT...: on what is rendered there; what that sets does not come from the shell
+compose() { # compose FOLDER ARGUMENT...: with that folder's configuration; the shell's environment does not override it
     (
         # shellcheck disable=SC2046 # names, a word each
         unset COMPOSE_FILE COMPOSE_ENV_FILES $(sed -n 's/^\([A-Z0-9_]*\)=.*/\1/p' "$1/compose.env")
@@ -74,31 +74,31 @@ check_host() {
         command -v "$program" >/dev/null || fail $HOST "$program is not installed"
     done
     version=$(docker version --format '{{.Server.Version}}' 2>&1) ||
-        fail $HOST "docker does not answer; is it started, and are you in its group? It says: $version"
-    at_least "$version" $DOCKER || fail $HOST "docker is $version, and has to be $DOCKER or newer"
+        fail $HOST "docker does not respond; is it running, and are you in its group? Error: $version"
+    at_least "$version" $DOCKER || fail $HOST "docker is $version; $DOCKER or later is required"
     version=$(docker compose version --short 2>/dev/null) ||
-        fail $HOST "docker has no compose: install its plugin, docker-compose-plugin or docker-compose-v2"
-    at_least "$version" $COMPOSE || fail $HOST "docker compose is $version, and has to be $COMPOSE or newer"
+        fail $HOST "docker compose is not installed: install docker-compose-plugin or docker-compose-v2"
+    at_least "$version" $COMPOSE || fail $HOST "docker compose is $version; $COMPOSE or later is required"
 }
 
 same() { # same FILE FILE
     [ "$(sha256sum <"$1")" = "$(sha256sum <"$2")" ]
 }
 
-own() { # own PATH...: with sudo too, the checkout's files are those of its owner
+own() { # own PATH...: keep the checkout's owner, even under sudo
     [ "$(id -u)" -ne 0 ] || chown "$OWNER" "$@"
 }
 
-begin() { # one run at a time in this checkout, with a folder of its own
+begin() { # one run at a time per checkout, with its own work folder
     exec 9<compose
-    flock --nonblock 9 || fail $HOST "another run is at work in this checkout"
+    flock --nonblock 9 || fail $HOST "another run is in progress in this checkout"
     OWNER=$(stat --format %u:%g .)
-    umask 022 # whatever the shell's: nobody else may write what is rendered
+    umask 022 # nobody else may write rendered files, whatever the shell's umask
     trap end EXIT
     rm -rf "$WORK"
     mkdir -m 0700 "$WORK"
     mkdir -p "$NEXT" "$GENERATED"
-    chmod go-w "$NEXT" "$GENERATED" # which may be there from a run under another umask
+    chmod go-w "$NEXT" "$GENERATED" # may exist from a run with another umask
     own "$WORK" "$NEXT" "$GENERATED"
 }
 
@@ -113,48 +113,48 @@ start() {
     say "starting"
     compose $GENERATED up --detach --remove-orphans --wait --wait-timeout 300 && return
     tell_unhealthy >&2
-    [ ! -e .env.last-good ] || same .env .env.last-good || warn "the last .env with which all was healthy is .env.last-good"
-    fail $UNHEALTHY "not all of it is healthy"
+    [ ! -e .env.last-good ] || same .env .env.last-good || warn "the last healthy .env is .env.last-good"
+    fail $UNHEALTHY "not all services are healthy"
 }
 
-containers() { # containers FORMAT: a line for each, that begins with its service
+containers() { # containers FORMAT: one line each, starting with the service
     local ours
     ours=$(compose $GENERATED ps --all --quiet | sed 's/^/--filter=id=/') || true
-    [ -n "$ours" ] || return 0 # without a filter it would be all of this host
+    [ -n "$ours" ] || return 0 # without a filter, docker ps would list all containers
     # shellcheck disable=SC2086 # ids, a word each
     docker ps --all --format "{{ .Label \"com.docker.compose.service\" }} $1" $ours | sort
 }
 
-tell_unhealthy() { # which services, and the last that they said
+tell_unhealthy() { # unhealthy services, with the end of their logs
     local service id state
     while read -r service id state; do
         case $state in
             Up*"(healthy)"* | "Exited (0)"*) continue ;;
             Created*) printf '%s\n' "--- $service: not started" && continue ;;
         esac
-        printf '%s\n' "--- $service: $state; the last of its log:"
+        printf '%s\n' "--- $service: $state; end of its log:"
         { docker logs --tail 10 "$id" 2>&1 || true; } </dev/null | sed 's/^/    /'
         probe "$id" </dev/null || true
     done < <(containers '{{ .ID }} {{ .Status }}')
 }
 
-probe() { # probe CONTAINER: what its last check of health said, if it has one
+probe() { # probe CONTAINER: output of its last health check, if any
     docker inspect --format '{{ range .State.Health.Log }}{{ println .Output }}{{ end }}' "$1" 2>/dev/null |
-        awk 'NF { last = $0 } END { if (last) print "    check of health: " last }'
+        awk 'NF { last = $0 } END { if (last) print "    health check: " last }'
 }
 
-tell() { # where to look, and what Burrow sees
+tell() { # addresses, and what Burrow sees
     local running
     say "healthy"
     running=$(containers '{{ .Ports }}')
-    awk '{ for (i = 2; i <= NF; i++) if (split($i, port, "->") == 2 && port[2] !~ /^10901/) { # which is gRPC
+    awk '{ for (i = 2; i <= NF; i++) if (split($i, port, "->") == 2 && port[2] !~ /^10901/) { # except gRPC
                print $1, "http://" port[1]; next } }' <<<"$running"
     case $running in
-        *grafana*) echo "Grafana's password of admin: $GENERATED/secrets/grafana-admin-password" ;;
+        *grafana*) echo "Grafana password of user admin: $GENERATED/secrets/grafana-admin-password" ;;
     esac
     case $running in
         *burrow-exporter*) compose $GENERATED exec -T burrow-exporter burrow-exporter check --burrow.address http://burrow-api:8000 ||
-            warn "Burrow does not see all that it should (yet?)" ;;
+            warn "Burrow does not see everything yet" ;;
     esac
 }
 
@@ -175,7 +175,7 @@ deploy() {
     images
     validate
     [ -z "$URL" ] || install_env
-    render $GENERATED 2>$WORK/said || { # which has warnings too, and they were shown the first time
+    render $GENERATED 2>$WORK/said || { # stderr holds warnings too, already shown before
         cat $WORK/said >&2
         fail $HOST "rendering failed"
     }
@@ -196,16 +196,16 @@ parse() {
                 case $1 in --env-from) URL=$2 ;; *) TOKEN_FILE=$2 ;; esac
                 shift
                 ;;
-            *) fail $REFUSED "$1 is not known; --help tells what is" ;;
+            *) fail $REFUSED "$1 is not a valid option; see --help" ;;
         esac
         shift
     done
     case $URL in
         "" | https://*) ;;
-        *) fail $REFUSED "--env-from: only https://, as .env holds secrets" ;;
+        *) fail $REFUSED "--env-from: must be an https URL, as .env contains secrets" ;;
     esac
-    [ -n "$URL" ] || [ -z "$TOKEN_FILE" ] || fail $REFUSED "--token-file is for --env-from"
-    [ "$ACTION" = deploy ] || [ -z "$URL" ] || fail $REFUSED "--env-from is no part of --$ACTION"
+    [ -n "$URL" ] || [ -z "$TOKEN_FILE" ] || fail $REFUSED "--token-file requires --env-from"
+    [ "$ACTION" = deploy ] || [ -z "$URL" ] || fail $REFUSED "--env-from cannot be used with --$ACTION"
 }
 
 main() {

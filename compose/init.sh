@@ -1,11 +1,11 @@
 #!/bin/sh
-# Gives each secret, and each volume whose image does not bring its folder, to the user of the service that uses it.
-# Run by the service `init` as root; compose/compose.yaml says which service runs as which user.
+# Sets the owner of each secret, and of each volume whose image does not create its folder, to the user of its service.
+# Run by the service `init` as root; compose/compose.yaml defines the user of each service.
 set -eu
 umask 077
 
 
-share() { # share GROUP FILE...: whoever rendered it keeps it, so that it can be rendered again without root
+share() { # share GROUP FILE...: the owner stays, so that it can be rendered again without root
     group=$1
     shift
     chgrp "$group" "$@"
@@ -26,5 +26,5 @@ share 65534 /secrets/bucket.yaml /secrets/slack-webhook-url /secrets/smtp-passwo
 share 65534 /secrets/grpc/*
 
 own 65534 /volumes/thanos-store /volumes/thanos-compact
-mkdir -p /volumes/object-store/thanos # to the object store a folder is a bucket
+mkdir -p /volumes/object-store/thanos # a folder is a bucket in the object store
 own 10002 /volumes/object-store /volumes/object-store/thanos

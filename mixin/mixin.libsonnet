@@ -1,4 +1,4 @@
-// Dashboards, recording rules and alerts as a monitoring mixin, from the same files that the stack and the chart use.
+// Monitoring mixin: dashboards, recording rules and alerts, from the same files as the stack and the chart.
 local dashboards = {
   'burrow-brokers.json': importstr '../grafana/dashboards/burrow-brokers.json',
   'burrow-group.json': importstr '../grafana/dashboards/burrow-group.json',
@@ -20,14 +20,14 @@ local rules = {
 
 {
   _config+:: {
-    // Files of compose/rules to use. The default needs only the exporter's metrics; docs/rules.md says what others need.
+    // Files from compose/rules to include. The default needs only the exporter's metrics; see docs/rules.md for the rest.
     rules: ['recording', 'advice', 'consumers', 'exporter'],
-    // Selects the exporter's targets in alerts.
+    // Selector of the exporter's targets in alerts.
     exporterSelector: 'job="burrow"',
-    // Where the links of alerts lead.
+    // Base URLs of links in alerts.
     grafanaUrl: 'http://localhost:3000',
     runbookUrl: 'docs/runbook.md',
-    // Name of the Prometheus data source that dashboards select first. The default is Grafana's default.
+    // Name of the Prometheus data source that dashboards preselect; empty for Grafana's default.
     datasource: '',
   },
 
@@ -41,7 +41,7 @@ local rules = {
     ],
     text
   ),
-  // The groups of all files, each with its rules of one kind only.
+  // The groups of all files, reduced to rules of one kind.
   local groups(kind) = [
     group { rules: chosen }
     for name in config.rules

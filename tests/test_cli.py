@@ -297,21 +297,21 @@ def test_check_of_a_small_burrow(capfd: Capture) -> None:
     groups = {name: lag_answer("c", name, partition(), status=status) for name, status in (("g", "OK"), ("h", "WARN"))}
     expected = [
         "Burrow default at ADDRESS: ok",
-        "  cluster c: 2 groups listed, published: 1 OK, 1 WARN",
+        "  cluster c: 2 groups listed, exposed: 1 OK, 1 WARN",
         "  cluster c: 1 topics listed, 1 published",
     ]
     code, lines = told(capfd, small(groups))
     assert (0, expected) == (code, lines[:-1])
-    assert "the newest commit that Burrow tells of is" in lines[-1]
+    assert "the newest commit known to Burrow is" in lines[-1]
 
 
 @pytest.mark.parametrize(
     ("hint", "groups", "topics"),
     [
-        ("Burrow has read no commit: ", (), ("__consumer_offsets", "orders")),
-        ("Burrow has read no commit: ", (), ()),
-        ("Burrow sees no topic but __consumer_offsets: ", ("burrow-c",), ("__consumer_offsets",)),
-        ("no group but Burrow's own: ", ("burrow-c",), ("__consumer_offsets", "orders")),
+        ("Burrow has read no commits: ", (), ("__consumer_offsets", "orders")),
+        ("Burrow has read no commits: ", (), ()),
+        ("Burrow sees no topic except __consumer_offsets: ", ("burrow-c",), ("__consumer_offsets",)),
+        ("no group except Burrow's own: ", ("burrow-c",), ("__consumer_offsets", "orders")),
     ],
 )
 def test_check_of_a_cluster_without_groups(
@@ -331,14 +331,14 @@ def test_check_names_failures(capfd: Capture) -> None:
     code, lines = told(capfd, small(groups | good), "--burrow.concurrency=12")
     assert 0 == code
     assert 10 == sum("lag: http_5xx: /v3/kafka/c/consumer/g" in line for line in lines)
-    assert "  ... and 2 failures more" in lines
-    assert "  cluster c: 13 groups listed, published: 1 OK" in lines
+    assert "  ... and 2 more failures" in lines
+    assert "  cluster c: 13 groups listed, exposed: 1 OK" in lines
 
 
 @pytest.mark.parametrize(
     ("failure", "change"),
     [
-        ("ready: not_ready: /burrow/admin/ready answers 503", {"/burrow/admin/ready": STARTING}),
+        ("ready: not_ready: /burrow/admin/ready returned 503", {"/burrow/admin/ready": STARTING}),
         ("clusters: shape: ", {"/v3/kafka": answer()}),
         ("consumers: http_4xx: ", {"/v3/kafka/c/consumer": Recorded(404, "text/plain", "")}),
     ],
@@ -348,16 +348,16 @@ def test_check_of_a_bad_burrow(capfd: Capture, failure: str, change: dict[str, R
     code, lines = told(capfd, small() | change)
     assert (1, "Burrow default at ADDRESS: FAILED") == (code, lines[0])
     assert any(line.startswith(f"  {failure}") for line in lines)
-    hint = "  Burrow is still connecting to Kafka: if that lasts, look into its log"
+    hint = "  Burrow is still connecting to Kafka: if this persists, check its log"
     assert failure.startswith("ready:") == (hint in lines)
 
 
 @pytest.mark.parametrize(
     ("hint", "change", "path"),
     [
-        ("TLS may be spoken there: ", {"/burrow/admin/ready": Recorded(400, "text/plain", "")}, ""),
-        ("what answers there is no Burrow, or its address ends in a path", {}, "/v3/kafka"),
-        ("what answers there is no Burrow: ", {"/v3/kafka": Recorded(200, "text/html", "<html>")}, ""),
+        ("the server may require TLS: ", {"/burrow/admin/ready": Recorded(400, "text/plain", "")}, ""),
+        ("this is not a Burrow, or the address ends with a path", {}, "/v3/kafka"),
+        ("this is not a Burrow: ", {"/v3/kafka": Recorded(200, "text/html", "<html>")}, ""),
         ("", {"/v3/kafka": Recorded(401, "text/plain", "")}, ""),
     ],
 )
@@ -373,7 +373,7 @@ def test_check_of_a_wrong_address(capfd: Capture, hint: str, change: dict[str, R
 def test_check_by_tls_of_a_burrow_without(capfd: Capture, burrow: SimulatedBurrow) -> None:
     """Whoever writes https:// where no TLS is spoken is told so."""
     assert COULD_NOT_RUN == main(["check", "--burrow.address", burrow.address.replace("http:", "https:")])
-    assert "  no TLS is spoken there: should it be http:// ?" == capfd.readouterr().out.splitlines()[-1]
+    assert "  the server does not use TLS: use http:// ?" == capfd.readouterr().out.splitlines()[-1]
 
 
 def test_check_without_a_burrow(capfd: Capture) -> None:
@@ -383,7 +383,7 @@ def test_check_without_a_burrow(capfd: Capture) -> None:
     assert COULD_NOT_RUN == main(["check", "--burrow.address", gone.address])
     _, failure, hint = capfd.readouterr().out.splitlines()
     assert "  ready: connection: /burrow/admin/ready: Connection refused" == failure
-    assert hint.startswith("  nothing listens there: ")
+    assert hint.startswith("  nothing is listening there: ")
 
 
 def test_check_of_odd_names(capfd: Capture) -> None:
@@ -392,7 +392,7 @@ def test_check_of_odd_names(capfd: Capture) -> None:
     code, lines = told(capfd, small({"g": odd}))
     assert 0 == code
     assert "  lag: unknown_status: group 'g' has \\x1b[2J, a\\nb\\r" in lines
-    assert "  cluster c: 1 groups listed, published: 1 unknown" in lines
+    assert "  cluster c: 1 groups listed, exposed: 1 unknown" in lines
     assert all(line.isprintable() for line in lines)
 
 

@@ -173,7 +173,7 @@ class BurrowClient:
         # Names that HTTP software collapses (`..`), or a proxy that mixes answers up, reach another resource.
         if (status.cluster, status.group) != (cluster, group):
             other = self.shown(f"group {status.group!r} of cluster {status.cluster!r}")
-            raise BurrowError(Endpoint.LAG, Reason.MISMATCH, f"{path} answers for {other}")
+            raise BurrowError(Endpoint.LAG, Reason.MISMATCH, f"{path} returned data for {other}")
         return None if status.status == NOT_FOUND else Evaluation(digest, status)
 
     def _ask(self, endpoint: Endpoint, path: str, shape: type[AnswerT]) -> AnswerT:
@@ -185,7 +185,7 @@ class BurrowClient:
     def _refuse(self, endpoint: Endpoint, path: str, code: int, body: bytes) -> None:
         """Raise for a status other than 200."""
         if code != HTTPStatus.OK:
-            detail = f"{path} answers {code} {self.shown(refusal_in(body))}".rstrip()
+            detail = f"{path} returned {code} {self.shown(refusal_in(body))}".rstrip()
             raise BurrowError(endpoint, status_reason(endpoint, code), detail, code)
 
     def _answer(self, endpoint: Endpoint, path: str, lane: Lane) -> tuple[int, bytes]:
@@ -194,13 +194,13 @@ class BurrowClient:
         try:
             code, body = self._exchange(path, lane)
         except TooLargeError:
-            detail = f"{path} answers more than {MAX_ANSWER_BYTES} bytes"
+            detail = f"{path} returned more than {MAX_ANSWER_BYTES} bytes"
             raise BurrowError(endpoint, Reason.TOO_LARGE, detail) from None
         except (OSError, HTTPError, UnicodeError) as error:
             raise transport_failure(endpoint, path, error) from None
         if self._credentials and self._credentials.are_in(body):
             reason = Reason.REFUSED if code == HTTPStatus.OK else status_reason(endpoint, code)
-            raise BurrowError(endpoint, reason, f"{path} answers {code} with the credentials that it was sent", code)
+            raise BurrowError(endpoint, reason, f"{path} returned {code} and echoed the credentials", code)
         return code, body
 
     def _exchange(self, path: str, lane: Lane) -> tuple[int, bytes]:
@@ -269,11 +269,11 @@ def decode(
         answer: AnswerT = DECODERS[shape].decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
         if refusal := refusal_in(body):
-            raise BurrowError(endpoint, Reason.REFUSED, f"{path} answers: {shown(refusal)}") from None
+            raise BurrowError(endpoint, Reason.REFUSED, f"{path} refused: {shown(refusal)}") from None
         reason = Reason.SHAPE if isinstance(error, msgspec.ValidationError) else Reason.NOT_JSON
         raise BurrowError(endpoint, reason, f"{path}: {error}") from None
     if answer.error:
-        raise BurrowError(endpoint, Reason.REFUSED, f"{path} answers: {shown(answer.message)}")
+        raise BurrowError(endpoint, Reason.REFUSED, f"{path} refused: {shown(answer.message)}")
     return answer
 
 
@@ -284,9 +284,9 @@ def check_size(endpoint: Endpoint, path: str, body: bytes) -> None:
     """
     mark, most = MOST_ITEMS.get(endpoint, (b",", len(body)))
     if len(body) > most and (items := body.count(mark)) > most:
-        raise BurrowError(endpoint, Reason.TOO_MANY, f"{path} answers about {items} items, more than {most}")
+        raise BurrowError(endpoint, Reason.TOO_MANY, f"{path} returned about {items} items, more than {most}")
     if len(body) > LARGE_BYTES and endpoint is not Endpoint.TOPIC and LONG_TEXT.search(body):
-        raise BurrowError(endpoint, Reason.TOO_LARGE, f"{path} answers with a text of more than {MAX_TEXT_BYTES} bytes")
+        raise BurrowError(endpoint, Reason.TOO_LARGE, f"{path} returned a string of more than {MAX_TEXT_BYTES} bytes")
 
 
 def refusal_in(body: bytes) -> str:

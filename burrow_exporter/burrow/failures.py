@@ -141,27 +141,27 @@ def error_text(error: BaseException) -> str:
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno)
     if isinstance(error, RemoteDisconnected):
-        return "closed without an answer"
+        return "connection closed without a response"
     if isinstance(error, IncompleteRead):
-        return "closed in the middle of the answer"
+        return "connection closed in the middle of the response"
     words = cut(str(error).strip()) or "timed out"
-    return f"answers otherwise than in HTTP: {words}" if isinstance(error, HTTPException) else words
+    return f"not an HTTP response: {words}" if isinstance(error, HTTPException) else words
 
 
 ADVICE: Mapping[tuple[Endpoint, Reason | Clue | int], str] = {
     (Endpoint.READY, Clue.REFUSED): (
-        "nothing listens there: is Burrow running, and is that its port? In a container localhost is the container"
+        "nothing is listening there: is Burrow running on that port? In a container, localhost is the container itself"
     ),
     (Endpoint.READY, Clue.UNKNOWN_HOST): (
-        "the host name cannot be resolved here: is it spelled right, and on this network?"
+        "the host name cannot be resolved: check the spelling, and that it is on this network"
     ),
-    (Endpoint.READY, Clue.NOT_TLS): "no TLS is spoken there: should it be http:// ?",
-    (Endpoint.READY, 400): "TLS may be spoken there: should it be https:// ?",
-    (Endpoint.READY, Reason.NOT_READY): "Burrow is still connecting to Kafka: if that lasts, look into its log",
+    (Endpoint.READY, Clue.NOT_TLS): "the server does not use TLS: use http:// ?",
+    (Endpoint.READY, 400): "the server may require TLS: use https:// ?",
+    (Endpoint.READY, Reason.NOT_READY): "Burrow is still connecting to Kafka: if this persists, check its log",
     (Endpoint.CLUSTERS, 404): (
-        "what answers there is no Burrow, or its address ends in a path that is not its own, such as /v3/kafka"
+        "this is not a Burrow, or the address ends with a path that Burrow does not serve, such as /v3/kafka"
     ),
-    (Endpoint.CLUSTERS, Reason.NOT_JSON): "what answers there is no Burrow: are host and port right?",
+    (Endpoint.CLUSTERS, Reason.NOT_JSON): "this is not a Burrow: check host and port",
 }
 """By endpoint and clue, status or reason of a failure: what is most often behind it where an exporter is set up."""
 

@@ -148,7 +148,7 @@ class Session:
         Of an answer other than 200 the beginning is enough.
         """
         if answer.status_code < HTTPStatus.OK:
-            message = f"goes over to another protocol ({answer.status_code})"
+            message = f"switched to another protocol ({answer.status_code})"
             raise ConnectionError(message)
         pieces: list[bytes] = []
         size = 0
@@ -166,7 +166,7 @@ class Session:
         has_length = "Content-Length" in answer.raw.headers or "Transfer-Encoding" in answer.raw.headers
         if not pieces and not has_length and answer.status_code == HTTPStatus.OK:
             # http.client takes a head that was cut off for a whole one.
-            message = "closed in the middle of the answer"
+            message = "connection closed in the middle of the response"
             raise ConnectionError(message)
         return b"".join(pieces)
 

@@ -81,27 +81,27 @@ def complete_ratios(group: Group) -> Sequence[Value]:
 CLUSTER_FAMILIES: tuple[ClusterFamily, ...] = (
     ClusterFamily(
         "burrow_kafka_cluster_consumer_groups",
-        "Number of consumer groups that Burrow lists, before any filter (GET /v3/kafka/C/consumer).",
+        "Number of consumer groups listed by Burrow, before filters (GET /v3/kafka/C/consumer).",
         CLUSTER_LABELS,
         lambda cluster: cluster.listed_groups,
     ),
     ClusterFamily(
         "burrow_kafka_cluster_topics",
-        "Number of topics that Burrow lists, before any filter (GET /v3/kafka/C/topic).",
+        "Number of topics listed by Burrow, before filters (GET /v3/kafka/C/topic).",
         CLUSTER_LABELS,
         lambda cluster: cluster.listed_topics,
     ),
     ClusterFamily(
         "burrow_kafka_cluster_last_commit_timestamp_seconds",
-        "When Burrow last observed a commit of any group, its own included (largest end.observedAt of /lag): "
-        "a Burrow that lost Kafka goes on answering with frozen data.",
+        "Timestamp of the newest commit that Burrow has observed in any group, its own included (largest "
+        "end.observedAt of /lag). It stops advancing when Burrow has lost Kafka.",
         CLUSTER_LABELS,
         lambda cluster: cluster.last_commit,
         MILLISECONDS,
     ),
     ClusterFamily(
         "burrow_kafka_cluster_burrow_lag",
-        "Lag in messages of the group with which Burrow itself reads __consumer_offsets (its totallag).",
+        "Lag in messages of Burrow's own consumer group on __consumer_offsets (totallag of /lag).",
         CLUSTER_LABELS,
         lambda cluster: cluster.burrow_lag,
     ),
@@ -110,53 +110,53 @@ CLUSTER_FAMILIES: tuple[ClusterFamily, ...] = (
 GROUP_FAMILIES: tuple[GroupFamily, ...] = (
     GroupFamily(
         "burrow_kafka_consumer_status",
-        "Status of the consumer group by Burrow: 1 OK, 2 WARN, 3 ERR (status.status of /lag).",
+        "Status of the consumer group as evaluated by Burrow: 1 OK, 2 WARN, 3 ERR (status.status of /lag).",
         GROUP_LABELS,
         lambda group: GROUP_STATUS_CODES.get(group.status),
     ),
     GroupFamily(
         "burrow_kafka_consumer_lag_total",
-        "Sum of the lags of the consumer group in messages (status.totallag of /lag).",
+        "Total lag of the consumer group in messages, summed over its partitions (status.totallag of /lag).",
         GROUP_LABELS,
         lambda group: unless_uncommitted(group.total_lag, group),
     ),
     GroupFamily(
         "burrow_kafka_consumer_lag_max",
-        "Largest lag of a partition of the consumer group in messages (largest current_lag of /lag).",
+        "Largest partition lag of the consumer group in messages (largest current_lag of /lag).",
         GROUP_LABELS,
         lambda group: unless_uncommitted(group.max_lag, group),
     ),
     GroupFamily(
         "burrow_kafka_consumer_lag_seconds",
-        "Largest lag in seconds of a partition of the consumer group (derived from offsets and commit times).",
+        "Largest partition lag of the consumer group in seconds (derived from offsets and commit times).",
         GROUP_LABELS,
         lambda group: largest(group.lag_seconds),
         MILLISECONDS,
     ),
     GroupFamily(
         "burrow_kafka_consumer_partitions",
-        "Number of partitions of the consumer group, those without a commit included (partitions of /lag).",
+        "Number of partitions of the consumer group, including those without a commit (partitions of /lag).",
         GROUP_LABELS,
         lambda group: len(group.partitions) + len(group.uncommitted),
     ),
     GroupFamily(
         "burrow_kafka_consumer_members",
-        "Number of members that own a partition of the consumer group, told apart by host and client id "
-        "(partitions[].owner and client_id of /lag); none where Burrow knows no owner.",
+        "Number of members that own a partition of the consumer group, counted by host and client ID "
+        "(partitions[].owner and client_id of /lag). Absent if Burrow knows no owner.",
         GROUP_LABELS,
         lambda group: group.members,
     ),
     GroupFamily(
         "burrow_kafka_consumer_unowned_partitions",
-        "Number of partitions of the consumer group that no member owns, where Burrow knows the owner of others "
-        "(partitions[].owner of /lag).",
+        "Number of partitions of the consumer group without an owner, while others have one (partitions[].owner of "
+        "/lag).",
         GROUP_LABELS,
         lambda group: group.unowned_partitions,
     ),
     GroupFamily(
         "burrow_kafka_consumer_owner_changes_total",
-        "Partitions of the consumer group that had another owner than in the poll before (partitions[].owner and "
-        "client_id of /lag).",
+        "Number of partitions of the consumer group whose owner changed since the previous poll (partitions[].owner "
+        "and client_id of /lag).",
         GROUP_LABELS,
         lambda group: group.owner_changes,
         kind="counter",
@@ -166,8 +166,8 @@ GROUP_FAMILIES: tuple[GroupFamily, ...] = (
 GROUP_TOPIC_FAMILIES: tuple[GroupTopicFamily, ...] = (
     GroupTopicFamily(
         "burrow_kafka_consumer_topic_status",
-        "Worst status of a partition of the topic by Burrow: 1 OK, 2 WARN, 4 STOP, 5 STALL, 6 REWIND "
-        "(largest partitions[].status of /lag).",
+        "Worst partition status of the consumer group on the topic: 1 OK, 2 WARN, 4 STOP, 5 STALL, 6 REWIND (largest "
+        "partitions[].status of /lag).",
         GROUP_TOPIC_LABELS,
         lambda topic: topic.status,
     ),
@@ -179,22 +179,21 @@ GROUP_TOPIC_FAMILIES: tuple[GroupTopicFamily, ...] = (
     ),
     GroupTopicFamily(
         "burrow_kafka_consumer_topic_lag_max",
-        "Largest lag of the consumer group on a partition of the topic in messages "
-        "(largest partitions[].current_lag of /lag).",
+        "Largest partition lag of the consumer group on the topic in messages (largest partitions[].current_lag of "
+        "/lag).",
         GROUP_TOPIC_LABELS,
         lambda topic: topic.max_lag,
     ),
     GroupTopicFamily(
         "burrow_kafka_consumer_topic_lag_seconds",
-        "Largest lag in seconds of the consumer group on a partition of the topic (derived from offsets and commit "
-        "times).",
+        "Largest partition lag of the consumer group on the topic in seconds (derived from offsets and commit times).",
         GROUP_TOPIC_LABELS,
         lambda topic: topic.lag_seconds,
         MILLISECONDS,
     ),
     GroupTopicFamily(
         "burrow_kafka_consumer_topic_current_offset",
-        "Sum of the newest offsets that the consumer group committed on the topic (partitions[].end.offset of /lag).",
+        "Sum of the consumer group's committed offsets on the topic (partitions[].end.offset of /lag).",
         GROUP_TOPIC_LABELS,
         lambda topic: topic.current_offset,
     ),
@@ -203,7 +202,8 @@ GROUP_TOPIC_FAMILIES: tuple[GroupTopicFamily, ...] = (
 PARTITION_FAMILIES: tuple[PartitionFamily, ...] = (
     PartitionFamily(
         "burrow_kafka_topic_partition_status",
-        "Status of the partition by Burrow: 1 OK, 2 WARN, 4 STOP, 5 STALL, 6 REWIND (partitions[].status of /lag).",
+        "Status of the partition as evaluated by Burrow: 1 OK, 2 WARN, 4 STOP, 5 STALL, 6 REWIND (partitions[].status "
+        "of /lag).",
         PARTITION_LABELS,
         lambda group: list(map(PARTITION_STATUS_CODES.get, group.partitions.statuses)),
     ),
@@ -215,7 +215,7 @@ PARTITION_FAMILIES: tuple[PartitionFamily, ...] = (
     ),
     PartitionFamily(
         "burrow_kafka_consumer_partition_lag_seconds",
-        "Age in seconds of the first message that the consumer group has not read on the partition, 0 without lag "
+        "Age of the oldest message on the partition that the consumer group has not read, in seconds; 0 without lag "
         "(derived from offsets and commit times).",
         PARTITION_LABELS,
         lambda group: group.lag_seconds,
@@ -223,21 +223,21 @@ PARTITION_FAMILIES: tuple[PartitionFamily, ...] = (
     ),
     PartitionFamily(
         "burrow_kafka_consumer_current_offset",
-        "Newest offset that the consumer group committed on the partition (partitions[].end.offset of /lag).",
+        "Committed offset of the consumer group on the partition (partitions[].end.offset of /lag).",
         PARTITION_LABELS,
         lambda group: group.partitions.ends.offsets,
     ),
     PartitionFamily(
         "burrow_kafka_consumer_partition_commit_timestamp_seconds",
-        "When the consumer group last committed on the partition (partitions[].end.timestamp of /lag).",
+        "Timestamp of the consumer group's last commit on the partition (partitions[].end.timestamp of /lag).",
         PARTITION_LABELS,
         lambda group: [made / 1000 for made in group.partitions.ends.timestamps],
         MILLISECONDS,
     ),
     PartitionFamily(
         "burrow_kafka_consumer_partition_complete_ratio",
-        "Filled share of the window from which Burrow judges the partition (partitions[].complete of /lag), "
-        "0 without a commit; not published once it is 1.",
+        "Ratio of Burrow's evaluation window that is filled (partitions[].complete of /lag); 0 without a commit, "
+        "absent once it is 1.",
         PARTITION_LABELS,
         complete_ratios,
         SHORTEST,
@@ -246,7 +246,7 @@ PARTITION_FAMILIES: tuple[PartitionFamily, ...] = (
 
 PARTITION_INFO = PartitionFamily(
     "burrow_kafka_consumer_partition_info",
-    "Who reads the partition: host and client id of the group member (partitions[].owner and client_id of /lag).",
+    "Host and client ID of the group member that owns the partition (partitions[].owner and client_id of /lag).",
     INFO_LABELS,
     lambda group: [1] * len(group.partitions),
 )
@@ -254,7 +254,7 @@ PARTITION_INFO = PartitionFamily(
 TOPIC_FAMILIES: tuple[TopicFamily, ...] = (
     TopicFamily(
         "burrow_kafka_topic_partition_offset",
-        "Log-end offset of the partition (offsets of GET /v3/kafka/C/topic/T).",
+        "Log end offset of the partition (offsets of GET /v3/kafka/C/topic/T).",
         TOPIC_LABELS,
         lambda topic: topic.offsets,
     ),
@@ -262,7 +262,7 @@ TOPIC_FAMILIES: tuple[TopicFamily, ...] = (
 
 TOPIC_OFFSET: Family[Topic, Value] = Family(
     "burrow_kafka_topic_offset",
-    "Sum of the log-end offsets of the topic's partitions (offsets of GET /v3/kafka/C/topic/T).",
+    "Sum of the log end offsets of the topic's partitions (offsets of GET /v3/kafka/C/topic/T).",
     WHOLE_TOPIC_LABELS,
     lambda topic: sum(topic.offsets),
 )
@@ -270,27 +270,27 @@ TOPIC_OFFSET: Family[Topic, Value] = Family(
 POLICY_FAMILIES: tuple[PolicyFamily, ...] = (
     PolicyFamily(
         "burrow_kafka_consumer_policy_info",
-        "Team and severity of the consumer group by the policy file; only for groups that one of its entries matches.",
+        "Team and severity of the consumer group. Absent if no entry of the policy file matches the group.",
         POLICY_LABELS,
         lambda terms: [((terms.team, terms.severity), 1)],
     ),
     PolicyFamily(
         "burrow_kafka_consumer_lag_seconds_threshold",
-        "Lag in seconds from which on the consumer group is too late (max_lag_seconds of the policy file).",
+        "Lag in seconds from which the consumer group is too late (max_lag_seconds of the policy file).",
         GROUP_LABELS,
         lambda terms: [((), terms.max_lag_seconds)],
         MILLISECONDS,
     ),
     PolicyFamily(
         "burrow_kafka_consumer_alerts_muted",
-        "1 while alerts of the consumer group are muted by the policy file: in quiet hours (reason quiet), as of the "
-        "last poll, or always (reason off).",
+        "1 while the policy file mutes the alerts of the consumer group, as of the last poll: during quiet hours "
+        "(reason quiet) or always (reason off).",
         MUTED_LABELS,
         lambda terms: [((reason,), 1) for reason in terms.muted],
     ),
     PolicyFamily(
         "burrow_kafka_consumer_runbook_info",
-        "Page that says what to do about the consumer group (runbook_url of the policy file).",
+        "URL of the consumer group's runbook (runbook_url of the policy file).",
         RUNBOOK_LABELS,
         lambda terms: [((terms.runbook_url,), 1)] if terms.runbook_url else [],
     ),
@@ -298,7 +298,7 @@ POLICY_FAMILIES: tuple[PolicyFamily, ...] = (
 
 TOPIC_SILENCE: Family[float | None, Value] = Family(
     "burrow_kafka_topic_max_silence_seconds",
-    "Seconds without production after which the topic is too silent (max_silence of the policy file).",
+    "Time in seconds without production after which the topic is silent (max_silence of the policy file).",
     WHOLE_TOPIC_LABELS,
     lambda seconds: seconds,
     MILLISECONDS,
@@ -306,7 +306,7 @@ TOPIC_SILENCE: Family[float | None, Value] = Family(
 
 CLUSTER_IDLE: Family[bool, Value] = Family(
     "burrow_kafka_cluster_idle_ok",
-    "1 where it is normal that nobody commits on the cluster for a while (idle of the policy file).",
+    "1 if it is normal that no group commits on the cluster for a while (idle of the policy file).",
     CLUSTER_LABELS,
     lambda idle: 1 if idle else None,
 )

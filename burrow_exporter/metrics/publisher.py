@@ -18,8 +18,8 @@ from burrow_exporter.snapshot import Snapshot
 from burrow_exporter.terms import GRANULARITIES, Granularity
 
 LIMITED = {
-    "topic": "too many series: families by topic are published in place of those by partition",
-    "group": "too many series: families by partition and by topic are left out",
+    "topic": "series limit exceeded: families by topic replace those by partition",
+    "group": "series limit exceeded: families by partition and by topic dropped",
 }
 T = TypeVar("T")
 CHEAP_SECONDS = 0.02
@@ -148,9 +148,9 @@ class Publisher:
         log = structlog.get_logger().bind(burrow=burrow)
         if refused:
             names = ", ".join(map(repr, sorted(refused)))
-            log.warning("clusters refused: an earlier Burrow has them, and no label tells them apart", clusters=names)
+            log.warning("clusters refused: an earlier Burrow exposes them with the same labels", clusters=names)
         else:
-            log.info("no cluster refused any more")
+            log.info("clusters no longer refused")
         self._metrics.refused.labels(burrow).set(len(refused))
 
     def _choose_limit(self, burrows: set[str]) -> None:
@@ -167,7 +167,7 @@ class Publisher:
         if limit != self._limit:
             log = structlog.get_logger().bind(series=self._count("partition"), max_series=self._max_series)
             if limit == "partition":
-                log.info("no longer too many series: all families are published")
+                log.info("series limit no longer exceeded, all families exposed")
             else:
                 log.warning(LIMITED[limit])
         self._limit = limit

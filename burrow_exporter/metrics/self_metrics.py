@@ -37,63 +37,73 @@ class SelfMetrics:
         self.registry.register(DroppedLines())
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self.registry)
-        self._gauge("build_info", "1, with the versions as labels.", "version", "python_version").labels(
+        self._gauge(
+            "build_info",
+            "A metric with a constant value of 1, labeled by exporter and Python version.",
+            "version",
+            "python_version",
+        ).labels(
             __version__,
             platform.python_version(),
         ).set(1)
-        self.up = self._gauge("burrow_up", "1 if the last poll of the Burrow was good.", "burrow")
+        self.up = self._gauge("burrow_up", "1 if the last poll of Burrow succeeded, else 0.", "burrow")
         self.success = self._gauge(
             "last_poll_success_timestamp_seconds",
-            "When the last good poll of the Burrow ended; the metrics made from its answers are that old.",
+            "Timestamp of the end of the last successful poll, and so the age of the metrics read from this Burrow.",
             "burrow",
         )
-        self.duration = self._gauge("poll_duration_seconds", "How long the last poll of the Burrow took.", "burrow")
-        self.polls = self._counter("polls", "Polls of the Burrow.", "burrow")
-        self.poll_failures = self._counter("poll_failures", "Polls of the Burrow that were not good.", "burrow")
-        self.requests = self._counter("requests", "Requests sent to the Burrow.", "burrow", "endpoint")
+        self.duration = self._gauge(
+            "poll_duration_seconds", "Duration of the last poll of Burrow in seconds.", "burrow"
+        )
+        self.polls = self._counter("polls", "Total number of polls of Burrow.", "burrow")
+        self.poll_failures = self._counter("poll_failures", "Total number of failed polls of Burrow.", "burrow")
+        self.requests = self._counter("requests", "Total number of requests to Burrow.", "burrow", "endpoint")
         self.request_failures = self._counter(
             "request_failures",
-            "Requests to the Burrow without an answer of use, or answers of which a part was of no use.",
+            "Total number of failed requests to Burrow, including responses that could only be used in part.",
             "burrow",
             "endpoint",
             "reason",
         )
         self.unreadable = self._gauge(
             "unreadable_groups",
-            "Consumer groups that are listed and let through by the filters, without a usable answer in the last poll.",
+            "Number of listed consumer groups that pass the filters but had no usable response in the last poll.",
             "burrow",
             "cluster",
         )
         self.held = self._gauge(
             "held_groups",
-            "Consumer groups whose last answer was held back: Burrow may not have read all of their commits.",
+            "Number of consumer groups held back because Burrow may not have read all of their commits.",
             "burrow",
             "cluster",
         )
         self.contradicts = self._gauge(
             "answers_contradict",
-            "1 while answers of the Burrow contradict each other, as if several Burrows had one address.",
+            "1 if responses of Burrow contradict each other, as when several Burrows share one address.",
             "burrow",
             "cluster",
         )
         self.filtered = self._gauge(
             "filtered_groups",
-            "Consumer groups that a filter leaves out: by name, or all of their partitions by topic or commit_age.",
+            "Number of consumer groups excluded by name, or with all partitions excluded by topic or commit_age.",
             "burrow",
             "cluster",
             "filter",
         )
         self.refused = self._gauge(
             "refused_clusters",
-            "Clusters of the Burrow that are not published: an earlier Burrow has one of the same name and labels.",
+            "Number of clusters not exposed because an earlier Burrow has one of the same name and labels.",
             "burrow",
         )
-        self.series = self._gauge("series", "Samples on the page that are made from Burrows' answers.")
+        self.series = self._gauge("series", "Number of series on the page that come from Burrow.")
         self.limited = self._gauge(
-            "series_limited", "To bound the series families by partition (1) or also by topic (2) are left out."
+            "series_limited",
+            "Families dropped to stay within the series limit: 0 none, 1 those by partition, 2 also those by topic.",
         )
-        self.page_bytes = self._gauge("page_bytes", "Size of the page as last published.", "format", "encoding")
-        self.reload = self._gauge("config_last_reload_successful", "1 if the configuration was last read well.")
+        self.page_bytes = self._gauge("page_bytes", "Size of the last rendered page in bytes.", "format", "encoding")
+        self.reload = self._gauge(
+            "config_last_reload_successful", "1 if the last configuration reload succeeded, else 0."
+        )
         self.by_burrow: tuple[MetricWrapperBase, ...] = (
             *(self.up, self.success, self.duration, self.polls, self.poll_failures),
             *(
@@ -140,7 +150,7 @@ class DroppedLines(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """Yield the counter."""
-        name, text = f"{PREFIX}_log_messages_dropped", "Log lines that could not be written."
+        name, text = f"{PREFIX}_log_messages_dropped", "Total number of log lines that could not be written."
         yield CounterMetricFamily(name, text, value=log.dropped())
 
 

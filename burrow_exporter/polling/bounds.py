@@ -53,7 +53,7 @@ class Bounds:
         with self._lock:
             large, small = self._large + weight * is_large, self._small + weight * (not is_large)
             if large > self._max_partitions // 2 or large + small > self._max_partitions:
-                detail = f"{resource} has {partitions} partitions, for which max_partitions leaves no room"
+                detail = f"{resource} has {partitions} partitions, more than max_partitions allows"
                 raise BurrowError(resource.endpoint, Reason.TOO_MANY, detail)
             self._large, self._small = large, small
 

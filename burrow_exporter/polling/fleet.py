@@ -165,7 +165,7 @@ class Fleet:
         publish = partial(self._publish, generation)
         poller = Poller(burrow, config.poll, metrics, publish, self._stop, shard=config.shard)
         if burrow.tls.insecure_skip_verify:
-            structlog.get_logger().warning("the certificate of Burrow is not checked", burrow=burrow.name)
+            structlog.get_logger().warning("Burrow certificate not verified", burrow=burrow.name)
         return Member(generation, polled, rendered, metrics, poller, renderer, history)
 
 

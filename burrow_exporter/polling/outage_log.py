@@ -22,27 +22,27 @@ MOST_CLUSTERS = 100
 LISTS = {Endpoint.CONSUMERS, Endpoint.TOPICS}
 SUBJECTS = {Endpoint.LAG: "groups", Endpoint.TOPIC: "topics"}
 EVENTS = {
-    "Burrow": ("Burrow fails", "Burrow still fails", "Burrow answers again"),
-    "replica": ("replica fails", "replica still fails", "replica answers again"),
-    "cluster": ("cluster fails", "cluster still fails", "cluster answers again"),
+    "Burrow": ("Burrow poll failed", "Burrow poll still failing", "Burrow recovered"),
+    "replica": ("replica failed", "replica still failing", "replica recovered"),
+    "cluster": ("cluster requests failed", "cluster requests still failing", "cluster requests recovered"),
     "behind": (
-        "Burrow behind, cluster withheld",
-        "Burrow still behind, cluster withheld",
-        "Burrow caught up, cluster published",
+        "Burrow catching up, cluster withheld",
+        "Burrow still catching up, cluster withheld",
+        "Burrow caught up, cluster exposed",
     ),
     "held": (
-        "groups held back, Burrow may not have read their commits",
+        "groups held back: Burrow may not have read their commits",
         "groups still held back",
         "groups no longer held back",
     ),
     "contradicts": (
-        "answers contradict each other, as if several Burrows had one address: name each instead of a load balancer",
-        "answers still contradict each other",
-        "answers no longer contradict each other",
+        "contradictory responses: several Burrows behind one address? list each replica instead of a load balancer",
+        "responses still contradictory",
+        "responses consistent again",
     ),
-    "groups": ("groups fail", "groups still fail", "groups answer again"),
-    "topics": ("topics fail", "topics still fail", "topics answer again"),
-    "requests": ("requests fail", "requests still fail", "requests answered again"),
+    "groups": ("group requests failed", "group requests still failing", "group requests recovered"),
+    "topics": ("topic requests failed", "topic requests still failing", "topic requests recovered"),
+    "requests": ("requests failed", "requests still failing", "requests recovered"),
 }
 """By what fails: the events for the beginning, for a reminder, and for the end."""
 
@@ -113,7 +113,7 @@ class OutageLog:
             self._was_read = True
             outage = self._outages.pop(("Burrow",), None)
             lasted = outage.lasted(self._monotonic()) if outage else {}
-            self._log.info("Burrow read", address=self._address, **figures, **lasted)
+            self._log.info("first poll succeeded", address=self._address, **figures, **lasted)
         self._works(("Burrow",), address=self._address, **figures)
         used = next(each for each in attempts if each.used)
         self._log_replicas(used, attempts)
@@ -136,7 +136,7 @@ class OutageLog:
             if subject not in failing:
                 self._works(subject, address=used.address, **names(subject))
         for cluster in snapshot.outcome.timed_out:
-            event = "Burrow still behind, cluster published all the same"
+            event = "catch-up timeout exceeded, cluster exposed anyway"
             self._log.warning(event, cluster=cluster, burrow_lag=snapshot.outcome.behind.get(cluster))
 
     def _fails(self, subject: Subject, **fields: Any) -> None:  # noqa: ANN401  values of a log line

@@ -50,14 +50,14 @@ def check_partitions(answer: GroupStatus) -> None:
     partitions = answer.partitions
     topics = set(partitions.topics)
     if any(map(is_too_long, topics.union(partitions.owners, partitions.client_ids))):
-        detail = f"group {answer.group!r} holds a name of more than {MAX_NAME_BYTES} bytes"
+        detail = f"group {answer.group!r} contains a name of more than {MAX_NAME_BYTES} bytes"
         raise BurrowError(Endpoint.LAG, Reason.NAME_TOO_LONG, detail)
     if len(topics) == 1:  # as of most groups, and at half the cost
         different = len(set(partitions.numbers))
     else:
         different = len(set(zip(partitions.topics, partitions.numbers, strict=True)))
     if different < len(partitions):
-        raise BurrowError(Endpoint.LAG, Reason.SHAPE, f"group {answer.group!r} holds a partition twice")
+        raise BurrowError(Endpoint.LAG, Reason.SHAPE, f"group {answer.group!r} contains a duplicate partition")
 
 
 def is_too_long(name: str) -> bool:

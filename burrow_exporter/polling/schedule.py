@@ -182,7 +182,7 @@ class Schedule:
 
     def _outcome(self, request: Request[T]) -> T | BurrowError:
         if self._stop.is_set():
-            detail = f"{request.resource} was not asked for any more"
+            detail = f"{request.resource} not requested: the poll has ended"
             return BurrowError(request.resource.endpoint, Reason.DEADLINE, detail)
         try:
             return request.call()

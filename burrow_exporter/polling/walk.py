@@ -228,7 +228,7 @@ class Walk:
         """Return what is asked for of a list, within the bounds, and note what is left out."""
         admitted = self._bounds.admit(endpoint, listing.cluster, names)
         if left_out := len(names) - len(admitted):
-            detail = f"{listing}: {left_out} of {len(names)} are not read, as max_groups has it"
+            detail = f"{listing}: {left_out} of {len(names)} not read, limited by max_groups"
             self._fail(listing.endpoint, Reason.TOO_MANY, detail)
         return admitted
 

@@ -44,8 +44,8 @@ FROM_INTERVAL = -1.0
 class Filter(Section, frozen=True):
     """Which names are let through: any that an include matches and no exclude does; regular expressions, whole name."""
 
-    include: Annotated[tuple[re.Pattern[str], ...], about("Names to publish.", show_default="all")] = ()
-    exclude: Annotated[tuple[re.Pattern[str], ...], about("Names to leave out.")] = ()
+    include: Annotated[tuple[re.Pattern[str], ...], about("Names to include.", show_default="all")] = ()
+    exclude: Annotated[tuple[re.Pattern[str], ...], about("Names to exclude.")] = ()
 
     @classmethod
     def of(cls, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> Self:
@@ -67,7 +67,7 @@ class Filter(Section, frozen=True):
 class TopicFilter(Filter, frozen=True):
     """A filter that leaves out Kafka's own topic unless told what to leave out."""
 
-    exclude: Annotated[tuple[re.Pattern[str], ...], about("Names to leave out.")] = field(
+    exclude: Annotated[tuple[re.Pattern[str], ...], about("Names to exclude.")] = field(
         default_factory=lambda: (re.compile(INTERNAL_TOPIC),)
     )
 
@@ -75,19 +75,20 @@ class TopicFilter(Filter, frozen=True):
 class Filters(Section, frozen=True):
     """What of a Burrow is published. ``max_commit_age`` is in seconds, ``None`` for any age."""
 
-    cluster: Annotated[
-        Filter, about("Clusters to publish: regular expressions, whole name.", flag="filter.cluster-", names="Clusters")
-    ] = field(default_factory=Filter)
-    group: Annotated[Filter, about("Consumer groups to publish.", flag="filter.group-", names="Consumer groups")] = (
-        field(default_factory=Filter)
+    cluster: Annotated[Filter, about("Filter on cluster names.", flag="filter.cluster-", names="Clusters")] = field(
+        default_factory=Filter
     )
-    topic: Annotated[TopicFilter, about("Topics to publish.", flag="filter.topic-", names="Topics")] = field(
+    group: Annotated[
+        Filter, about("Filter on consumer group names.", flag="filter.group-", names="Consumer groups")
+    ] = field(default_factory=Filter)
+    topic: Annotated[TopicFilter, about("Filter on topic names.", flag="filter.topic-", names="Topics")] = field(
         default_factory=TopicFilter
     )
     max_commit_age: Annotated[
         Seconds | None,
         about(
-            "Leave out partitions of a group with no commit for so long, such as topics it gave up.", show_default="off"
+            "Exclude partitions without a commit for this long, such as those of topics a group no longer reads.",
+            show_default="off",
         ),
     ] = None
 
@@ -98,20 +99,22 @@ class TlsConfig(Section, frozen=True):
     ca_file: Annotated[
         NamedFile | None,
         about(
-            "PEM file of the authorities that may have signed Burrow's certificate, else the system's.",
-            show_default="the system's",
+            "PEM file with the CA certificates to verify Burrow's certificate.",
+            show_default="system CAs",
         ),
     ] = None
-    cert_file: Annotated[NamedFile | None, about("PEM file of the exporter's client certificate.")] = None
-    key_file: Annotated[NamedFile | None, about("PEM file of its key, not encrypted.")] = None
-    insecure_skip_verify: Annotated[bool, about("Do not check Burrow's certificate.")] = False
+    cert_file: Annotated[NamedFile | None, about("PEM file with the client certificate.")] = None
+    key_file: Annotated[NamedFile | None, about("PEM file with the client certificate's private key, unencrypted.")] = (
+        None
+    )
+    insecure_skip_verify: Annotated[bool, about("Disable verification of Burrow's certificate.")] = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
         if self.ca_file:
             attempt("ca_file", check_authorities, self.ca_file)
-        require("cert_file", self.cert_file or not self.key_file, "must be given together with key_file")
-        require("key_file", self.key_file or not self.cert_file, "must be given together with cert_file")
+        require("cert_file", self.cert_file or not self.key_file, "must be set together with key_file")
+        require("key_file", self.key_file or not self.cert_file, "must be set together with cert_file")
         if self.cert_file and self.key_file:
             attempt("key_file", check_certificate, self.cert_file, self.key_file)
 
@@ -125,54 +128,60 @@ class BurrowConfig(Section, frozen=True):
     """One Burrow. Times are in seconds, ``catch_up_lag`` in messages."""
 
     name: Annotated[
-        str, about("Its name, in the label `burrow` and in the log; unique.", min_length=1, max_length=200, flag=None)
+        str,
+        about(
+            "Unique name of this Burrow, for the `burrow` label and the log.", min_length=1, max_length=200, flag=None
+        ),
     ] = "default"
     addresses: Annotated[
         tuple[str, ...],
         about(
-            "Base URL of Burrow; of several replicas, the next is asked when one fails.",
+            "Base URL of Burrow. With several replicas, the next is tried when one fails.",
             min_length=1,
             flag="burrow.address",
             metavar="URL",
         ),
     ] = ("http://localhost:8000",)
     username: Annotated[str, about("User name for basic authentication.", metavar="NAME")] = ""
-    password: Annotated[Secret | None, about("Its password; better kept in a file of its own.", flag=None)] = None
-    password_file: Annotated[
-        NamedFile | None, about("File that holds the password; a line break at its end is cut off.")
-    ] = None
-    tls: Annotated[TlsConfig, about("TLS to Burrow, for addresses that begin with https.")] = field(
-        default_factory=TlsConfig
+    password: Annotated[Secret | None, about("Password for basic authentication; prefer password_file.", flag=None)] = (
+        None
     )
-    proxy_url: Annotated[
-        str, about("HTTP proxy through which Burrow is asked, such as http://proxy:3128.", metavar="URL")
-    ] = ""
+    password_file: Annotated[NamedFile | None, about("File with the password; a trailing line break is removed.")] = (
+        None
+    )
+    tls: Annotated[TlsConfig, about("TLS settings for https addresses.")] = field(default_factory=TlsConfig)
+    proxy_url: Annotated[str, about("HTTP proxy for requests to Burrow, such as http://proxy:3128.", metavar="URL")] = (
+        ""
+    )
     labels: Annotated[
-        dict[str, str], about("Labels on everything made from its answers, to tell clusters apart.", flag=None)
+        dict[str, str], about("Labels added to every series of this Burrow, to tell clusters apart.", flag=None)
     ] = field(default_factory=dict)
-    filters: Annotated[Filters, about("What to publish of it.", flag="filter")] = field(default_factory=Filters)
-    timeout: Annotated[Seconds, about("Bound of one request as a whole, its body included.")] = 10.0
+    filters: Annotated[Filters, about("What to expose of this Burrow.", flag="filter")] = field(default_factory=Filters)
+    timeout: Annotated[Seconds, about("Timeout of a whole request, including the body.")] = 10.0
     concurrency: Annotated[
-        int, about("Most requests under way at once; one, where answers come at once.", ge=1, le=256)
+        int,
+        about(
+            "Maximum number of concurrent requests; only one is used while Burrow responds immediately.", ge=1, le=256
+        ),
     ] = 4
     max_groups: Annotated[
         int,
-        about("Groups that are read at most, and as many topics, those known before first; each takes 3 KiB.", ge=1),
+        about("Maximum number of groups, and of topics, to read; known ones first. Each takes 3 KiB.", ge=1),
     ] = MAX_GROUPS
     max_partitions: Annotated[
-        int, about("Partitions of groups and topics that are read at most; each takes about 1 KiB.", ge=1)
+        int, about("Maximum number of group and topic partitions to read. Each takes about 1 KiB.", ge=1)
     ] = MAX_PARTITIONS
     catch_up_lag: Annotated[
-        int, about("Messages of __consumer_offsets that Burrow may be behind for a cluster to be published.", ge=0)
+        int, about("Expose a cluster once Burrow's own lag on __consumer_offsets is at most this many messages.", ge=0)
     ] = 1000
     catch_up_timeout: Annotated[
-        Seconds, about("A cluster that is still behind after so long is published all the same, with a warning.")
+        Seconds, about("Expose a cluster after this time even if Burrow has not caught up, and log a warning.")
     ] = 300.0
     allowed_lag: Annotated[
-        int, about("Messages of lag up to which lag in seconds is 0, such as Burrow's `allowed-lag`.", ge=0)
+        int, about("Lag in messages up to which lag in seconds is 0; use the value of Burrow's `allowed-lag`.", ge=0)
     ] = 0
     expire_cache: Annotated[
-        Seconds, about("Burrow's `expire-cache`, where Burrow does not tell: how old its answers may be.")
+        Seconds, about("Burrow's `expire-cache`, the maximum age of its responses; used if Burrow does not report it.")
     ] = 10.0
 
     def __post_init__(self) -> None:
@@ -181,13 +190,13 @@ class BurrowConfig(Section, frozen=True):
             check_address(f"addresses[{index}]", address)
         if self.proxy_url:
             check_proxy("proxy_url", self.proxy_url)
-        require("timeout", self.timeout > 0, "must be more than 0")
+        require("timeout", self.timeout > 0, "must be greater than 0")
         check_labels(self.labels)
-        require("password", not (self.password and self.password_file), "must not stand beside password_file")
+        require("password", not (self.password and self.password_file), "cannot be used with password_file")
         has_password = self.password or self.password_file
-        require("username", self.username or not has_password, "must be given with a password")
-        require("username", ":" not in self.username, "must not hold a colon")
-        require("password_file", has_password or not self.username, "must be given with a username, or else password")
+        require("username", self.username or not has_password, "must be set if a password is set")
+        require("username", ":" not in self.username, "must not contain a colon")
+        require("password_file", has_password or not self.username, "must be set (or password) if username is set")
         if self.password_file:
             attempt("password_file", read_password, self.password_file)
 
@@ -205,12 +214,12 @@ class BurrowConfig(Section, frozen=True):
 class PollConfig(Section, frozen=True):
     """The rhythm of the polls, in seconds."""
 
-    interval: Annotated[Seconds, about("Time between the beginnings of polls.")] = 15.0
-    deadline: Annotated[Seconds, about("When a poll ends at the latest.", show_default="the interval")] = field(
+    interval: Annotated[Seconds, about("Time from the start of one poll to the start of the next.")] = 15.0
+    deadline: Annotated[Seconds, about("Maximum duration of a poll.", show_default="the interval")] = field(
         default_factory=lambda: FROM_INTERVAL
     )
     stale_after: Annotated[
-        Seconds, about("Age at which a reading is no longer published.", show_default="3 intervals")
+        Seconds, about("Age at which a reading is no longer exposed.", show_default="3 intervals")
     ] = field(default_factory=lambda: FROM_INTERVAL)
 
     def __post_init__(self) -> None:
@@ -220,23 +229,23 @@ class PollConfig(Section, frozen=True):
         if self.stale_after == FROM_INTERVAL:
             force_setattr(self, "stale_after", 3 * self.interval)
         require("interval", self.interval >= 1, "must be at least 1s")
-        require("deadline", 0 < self.deadline <= self.interval, "must be more than 0 and at most the interval")
+        require("deadline", 0 < self.deadline <= self.interval, "must be greater than 0 and at most the interval")
         require("stale_after", self.stale_after >= self.interval, "must be at least the interval")
 
 
 class MetricsConfig(Section, frozen=True):
     """Which families are published. ``max_series`` is 0 for no bound."""
 
-    disable: Annotated[frozenset[str], about("Metric families to leave out.", metavar="FAMILY")] = frozenset()
-    partition_info: Annotated[bool, about("Publish owner and client id of each partition.")] = False
-    granularity: Annotated[
-        Granularity, about("Publish groups and topics by partition, by topic, or by group alone.")
-    ] = "partition"
-    topic_families: Annotated[bool, about("Publish families by topic beside those by partition.")] = False
+    disable: Annotated[frozenset[str], about("Metric families to disable.", metavar="FAMILY")] = frozenset()
+    partition_info: Annotated[bool, about("Expose the owner and client ID of each partition.")] = False
+    granularity: Annotated[Granularity, about("Expose groups and topics by partition, by topic, or by group only.")] = (
+        "partition"
+    )
+    topic_families: Annotated[bool, about("Expose families by topic in addition to those by partition.")] = False
     max_series: Annotated[
         int,
         about(
-            "Above so many series families by topic replace those by partition, or none; 0 for no bound.",
+            "Above this many series, expose families by topic instead of by partition, or neither; 0 for no limit.",
             ge=0,
             show_default="off",
         ),
@@ -245,38 +254,40 @@ class MetricsConfig(Section, frozen=True):
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
         unknown = self.disable - {family.name for family in FAMILIES}
-        require("disable", not unknown, f"no such family: {', '.join(sorted(unknown))}")
+        require("disable", not unknown, f"unknown metric family: {', '.join(sorted(unknown))}")
 
 
 class WebConfig(Section, frozen=True):
     """Where the exporter listens, and what it answers there."""
 
     listen_address: Annotated[
-        str, about("Address to listen on, host:port; without a host on all addresses.", metavar="ADDRESS")
+        str, about("Address to listen on, as host:port. Omit the host to listen on all addresses.", metavar="ADDRESS")
     ] = ":9254"
-    telemetry_path: Annotated[str, about("Path of the metrics.", metavar="PATH")] = "/metrics"
+    telemetry_path: Annotated[str, about("Path under which to expose metrics.", metavar="PATH")] = "/metrics"
     config_file: Annotated[
         Path | None,
         about(
-            "Web config file of the exporter-toolkit: TLS, client certificates, basic authentication.",
+            "Web configuration file (exporter-toolkit format) for TLS, client certificates and basic authentication.",
             flag="web.config.file",
         ),
     ] = None
-    enable_lifecycle: Annotated[bool, about("Load the configuration again on POST /-/reload.")] = False
+    enable_lifecycle: Annotated[bool, about("Enable configuration reload via POST /-/reload.")] = False
     grafana_url: Annotated[
         str,
-        about(
-            "Address of Grafana, to which the status pages link, such as https://grafana.example.org.", metavar="URL"
-        ),
+        about("URL of Grafana for links on the status pages, such as https://grafana.example.org.", metavar="URL"),
     ] = ""
     alertmanager_url: Annotated[
-        str, about("Address of Alertmanager, to which the status pages link to silence a group.", metavar="URL")
+        str, about("URL of Alertmanager for links on the status pages that silence a group.", metavar="URL")
     ] = ""
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
         usable = re.fullmatch(r"/[a-zA-Z0-9_.~/-]*", self.telemetry_path) and not self.telemetry_path.startswith("/-/")
-        require("telemetry_path", usable, "must begin with /, be plain, and not lie under /-/")
+        require(
+            "telemetry_path",
+            usable,
+            "must start with /, contain only letters, digits and _.~/-, and not start with /-/",
+        )
         for key in ("grafana_url", "alertmanager_url"):
             if address := getattr(self, key):
                 check_address(key, address, "https://grafana.example.org")
@@ -285,8 +296,8 @@ class WebConfig(Section, frozen=True):
 class ShardConfig(Section, frozen=True):
     """Which share of the groups is this exporter's, of ``total`` exporters that share them all."""
 
-    index: Annotated[int, about("Which share of the groups is this exporter's, from 0 on.", ge=0)] = 0
-    total: Annotated[int, about("How many exporters share the groups.", ge=1)] = 1
+    index: Annotated[int, about("Index of this exporter's share of the groups, starting at 0.", ge=0)] = 0
+    total: Annotated[int, about("Number of exporters that share the groups.", ge=1)] = 1
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
@@ -307,8 +318,8 @@ class ShardConfig(Section, frozen=True):
 class LogConfig(Section, frozen=True):
     """What is logged, and how."""
 
-    level: Annotated[log.Level, about("What to log.")] = "info"
-    format: Annotated[log.Format, about("How to log.")] = "logfmt"
+    level: Annotated[log.Level, about("Log messages of this level or above.")] = "info"
+    format: Annotated[log.Format, about("Format of log messages.")] = "logfmt"
 
 
 class Config(Section, frozen=True):
@@ -317,13 +328,13 @@ class Config(Section, frozen=True):
     burrows: Annotated[tuple[BurrowConfig, ...], about("The Burrows to poll.", min_length=1, flag="burrow")] = field(
         default_factory=lambda: (BurrowConfig(),)
     )
-    poll: Annotated[PollConfig, about("The rhythm of the polls.")] = field(default_factory=PollConfig)
-    metrics: Annotated[MetricsConfig, about("Which families are published.")] = field(default_factory=MetricsConfig)
-    web: Annotated[WebConfig, about("The exporter's own HTTP side.")] = field(default_factory=WebConfig)
-    shard: Annotated[ShardConfig, about("This exporter's share of the groups.")] = field(default_factory=ShardConfig)
-    log: Annotated[LogConfig, about("The log.")] = field(default_factory=LogConfig)
+    poll: Annotated[PollConfig, about("Polling.")] = field(default_factory=PollConfig)
+    metrics: Annotated[MetricsConfig, about("Exposed metric families.")] = field(default_factory=MetricsConfig)
+    web: Annotated[WebConfig, about("The exporter's HTTP server.")] = field(default_factory=WebConfig)
+    shard: Annotated[ShardConfig, about("Sharding.")] = field(default_factory=ShardConfig)
+    log: Annotated[LogConfig, about("Logging.")] = field(default_factory=LogConfig)
     policy: Annotated[
-        PolicyConfig, about("Owners, thresholds and quiet hours of consumer groups, or the file of them.")
+        PolicyConfig, about("Owners, thresholds and quiet hours of consumer groups, inline or in a file.")
     ] = field(default_factory=PolicyConfig)
 
     def __post_init__(self) -> None:
@@ -332,4 +343,8 @@ class Config(Section, frozen=True):
             if self.policy.groups or self.policy.file:
                 check_policy_labels(f"burrows[{index}].labels", burrow.labels)
             earlier = {other.name for other in self.burrows[:index]}
-            require(f"burrows[{index}].name", burrow.name not in earlier, f"{burrow.name!r} stands twice; names differ")
+            require(
+                f"burrows[{index}].name",
+                burrow.name not in earlier,
+                f"{burrow.name!r} is a duplicate; names must be unique",
+            )

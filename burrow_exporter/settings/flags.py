@@ -26,7 +26,7 @@ from burrow_exporter.settings.value_types import (
 
 PREFIX = "BURROW_EXPORTER_"
 ADDRESSES = "burrows.addresses"
-PATTERNS = "regular expressions, whole name; repeatable, an empty one means none"
+PATTERNS = "fully anchored regular expression; repeatable; an empty value clears the filter"
 SECTIONS = ("burrow", "poll", "filter", "metrics", "web", "shard", "config", "policy", "demo", "log")
 """In the order of the help."""
 
@@ -139,16 +139,16 @@ def demo_flag(name: str, text: str, **attributes: Any) -> Flag:  # noqa: ANN401 
 COMMAND_LINE_FLAGS = (
     Flag(
         "--config.file",
-        "YAML file of the configuration, instead of --burrow.* and --filter.*.",
+        "YAML configuration file; replaces --burrow.* and --filter.*.",
         metavar="FILE",
         show_default="none",
     ),
-    demo_flag("groups", "consumer groups to simulate.", type=click.IntRange(12), default=20),
-    demo_flag("partitions", "partitions a group.", type=click.IntRange(1), default=12),
-    demo_flag("seed", "what the simulation is made from.", type=int, default=1),
+    demo_flag("groups", "number of consumer groups.", type=click.IntRange(12), default=20),
+    demo_flag("partitions", "number of partitions per group.", type=click.IntRange(1), default=12),
+    demo_flag("seed", "seed of the simulation.", type=int, default=1),
     demo_flag(
         "listen-address",
-        "address of the simulated Burrow; port 0 takes a free one.",
+        "address of the simulated Burrow; port 0 picks a free port.",
         default="127.0.0.1:0",
         metavar="ADDRESS",
     ),

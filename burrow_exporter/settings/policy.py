@@ -24,9 +24,11 @@ Expression = re.Pattern[str] | None
 class Entry(Section, frozen=True):
     """What an entry is about."""
 
-    match: Annotated[Expression, about("Names it is for: a regular expression, whole name.")] = None
-    cluster: Annotated[Expression, about("Clusters it is for: a regular expression, whole name.")] = None
-    burrow: Annotated[Expression, about("Names of Burrows it is for: a regular expression.")] = None
+    match: Annotated[Expression, about("Names the entry applies to: a fully anchored regular expression.")] = None
+    cluster: Annotated[Expression, about("Clusters the entry applies to: a fully anchored regular expression.")] = None
+    burrow: Annotated[
+        Expression, about("Names of the Burrows the entry applies to: a fully anchored regular expression.")
+    ] = None
 
     def is_for(self, burrow: str, cluster: str, name: str) -> bool:
         """Tell whether a group or topic of this name is meant."""
@@ -41,27 +43,25 @@ class Entry(Section, frozen=True):
 class GroupEntry(Entry, frozen=True):
     """The policy of consumer groups. ``max_lag_seconds`` is in seconds, ``min_lag`` in messages of a partition."""
 
-    team: Annotated[str, about("Team that owns the groups; label of their alerts.", max_length=200)] = ""
-    severity: Annotated[Severity, about("Severity of a group in error; with none its status raises no alert.")] = (
+    team: Annotated[str, about("Team that owns the groups; a label on their alerts.", max_length=200)] = ""
+    severity: Annotated[Severity, about("Severity of the alert on a group in error; none disables that alert.")] = (
         "critical"
     )
-    max_lag_seconds: Annotated[Seconds, about("Age from which on the lag is too old.")] = MAX_LAG_SECONDS
-    min_lag: Annotated[int, about("A partition with fewer unread messages has a lag of 0 seconds.", ge=0)] = 0
-    quiet: Annotated[
-        tuple[Quiet, ...], about("When the alerts are muted: days, hours and time zone (UTC unless given).")
-    ] = ()
+    max_lag_seconds: Annotated[Seconds, about("Age from which the lag is too old.")] = MAX_LAG_SECONDS
+    min_lag: Annotated[int, about("Lag in seconds is 0 for a partition with fewer unread messages.", ge=0)] = 0
+    quiet: Annotated[tuple[Quiet, ...], about("When alerts are muted: days, hours and time zone (default UTC).")] = ()
     granularity: Annotated[
         Granularity | None,
-        about("Publish the groups by partition, by topic, or by group alone; unless given as all others."),
+        about("Expose the groups by partition, by topic, or by group only; default: metrics.granularity."),
     ] = None
-    runbook_url: Annotated[str, about("Page that says what to do; the alerts link to it.")] = ""
-    alerts: Annotated[Switch | bool, about("Set it to off to mute all alerts of the groups.")] = True
+    runbook_url: Annotated[str, about("URL of the runbook that alerts link to.")] = ""
+    alerts: Annotated[Switch | bool, about("Set to off to mute all alerts of the groups.")] = True
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
-        require("max_lag_seconds", self.max_lag_seconds > 0, "must be more than 0")
+        require("max_lag_seconds", self.max_lag_seconds > 0, "must be greater than 0")
         usable = not self.runbook_url or re.fullmatch(r"https?://[^\s\"<>\\]+", self.runbook_url)
-        require("runbook_url", usable, "must be an address such as https://wiki.example.org/page")
+        require("runbook_url", usable, "must be a URL such as https://wiki.example.org/page")
 
     def muted(self, moment: float) -> tuple[str, ...]:
         """Return why alerts are muted at a moment, in Unix seconds; nothing where they are not."""
@@ -83,21 +83,23 @@ class GroupEntry(Entry, frozen=True):
 class TopicEntry(Entry, frozen=True):
     """The policy of topics. ``max_silence`` is in seconds."""
 
-    max_silence: Annotated[Seconds | None, about("Raise an alert when nothing was produced for so long.")] = None
+    max_silence: Annotated[Seconds | None, about("Alert when nothing has been produced for this long.")] = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
-        require("max_silence", self.max_silence is None or self.max_silence > 0, "must be more than 0")
+        require("max_silence", self.max_silence is None or self.max_silence > 0, "must be greater than 0")
 
 
 class ClusterEntry(Section, frozen=True):
     """The policy of clusters."""
 
-    match: Annotated[Expression, about("Clusters it is for: a regular expression, whole name.")] = None
-    burrow: Annotated[Expression, about("Names of Burrows it is for: a regular expression.")] = None
-    idle: Annotated[
-        Literal["ok", "alert"], about("Set it to ok where it is normal that nobody commits for a while.")
-    ] = "alert"
+    match: Annotated[Expression, about("Clusters the entry applies to: a fully anchored regular expression.")] = None
+    burrow: Annotated[
+        Expression, about("Names of the Burrows the entry applies to: a fully anchored regular expression.")
+    ] = None
+    idle: Annotated[Literal["ok", "alert"], about("Set to ok if it is normal that no group commits for a while.")] = (
+        "alert"
+    )
 
     def is_for(self, burrow: str, cluster: str) -> bool:
         """Tell whether a cluster is meant."""
@@ -108,9 +110,9 @@ class ClusterEntry(Section, frozen=True):
 class Policy(Section, frozen=True):
     """All of it; nothing is added to the page without entries."""
 
-    groups: Annotated[tuple[GroupEntry, ...], about("Consumer groups.", flag=None)] = ()
-    topics: Annotated[tuple[TopicEntry, ...], about("Topics.", flag=None)] = ()
-    clusters: Annotated[tuple[ClusterEntry, ...], about("Clusters.", flag=None)] = ()
+    groups: Annotated[tuple[GroupEntry, ...], about("Policy of consumer groups.", flag=None)] = ()
+    topics: Annotated[tuple[TopicEntry, ...], about("Policy of topics.", flag=None)] = ()
+    clusters: Annotated[tuple[ClusterEntry, ...], about("Policy of clusters.", flag=None)] = ()
 
     def __post_init__(self) -> None:
         """Refuse entries that can never count."""
@@ -152,10 +154,10 @@ class PolicyConfig(Policy, frozen=True):
     """The policy as the configuration has it: its entries, or the file that holds them."""
 
     file: Annotated[
-        NamedFile | None, about("YAML file of the policy: team, severity, threshold, quiet hours of consumer groups.")
+        NamedFile | None, about("YAML policy file: team, severity, threshold and quiet hours of consumer groups.")
     ] = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
         super().__post_init__()
-        require("file", self.file is None or self.is_empty(), "must not stand beside groups, topics or clusters")
+        require("file", self.file is None or self.is_empty(), "cannot be used with groups, topics or clusters")

@@ -13,7 +13,7 @@ from burrow_exporter.settings.validation import ConfigError
 from burrow_exporter.settings.value_types import NamedFile
 from burrow_exporter.settings.yaml_file import parse_yaml
 
-ALLOWED = "must be a mapping; allowed are groups, topics, clusters"
+ALLOWED = "must be a mapping with the keys groups, topics or clusters"
 
 
 def read_policy(policy: PolicyConfig) -> PolicyConfig:

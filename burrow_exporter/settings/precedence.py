@@ -44,7 +44,7 @@ def load_beside(file: Path, flags: Collection[Flag]) -> Document:
     for flag in flags:
         if flag.key.startswith("burrows."):
             key = f"{flag.flag} ({flag.variable})"
-            raise ConfigError(key, "not beside --config.file: it belongs in the file")
+            raise ConfigError(key, "cannot be used with --config.file; set it in the file")
     return load_document(file)
 
 
@@ -59,7 +59,7 @@ def load_document(path: Path) -> Document:
     except ValueError as error:
         raise ConfigError(str(path), str(error)) from None
     if not isinstance(document, dict) or "burrows" not in document:
-        raise ConfigError(str(path), "must be a mapping that has the key burrows")
+        raise ConfigError(str(path), "must be a mapping with the key burrows")
     return document
 
 

@@ -17,7 +17,7 @@ WORDS = re.compile(
     rf"(?:(?:^| )(?P<start>{TIME})-(?P<end>{TIME}|24:00))?(?: (?P<zone>{ZONE}))?"
 )
 """Days, hours and time zone, each of which may be missing, but not days and hours both."""
-ALLOWED = "days, hours and time zone, such as Mon-Fri 22:00-06:00 Europe/Berlin, or one of days and hours alone"
+ALLOWED = "days, hours or both, and optionally a time zone, such as Mon-Fri 22:00-06:00 Europe/Berlin"
 
 
 class Quiet:
@@ -64,11 +64,11 @@ def parse_quiet(text: str) -> Quiet:
     """Return the window that a text describes; ``ValueError`` says what is allowed."""
     match = WORDS.fullmatch(" ".join(text.split()).replace(", ", ","))
     if not match:
-        message = f"{text!r} is no quiet window; allowed are {ALLOWED}"
+        message = f"{text!r} is not a quiet window; use {ALLOWED}"
         raise ValueError(message)
     start, end = minutes(match["start"] or "00:00"), minutes(match["end"] or "24:00")
     if start == end:
-        message = f"{text!r} begins when it ends; leave the hours out for the whole day"
+        message = f"{text!r} starts and ends at the same time; omit the hours for the whole day"
         raise ValueError(message)
     return Quiet(text, days_of(match["days"] or "Mon-Sun"), start, end, zone_of(match["zone"] or "UTC"))
 
@@ -94,5 +94,5 @@ def zone_of(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
-        message = f"{name!r} is no time zone; allowed are IANA names such as Europe/Berlin"
+        message = f"{name!r} is not a time zone; use an IANA name such as Europe/Berlin"
         raise ValueError(message) from None

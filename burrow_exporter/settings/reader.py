@@ -20,13 +20,13 @@ from burrow_exporter.settings.value_types import NamedFile, Seconds, Secret, com
 
 T = TypeVar("T", bound=Section)
 FREE = Meta()
-NAMELESS = "holds an unknown key without a value"
+NAMELESS = "contains an unknown key without a value"
 WORDS: Mapping[type, str] = {
-    NoneType: "nothing",
-    bool: "true or false",
-    int: "a whole number",
+    NoneType: "null",
+    bool: "a boolean",
+    int: "an integer",
     float: "a number",
-    str: "text",
+    str: "a string",
     list: "a list",
     dict: "a mapping",
 }
@@ -80,14 +80,14 @@ def join(path: str, key: str) -> str:
 
 def expect(path: str, raw: object, kind: type, wanted: str = "") -> None:
     """Raise ``ConfigError`` unless ``raw`` is of this very type."""
-    message = f"Expected {wanted or WORDS[kind]}, got {WORDS.get(type(raw), type(raw).__name__)}"
+    message = f"must be {wanted or WORDS[kind]}, not {WORDS.get(type(raw), type(raw).__name__)}"
     require(path or WHOLE, type(raw) is kind, message)
 
 
 def check_bounds(path: str, number: int, least: float | None, most: float | None, what: str) -> None:
     """Raise ``ConfigError`` where a number, or a length, is out of bounds."""
-    require(path, least is None or number >= least, f"Expected {what} >= {least}")
-    require(path, most is None or number <= most, f"Expected {what} <= {most}")
+    require(path, least is None or number >= least, f"must be {what} >= {least}")
+    require(path, most is None or number <= most, f"must be {what} <= {most}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +106,8 @@ class Reader:
             expect(path, name, str)
             check_text(path or WHOLE, name)
             if name not in known:
-                place, fault = (join(path, name), "no such key") if value is not None else (path, NAMELESS)
-                raise ConfigError(place or WHOLE, f"{fault}; allowed are {', '.join(known)}")
+                place, fault = (join(path, name), "unknown key") if value is not None else (path, NAMELESS)
+                raise ConfigError(place or WHOLE, f"{fault}; allowed keys: {', '.join(known)}")
             if not self.of_text or value not in (None, {}):
                 values[name] = self.value(known[name].type, value, join(path, name))
         try:
@@ -150,7 +150,7 @@ class Reader:
         text = "0" if kind is Seconds and type(raw) is int and raw == 0 else raw
         expect(path, text, str, "a duration such as 15s" if kind is Seconds else "")
         check_text(path, text)
-        check_bounds(path, len(text), meta.min_length, meta.max_length, "text of length")
+        check_bounds(path, len(text), meta.min_length, meta.max_length, "a string of length")
         try:
             return FROM_NAME[kind](self.folder / text) if kind in FROM_NAME else FROM_TEXT[kind](text)
         except ValueError as error:

@@ -53,18 +53,20 @@ def check_address(key: str, address: str, example: str = "http://burrow:8000") -
 
     One that is refused is not quoted: what is wrong with it may be a password or a token.
     """
-    require(key, "@" not in address, "must not hold credentials")
-    require(key, not set("?#") & set(address), "must end with the path, without ? and #")
+    require(key, "@" not in address, "must not contain credentials")
+    require(key, not set("?#") & set(address), "must not contain ? or #")
     match = ADDRESS.fullmatch(address)
     usable = match and 0 < int(match["port"] or 1) <= LARGEST_PORT and is_host(match["host"])
-    require(key, usable, f"must be an address such as {example}")
+    require(key, usable, f"must be a URL such as {example}")
 
 
 def check_proxy(key: str, address: str) -> None:
     """Raise ``ConfigError`` unless ``address`` is a proxy's, free of credentials, and asked without TLS."""
     check_address(key, address)
     require(
-        key, address.startswith("http:") and not urlsplit(address).path.strip("/"), "must be like http://proxy:3128"
+        key,
+        address.startswith("http:") and not urlsplit(address).path.strip("/"),
+        "must be an http URL without a path, such as http://proxy:3128",
     )
 
 
@@ -78,40 +80,44 @@ def is_host(name: str) -> bool:
 
 def check_text(key: str, text: str) -> None:
     """Raise ``ConfigError`` for a text that UTF-8 cannot write, such as a flag with a byte astray."""
-    require(key, not SURROGATE.search(text), "holds what is no character in UTF-8")
+    require(key, not SURROGATE.search(text), "is not valid UTF-8")
 
 
 def check_size(document: object) -> None:
-    """Raise ``ConfigError`` for a document that holds itself, or more than ``MOST_VALUES`` values.
+    """Raise ``ConfigError`` for a document that contains itself, or more than ``MOST_VALUES`` values.
 
     With aliases a short one may hold millions.
     """
     budget = iter(range(MOST_VALUES))
 
     def count(value: object) -> None:
-        require(WHOLE, next(budget, None) is not None, f"holds more than {MOST_VALUES} values, aliases included")
+        require(WHOLE, next(budget, None) is not None, f"holds more than {MOST_VALUES} values, including aliases")
         for each in (*value, *value.values()) if isinstance(value, dict) else value if isinstance(value, list) else ():
             count(each)
 
     try:
         count(document)
     except RecursionError:
-        raise ConfigError(WHOLE, "holds itself") from None
+        raise ConfigError(WHOLE, "contains itself") from None
 
 
 def check_labels(labels: Mapping[str, str]) -> None:
     """Raise ``ConfigError`` unless the labels can stand beside those of the contract."""
     for name, value in labels.items():
         key = f"labels.{name}"
-        require(key, LABEL_NAME.fullmatch(name), "not a label name: letters, digits and _, no digit first, no __ first")
-        require(key, name not in CONTRACT_LABELS, "is a label of the exporter's own; choose another name")
-        require(key, value, "must not be empty: Prometheus takes that for no label")
+        require(
+            key,
+            LABEL_NAME.fullmatch(name),
+            "not a valid label name; use letters, digits and _, and do not start with a digit or __",
+        )
+        require(key, name not in CONTRACT_LABELS, "is used by the exporter; choose another name")
+        require(key, value, "must not be empty: Prometheus treats an empty label as missing")
 
 
 def check_policy_labels(key: str, labels: Mapping[str, str]) -> None:
     """Raise ``ConfigError`` unless the labels can stand beside those of the policy."""
     for name in labels:
-        require(f"{key}.{name}", name not in POLICY_LABELS, "is a label of the policy's; choose another name")
+        require(f"{key}.{name}", name not in POLICY_LABELS, "is used by the policy; choose another name")
 
 
 def read_password(file: NamedFile) -> str:
@@ -121,7 +127,7 @@ def read_password(file: NamedFile) -> str:
     except UnicodeDecodeError:
         password = ""  # nosec B105 # none, which is refused
     if not password:
-        message = f"{file.path} holds no password in UTF-8"
+        message = f"{file.path} contains no password, or is not valid UTF-8"
         raise ValueError(message)
     return password
 
@@ -132,7 +138,7 @@ def check_authorities(file: NamedFile) -> None:
         with as_path(file.content) as path:
             ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
     except OSError as error:
-        message = f"{file.path} holds no usable certificate: {error_text(error)}"
+        message = f"{file.path} contains no valid certificate: {error_text(error)}"
         raise ValueError(message) from None
 
 
@@ -143,5 +149,7 @@ def check_certificate(certificate: NamedFile, key: NamedFile) -> None:
         with as_path(certificate.content) as cert_path, as_path(key.content) as key_path:
             context.load_cert_chain(cert_path, key_path, password="")  # nosec B106 # none: it is not encrypted
     except OSError as error:
-        message = f"{key.path} is no usable key to the certificate in {certificate.path}: {error_text(error)}"
+        message = (
+            f"{key.path} is not a valid private key for the certificate in {certificate.path}: {error_text(error)}"
+        )
         raise ValueError(message) from None

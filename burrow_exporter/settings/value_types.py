@@ -47,7 +47,7 @@ class NamedFile:
     def __init__(self, path: Path) -> None:
         """Read it; raises ``ValueError`` where that cannot be done."""
         if PEM in str(path):
-            message = "must be the name of a file, not what it holds"
+            message = "must be a file name, not the content of the file"
             raise ValueError(message)
         try:
             self.content = read_file(path)
@@ -93,7 +93,7 @@ def compile_expression(text: str) -> re.Pattern[str]:
     try:
         return re.compile(text)
     except (re.error, RecursionError, OverflowError) as error:
-        message = f"{text!r} is not a regular expression: {error}"
+        message = f"{text!r} is not a valid regular expression: {error}"
         raise ValueError(message) from None
 
 

@@ -40,7 +40,7 @@ class Loader(yaml.SafeLoader):
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode):
                 if key.value in seen:
-                    raise yaml.constructor.ConstructorError(None, None, "found a key that stands twice", key.start_mark)
+                    raise yaml.constructor.ConstructorError(None, None, "found a duplicate key", key.start_mark)
                 seen.add(key.value)
         return super().construct_mapping(node, deep)
 
@@ -60,10 +60,10 @@ def parse_yaml(content: bytes, loader_class: type[Loader] = Loader) -> tuple[yam
         node = loader.get_single_node()
         return node, loader.construct_document(node) if node else None
     except UnicodeDecodeError:
-        message = "is not text in UTF-8"
+        message = "is not valid UTF-8"
     # Where a tag such as !!bool does not fit its value, PyYAML fails in ways of its own, and quotes the value.
     except (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError) as error:
-        message = f"is not YAML: {describe_yaml(error)}"
+        message = f"is not valid YAML: {describe_yaml(error)}"
     raise ValueError(message)
 
 

@@ -1,4 +1,4 @@
-"""Shows people what was polled: rows from snapshots, the worst first, as HTML pages.
+"""The status pages and the JSON API: rows made from snapshots, worst first.
 
 Imports `metrics.families` and `snapshot`.
 """

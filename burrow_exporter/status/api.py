@@ -1,4 +1,4 @@
-"""The JSON API: the rows of the status pages for programs. Documented in docs/api.md and docs/openapi.yaml. No I/O."""
+"""The JSON API: the rows of the status pages as JSON. Documented in docs/api.md and docs/openapi.yaml. No I/O."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Answer = tuple[int, dict[str, Any]]
 
 
 def respond(path: str, query: str, view: View) -> tuple[int, bytes]:
-    """Return the status and the JSON for a path below ``API_PATH``; both path and query are as in the URL."""
+    """Return HTTP status and JSON for a path below ``API_PATH``; path and query as in the URL."""
     given = parse_query(query)
     answer: dict[str, Any]
     match [unquote(part) for part in path.removeprefix(API_PATH).split("/")]:
@@ -37,12 +37,12 @@ def respond(path: str, query: str, view: View) -> tuple[int, bytes]:
         case ["topics", cluster, name]:
             status, answer = topic(given, cluster, name, view)
         case _:
-            status, answer = 404, {"error": "There is no such resource."}
+            status, answer = 404, {"error": "Not found."}
     return status, json.dumps(answer).encode()
 
 
 def clusters(view: View) -> list[dict[str, Any]]:
-    """Return every cluster of every Burrow, with how far what is known of it can be trusted."""
+    """Return all clusters of all Burrows with their state."""
     return [
         {
             "burrow": burrow.name,
@@ -63,7 +63,7 @@ def clusters(view: View) -> list[dict[str, Any]]:
 
 
 def groups(given: Mapping[str, str], view: View) -> Answer:
-    """Return a page of the groups that match, by Burrow, cluster and name, and the query of the next one."""
+    """Return a page of matching groups, sorted by Burrow, cluster and name, and the query of the next page."""
     mark, limit = given.get("status", "").lower(), given.get("limit", str(LIMIT))
     if mark not in ("", *MARKS):
         return 400, {"error": f"status must be one of {', '.join(MARKS)}"}
@@ -88,12 +88,12 @@ def groups(given: Mapping[str, str], view: View) -> Answer:
 
 
 def key(row: GroupRow) -> tuple[str, str, str]:
-    """Return by what groups are sorted: an order that does not change from page to page."""
+    """Return the sort key of groups, stable across pages."""
     return row.burrow, row.cluster, row.group.name
 
 
 def group(given: Mapping[str, str], cluster: str, name: str, view: View) -> Answer:
-    """Return a group with its partitions, the worst first; of the first Burrow that has it unless one is named."""
+    """Return a group with its partitions, worst first; by default from the first Burrow that has it."""
     named = [given["burrow"]] if "burrow" in given else view.burrows
     for place in filter(None, (view.place(burrow, cluster) for burrow in named)):
         if row := view.group(place, name):
@@ -109,7 +109,7 @@ def why(view: View, burrows: Sequence[str], cluster: str, name: str) -> str:
 
 
 def topic(given: Mapping[str, str], cluster: str, name: str, view: View) -> Answer:
-    """Return a topic with the groups that read it, the furthest behind first."""
+    """Return a topic with the groups that read it, most lagging first."""
     named = [given["burrow"]] if "burrow" in given else view.burrows
     for place in filter(None, (view.place(burrow, cluster) for burrow in named)):
         if found := topic_row(view, place, name):
@@ -134,11 +134,11 @@ def topic(given: Mapping[str, str], cluster: str, name: str, view: View) -> Answ
                 "groups": readers,
                 "last_known": place.is_past,
             }
-    return 404, {"error": "The exporter knows no such topic, and no group that is shown reads it."}
+    return 404, {"error": "Unknown topic: Burrow does not list it, or no exposed group reads it."}
 
 
 def summary(row: GroupRow, now: float) -> dict[str, Any]:
-    """Return a group as the list has it."""
+    """Return a group as in the list."""
     going = words.trend(row, now)
     track, terms = row.track, row.terms
     return {
@@ -172,7 +172,7 @@ def summary(row: GroupRow, now: float) -> dict[str, Any]:
 
 
 def partition(row: PartitionRow) -> dict[str, Any]:
-    """Return a partition; what is not known is null."""
+    """Return a partition; unknown values are null."""
     read, end = row.partition, row.partition.end
     return {
         "topic": read.topic,
@@ -191,7 +191,7 @@ def partition(row: PartitionRow) -> dict[str, Any]:
 
 
 def moment(seconds: float | None) -> str | None:
-    """Return Unix seconds as RFC 3339 has them; null where they are none, or no date."""
+    """Return Unix seconds in RFC 3339 format; null if missing or out of range."""
     try:
         return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
     except (OverflowError, ValueError, OSError):

@@ -1,4 +1,4 @@
-"""How each Burrow and each of its clusters is: how far what is shown can be trusted. No HTML, no I/O."""
+"""The state of each Burrow and cluster: whether the data shown is complete and current. No HTML, no I/O."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from burrow_exporter.snapshot import Cluster, Snapshot
 REASONS = {
     Absence.OWN: "Burrow's own",
     Absence.NOT_FOUND: "no longer known to Burrow",
-    Absence.NAME: "left out by the filter for group names",
-    Absence.TOPIC: "left out by the filter for topics",
-    Absence.COMMIT_AGE: "left out for the age of their commits",
+    Absence.NAME: "excluded by the group name filter",
+    Absence.TOPIC: "excluded by the topic filter",
+    Absence.COMMIT_AGE: "excluded by max_commit_age",
     Absence.SHARD: "exposed by another shard",
     Absence.UNREADABLE: "not read yet",
     Absence.HELD: "held back while Burrow reads their commits",
@@ -25,9 +25,9 @@ REASONS = {
 
 @dataclass(frozen=True)
 class ClusterRow:
-    """A cluster that a Burrow lists. ``cluster`` is ``None`` where nothing of it is shown; ``note`` says why.
+    """A cluster listed by a Burrow. ``cluster`` is ``None`` if nothing of it is shown; ``note`` says why.
 
-    ``kind`` is ``ok``, ``warn`` or ``err``; ``is_past`` when what is shown is too old to be exposed.
+    ``kind`` is ``ok``, ``warn`` or ``err``; ``is_past`` if the data shown is too old to be exposed.
     """
 
     name: str
@@ -40,7 +40,7 @@ class ClusterRow:
 
 @dataclass(frozen=True)
 class BurrowRow:
-    """A Burrow that is configured, and how its last poll went; ``snapshot`` is ``None`` before the first ended."""
+    """A configured Burrow and its last poll; ``snapshot`` is ``None`` before the first poll has ended."""
 
     name: str
     snapshot: Snapshot | None
@@ -50,16 +50,16 @@ class BurrowRow:
 
     @property
     def is_fine(self) -> bool:
-        """Whether nothing is wrong with it, nor with its clusters."""
+        """Whether the Burrow and all its clusters are OK."""
         return self.kind == "ok" and all(cluster.kind == "ok" for cluster in self.clusters)
 
 
 def burrow_row(
     name: str, snapshot: Snapshot | None, monotonic: float, past: Mapping[str, Cluster] = MappingProxyType({})
 ) -> BurrowRow:
-    """Return a Burrow with its clusters; ``monotonic`` is the time by which its readings would have expired.
+    """Return a Burrow with its clusters; ``monotonic`` is the current time, for expiry.
 
-    ``past`` are the clusters of which nothing but the last known state is shown.
+    ``past`` holds clusters of which only the last known state is shown.
     """
     if snapshot is None:
         return BurrowRow(name, None, "unknown", "not polled yet", ())
@@ -72,15 +72,15 @@ def burrow_row(
 
 
 def cluster_row(snapshot: Snapshot, name: str, cluster: Cluster | None, past: Cluster | None = None) -> ClusterRow:
-    """Return a cluster of a snapshot, with why less of it is known than should be."""
+    """Return a cluster of a snapshot, and why its data is incomplete."""
     outcome = snapshot.outcome
     behind = name in outcome.behind
     lag = outcome.behind.get(name)
     lacks = "Burrow has not read all commits" + (f": it is {lag:,} messages behind" if lag is not None else "")
     if name in snapshot.refused:
-        kind, state, note = "err", "refused", "an earlier Burrow has a cluster of this name and these labels"
+        kind, state, note = "err", "refused", "an earlier Burrow has a cluster of the same name and labels"
     elif past or cluster is None:
-        kind, state, note = "err", "not exposed", lacks if behind else "there is no reading that is recent enough"
+        kind, state, note = "err", "not exposed", lacks if behind else "there is no recent reading"
     elif behind:
         kind, state, note = "warn", "behind", lacks
     elif cluster.expires_at >= outcome.expires_at and not missing(cluster):
@@ -93,7 +93,7 @@ def cluster_row(snapshot: Snapshot, name: str, cluster: Cluster | None, past: Cl
 
 
 def counted(cluster: Cluster) -> str:
-    """Return how many groups are shown, how many are listed, and what became of the rest."""
+    """Return how many groups are shown and listed, and why the rest is not shown."""
     shown, listed = len(cluster.groups), cluster.listed_groups
     if shown == listed:
         return f"{shown:,} group{'s' * (shown != 1)}"
@@ -103,15 +103,15 @@ def counted(cluster: Cluster) -> str:
 
 
 def missing(cluster: Cluster) -> str:
-    """Return why groups of a cluster are not published that should be, or only with an older reading."""
+    """Return why groups of a cluster are missing or stale."""
     unreadable, held, hidden = cluster.unreadable_groups, cluster.held_groups, cluster.hidden_groups
     notes = [f"{unreadable:,} groups could not be read"] if unreadable else []
-    notes += [f"{held:,} groups are held back: Burrow may not have read their commits yet"] if held else []
+    notes += [f"{held:,} groups held back: Burrow may not have read their commits yet"] if held else []
     notes += [f"max_commit_age hides groups with lag: {shortened(hidden)}"] if hidden else []
-    notes += ["its answers contradict each other, as if several Burrows had one address"] if cluster.contradicts else []
+    notes += ["contradictory responses: several Burrows behind one address?"] if cluster.contradicts else []
     return "; ".join(notes)
 
 
 def shortened(names: Sequence[str], most: int = 5) -> str:
-    """Return names in one line, the first of them where there are many."""
+    """Return names on one line, truncated if there are many."""
     return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")

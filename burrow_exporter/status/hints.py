@@ -1,6 +1,6 @@
-"""Where the lag of a group comes from, in a sentence: all members, some of them, or one partition. No HTML, no I/O.
+"""A hint at the cause of a group's lag: all members, some members, or one partition. No HTML, no I/O.
 
-The rules of compose/rules/advice.yaml say more, as they know the past.
+The rules in compose/rules/advice.yaml say more, as they also use history.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from burrow_exporter.burrow.answers import Partition
 from burrow_exporter.status.rows import GroupRow
 
 BEHIND: Final = 60.0
-"""Seconds of lag from which on a group is behind on a partition, as in the rules."""
+"""Lag in seconds from which a group is behind on a partition, as in the rules."""
 HOT: Final = 3.0
-"""How many times the others' mean a hot partition gets, as in the rules."""
+"""Ratio of a hot partition's rate to the mean of the others, as in the rules."""
 
 
 def hint(row: GroupRow) -> str:
-    """Return where the lag comes from; nothing where too little is known, or where a partition is not read at all."""
+    """Return the hint; empty if too little is known, or if a partition is not read at all."""
     read = [each for each in zip(row.group.partitions, row.group.lag_seconds, strict=False) if produced(each[0])]
     if row.is_past or row.group.status == "ERR" or not read:
         return ""
@@ -29,24 +29,24 @@ def hint(row: GroupRow) -> str:
         return everywhere(row)
     if hot and hot[0] in behind:
         return hot[1]
-    few = f"{len(behind):,} of {len(read):,} partitions with messages are behind, the others are not"
+    few = f"{len(behind):,} of {len(read):,} active partitions are behind, the others are not"
     owners = {(each.owner, each.client_id) for each in behind}
     if len(owners) == 1 and (row.group.members or 0) > 1:
-        few += f"; all of them are read by {behind[0].client_id or behind[0].owner.removeprefix('/')}"
+        few += f"; all are read by {behind[0].client_id or behind[0].owner.removeprefix('/')}"
     return few
 
 
 def everywhere(row: GroupRow) -> str:
-    """Return what there is to say of a group that is behind on most of its partitions."""
+    """Return the hint for a group that is behind on most of its partitions."""
     if row.group.members is None:
         return "most partitions are behind"
     if row.group.members < row.partitions:
         return f"most partitions are behind, and {row.group.members:,} members read {row.partitions:,} partitions"
-    return "most partitions are behind, and each has a member of its own"
+    return "most partitions are behind, and each already has its own member"
 
 
 def produced(partition: Partition) -> float:
-    """Return how many messages a millisecond came while Burrow's window of a partition lasted; 0 if that is unknown."""
+    """Return a partition's production rate over Burrow's window in messages per millisecond; 0 if unknown."""
     start, end = partition.start, partition.end
     if not start or not end or start.lag is None or end.lag is None or end.timestamp <= start.timestamp:
         return 0
@@ -54,7 +54,7 @@ def produced(partition: Partition) -> float:
 
 
 def hottest(partitions: list[Partition]) -> tuple[Partition, str] | None:
-    """Return the partition that gets far more than the others of its topic, if there is one, and how much that is."""
+    """Return the hot partition of a topic, if any, with its share of the messages."""
     most = max(partitions, key=produced)
     own, rates = produced(most), [produced(each) for each in partitions if each.topic == most.topic]
     if len(rates) < 2 or own * (len(rates) - 1) < HOT * (sum(rates) - own):  # noqa: PLR2004  one has no others

@@ -1,7 +1,8 @@
-"""The status pages: what is known of every group, for a human without Grafana. Text made from a view, no I/O.
+"""The status pages: every group at a glance, without Grafana. Rendered from a view; no I/O.
 
-``/`` lists the groups, ``/group`` the partitions of one, ``/topic`` who reads one. All that a page depends on stands in
-its query string, so that names may hold anything. Links are relative: a reverse proxy may put a prefix before them.
+``/`` lists the groups, ``/group`` the partitions of a group, ``/topic`` the groups that read a topic. All parameters
+are in the query string, so that names may contain any character. Links are relative, so that a reverse proxy may add a
+prefix.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ Row = TypeVar("Row")
 
 
 class Page(NamedTuple):
-    """An answer: its status, the HTML in UTF-8, and after how many seconds a browser asks again (0: it does not)."""
+    """A response: HTTP status, HTML in UTF-8, and the refresh interval in seconds (0: none)."""
 
     status: int
     body: bytes
@@ -55,7 +56,7 @@ class Page(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Sheet(Generic[Row]):
-    """Some of ``total`` rows: the page of this ``number``, from 1, out of so many ``pages``."""
+    """One page of ``total`` rows: ``number``, from 1, of ``pages``."""
 
     rows: Sequence[Row]
     number: int
@@ -64,7 +65,7 @@ class Sheet(Generic[Row]):
 
 
 def render(path: str, query: str, view: View) -> Page:
-    """Return a page; ``query`` is the URL's, still encoded."""
+    """Return a page; ``query`` is encoded as in the URL."""
     given = parse_query(query)
     make = {GROUP_PATH: group_page, TOPIC_PATH: topic_page}.get(path, overview_page)
     status, body = make(given, view)
@@ -72,12 +73,12 @@ def render(path: str, query: str, view: View) -> Page:
 
 
 def refresh_of(view: View) -> int:
-    """Return after how many seconds there is something new."""
+    """Return the refresh interval in seconds."""
     return max(SHORTEST_REFRESH, round(view.interval))
 
 
 def overview_page(given: Mapping[str, str], view: View) -> tuple[int, bytes]:
-    """Return the page of all groups that match the text ``q``, with one of ``MARKS`` where ``status`` names it."""
+    """Return the page of groups that match the text ``q`` and the mark ``status``."""
     text = given.get("q", "").strip()[:LONGEST_FILTER]
     mark = given.get("status") if given.get("status") in MARKS else None
     team = given.get("team", "")
@@ -104,7 +105,7 @@ def overview_page(given: Mapping[str, str], view: View) -> tuple[int, bytes]:
 
 
 def group_page(given: Mapping[str, str], view: View) -> tuple[int, bytes]:
-    """Return the page of the group that ``burrow``, ``cluster`` and ``name`` tell, or why there is none."""
+    """Return the page of the group given by ``burrow``, ``cluster`` and ``name``, or why it is not shown."""
     burrow, wanted, name = (given.get(key, "") for key in ("burrow", "cluster", "name"))
     place = view.place(burrow, wanted) if burrow in view.burrows else None
     row = view.group(place, name) if place else None
@@ -135,7 +136,7 @@ def group_page(given: Mapping[str, str], view: View) -> tuple[int, bytes]:
 
 
 def topic_page(given: Mapping[str, str], view: View) -> tuple[int, bytes]:
-    """Return the page of the topic that ``burrow``, ``cluster`` and ``name`` tell, or that there is none."""
+    """Return the page of the topic given by ``burrow``, ``cluster`` and ``name``, or that it is not found."""
     burrow, wanted, name = (given.get(key, "") for key in ("burrow", "cluster", "name"))
     place = view.place(burrow, wanted) if burrow in view.burrows else None
     found = topic_row(view, place, name) if place else None
@@ -159,9 +160,9 @@ def missing_page(what: str, given: Mapping[str, str], view: View) -> bytes:
 
 
 def matches(row: GroupRow, text: str, team: str = "") -> bool:
-    """Tell whether the names of a group hold each word of ``text``, whatever case, and whether it is the team's.
+    """Return whether the names of a group contain every word of ``text``, ignoring case, and the team matches.
 
-    Names are its own, that of its cluster, of its Burrow, and of its team.
+    The names are those of group, cluster, Burrow and team.
     """
     if not text and not team:
         return True
@@ -170,7 +171,7 @@ def matches(row: GroupRow, text: str, team: str = "") -> bool:
 
 
 def worst_first(sections: Mapping[str, Sequence[GroupRow]], wanted: str) -> Sheet[GroupRow]:
-    """Return the page of groups that is ``wanted``; only those sections are sorted that are on it."""
+    """Return the ``wanted`` page of groups, sorting only the sections on it."""
     total = sum(map(len, sections.values()))
     number, pages = turned(wanted, total, GROUPS_A_PAGE)
     rows: list[GroupRow] = []
@@ -183,15 +184,15 @@ def worst_first(sections: Mapping[str, Sequence[GroupRow]], wanted: str) -> Shee
 
 
 def sheet(rows: Sequence[Row], wanted: str, size: int) -> Sheet[Row]:
-    """Return the page of ``rows`` that is ``wanted``."""
+    """Return the ``wanted`` page of ``rows``."""
     number, pages = turned(wanted, len(rows), size)
     return Sheet(rows[(number - 1) * size : number * size], number, pages, len(rows))
 
 
 def turned(wanted: str, total: int, size: int) -> tuple[int, int]:
-    """Return the number of the page that is ``wanted``, or of the nearest, and how many there are.
+    """Return the number of the ``wanted`` page, or of the nearest, and the number of pages.
 
-    It is the first one where that is no number.
+    The first one if ``wanted`` is not a number.
     """
     pages = max(1, -(-total // size))
     number = int(wanted) if wanted.isascii() and wanted.isdigit() and len(wanted) < len(str(10**9)) else 1
@@ -199,7 +200,7 @@ def turned(wanted: str, total: int, size: int) -> tuple[int, int]:
 
 
 def page(template: str, view: View, given: Mapping[str, str], **values: object) -> bytes:
-    """Return a template filled in, in UTF-8."""
+    """Return a rendered template in UTF-8."""
     refresh = PAUSED if given.get("refresh") == PAUSED else ""
     common = {
         "view": view,
@@ -216,14 +217,14 @@ def page(template: str, view: View, given: Mapping[str, str], **values: object) 
 
 
 def data_of(view: View) -> float | None:
-    """Return when what is shown was read (Unix seconds): the last good poll of the Burrow where that is longest ago."""
+    """Return the age of the data as Unix seconds: the oldest last successful poll of all Burrows."""
     ends = [snapshot.outcome.last_good_at for snapshot in view.snapshots.values()]
     return min((end for end in ends if end is not None), default=None)
 
 
 @cache
 def environment() -> Environment:
-    """Return the templates and what they may call; made when the first page is asked for."""
+    """Return the templates with their filters; created for the first page."""
     made = Environment(
         loader=PackageLoader("burrow_exporter.status"),
         autoescape=True,
@@ -252,6 +253,6 @@ def clock(moment: float) -> str:
 
 
 def link(path: str, **values: object) -> str:
-    """Return a relative link with a query of those values that are not empty; on another page the rest is kept."""
+    """Return a relative link with a query of the non-empty values."""
     query = urlencode({name: value for name, value in values.items() if value}, errors="replace")
     return path if path == "./" and not query else f"{path}?{query}"

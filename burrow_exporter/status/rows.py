@@ -1,7 +1,7 @@
-"""What the status page says of groups and partitions: rows that sort by what would page someone. No HTML, no I/O.
+"""Rows of groups and partitions for the status pages, sorted by urgency. No HTML, no I/O.
 
-A status is Burrow's word. A kind is how bad a row is: a status, or ``late`` where the lag is too old, whatever the
-status. A figure that is not known is ``None``.
+A status comes from Burrow. A kind is the severity of a row: derived from the status, or ``late`` if the lag is too old,
+whatever the status. Unknown values are ``None``.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ KINDS: Mapping[str, str] = MappingProxyType(
 )
 RANKS: Mapping[str, int] = MappingProxyType({"err": 0, "late": 1, "warn": 2, "unknown": 3, "ok": 4})
 SECTIONS = ("attention", "late", "watch", "muted", "fine")
-"""What would page someone; late, but Burrow judges it OK; not alarming yet; muted by the policy; the rest."""
+"""Would page someone; late, but OK for Burrow; not alarming yet; muted by the policy; the rest."""
 MARKS = ("err", "late", "warn", "unknown", "ok", "muted")
-"""What groups can be filtered by."""
+"""Filters for groups."""
 REFRESHED = 120.0
-"""Seconds within which Burrow has asked for every log end again."""
+"""Seconds within which Burrow has refreshed every log end."""
 UNKNOWN = "UNKNOWN"
-"""Stands for the status of a partition without a commit, of which Burrow says OK, and for words that have no kind.
+"""Status of a partition without a commit, which Burrow reports as OK, and of statuses without a kind.
 
-Those are not shown: a word of anything may be anything, the credentials that Burrow was sent included.
+Unknown statuses are not shown: they may contain anything, even credentials.
 """
 
 
 def kind_of(status: str) -> str:
-    """Return how bad a status of a group or a partition is: a key of ``RANKS``."""
+    """Return the kind of a group or partition status: a key of ``RANKS``."""
     return KINDS.get(status, "unknown")
 
 
@@ -46,10 +46,10 @@ def word_of(status: str) -> str:
 
 @dataclass(frozen=True)
 class PartitionRow:
-    """A partition as a group reads it; ``seconds`` and ``log_end`` are ``None`` where nothing is known.
+    """A partition of a group; ``seconds`` and ``log_end`` are ``None`` if unknown.
 
-    ``log_end`` is that against which Burrow counted the lag. ``is_ahead`` where the group committed an offset beyond
-    the log end so long ago that Burrow has asked for it since.
+    ``log_end`` is the one that Burrow computed the lag from. ``is_ahead`` if the committed offset is beyond the log
+    end, and Burrow has refreshed the log end since the commit.
     """
 
     partition: Partition
@@ -59,21 +59,21 @@ class PartitionRow:
 
     @property
     def status(self) -> str:
-        """Burrow's word, or that there is none to go by."""
+        """Burrow's status, or UNKNOWN."""
         return word_of(self.partition.status) if self.partition.end else UNKNOWN
 
     @property
     def kind(self) -> str:
-        """How bad it is."""
+        """The kind."""
         return kind_of(self.status)
 
     @property
     def host(self) -> str:
-        """The host that reads it, without the slash that Kafka's clients put before it."""
+        """The owner's host, without the leading slash that Kafka clients add."""
         return self.partition.owner.removeprefix("/")
 
     def urgency(self) -> tuple[int, float, int, str, int]:
-        """Return what sorts the worst first."""
+        """Return the sort key, worst first."""
         partition = self.partition
         rank = RANKS[self.kind]
         return rank, -(self.seconds or 0), -partition.current_lag, partition.topic, partition.partition
@@ -83,12 +83,12 @@ class PartitionRow:
 class GroupRow:
     """A consumer group. ``seconds`` is the largest lag in seconds of a partition.
 
-    ``is_stale`` when the last poll brought no reading of it, and this is one from before; ``is_past`` when that is so
-    old that it is no longer exposed. ``track`` is its last hour, ``terms`` what the policy says of it.
+    ``is_stale`` if the last poll did not read the group and this is an earlier reading; ``is_past`` if that is too old
+    to be exposed. ``track`` is its last hour, ``terms`` its policy.
 
-    From these follow ``kind``, how bad it is; ``max_seconds``, from which age on its lag is too old; ``is_late``,
-    whether it is; ``is_muted``, whether the policy mutes the alert that it would raise; and ``section``, the heading
-    under which it stands. They are computed once: there are thousands of rows on a page.
+    Derived: ``kind``, the severity; ``max_seconds``, the threshold of lag in seconds; ``is_late``, whether it is
+    exceeded; ``is_muted``, whether the policy mutes the alert; and ``section``, the heading. They are computed once, as
+    a page has thousands of rows.
     """
 
     burrow: str
@@ -122,49 +122,49 @@ class GroupRow:
             self.section = "attention" if kind == "err" else "watch"
 
     def urgency(self) -> tuple[int, float, int, str, str, str]:
-        """Return what sorts the worst of a section first: by kind, lag against its threshold, lag in messages."""
+        """Return the sort key within a section, worst first: kind, lag relative to its threshold, lag in messages."""
         over = -(self.seconds or 0) / self.max_seconds
         return RANKS[self.kind], over, -self.group.total_lag, self.group.name, self.cluster, self.burrow
 
     def has(self, mark: str) -> bool:
-        """Tell whether one of ``MARKS`` is true of it."""
+        """Return whether the group has a mark of ``MARKS``."""
         if mark == "late":
             return self.is_late
         return self.section == "muted" if mark == "muted" else mark == kind_of(self.group.status)
 
     @property
     def status(self) -> str:
-        """Burrow's word, or that there is none to go by."""
+        """Burrow's status, or UNKNOWN."""
         return word_of(self.group.status)
 
     @property
     def word(self) -> str:
-        """The word for its kind: its status, or LATE."""
+        """The status, or LATE."""
         return "LATE" if self.kind == "late" else self.status
 
     @property
     def lag(self) -> int | None:
-        """The sum of the lags in messages."""
+        """Total lag in messages."""
         return unless_uncommitted(self.group.total_lag, self.group)
 
     @property
     def partitions(self) -> int:
-        """How many partitions there are, those without a commit included."""
+        """Number of partitions, including those without a commit."""
         return len(self.group.partitions) + len(self.group.uncommitted)
 
     @property
     def not_ok(self) -> int:
-        """How many partitions have a commit and another status than OK."""
+        """Number of partitions with a commit that are not OK."""
         return len(self.group.partitions) - self.group.partitions.statuses.count("OK")
 
     @property
     def team(self) -> str:
-        """The team that owns it by the policy."""
+        """The owning team from the policy."""
         return self.terms.team if self.terms else ""
 
 
 def by_section(rows: Iterable[GroupRow]) -> dict[str, list[GroupRow]]:
-    """Return rows under their headings, those headings in their order that have any."""
+    """Return rows by section, in order, without empty sections."""
     found: dict[str, list[GroupRow]] = {section: [] for section in SECTIONS}
     for row in rows:
         found[row.section].append(row)
@@ -172,7 +172,7 @@ def by_section(rows: Iterable[GroupRow]) -> dict[str, list[GroupRow]]:
 
 
 def counts(rows: Iterable[GroupRow]) -> dict[str, int]:
-    """Return of how many rows each of ``MARKS`` is true."""
+    """Return the number of rows for each of ``MARKS``."""
     found = dict.fromkeys(MARKS, 0)
     for (status, is_late, section), count in Counter((r.group.status, r.is_late, r.section) for r in rows).items():
         found[kind_of(status)] += count
@@ -182,12 +182,12 @@ def counts(rows: Iterable[GroupRow]) -> dict[str, int]:
 
 
 def partition_rows(group: Group, cluster: Cluster | None = None) -> list[PartitionRow]:
-    """Return the partitions of a group in no order; log ends are looked up in ``cluster``."""
+    """Return the partitions of a group, unsorted; log ends are looked up in ``cluster``."""
     topics = {topic.name: topic for topic in cluster.topics} if cluster else {}
 
     def row(partition: Partition, seconds: float | None) -> PartitionRow:
         topic = topics.get(partition.topic)
-        # The lag was counted against an earlier log end than the topic's own: one moment is shown, that of the lag.
+        # The lag was computed from an earlier log end than the topic's: show the one of that moment.
         then = partition.end.offset + partition.current_lag if partition.end else None
         if topic is None or partition.partition >= len(topic.offsets):
             return PartitionRow(partition, seconds, then)
@@ -201,7 +201,7 @@ def partition_rows(group: Group, cluster: Cluster | None = None) -> list[Partiti
 
 
 def is_ahead(partition: Partition, log_end: int, read_at: float) -> bool:
-    """Tell whether the log end, read at ``read_at``, is below an offset that the group committed two minutes before."""
+    """Return whether the log end, read at ``read_at``, is below an offset committed two minutes earlier."""
     latest = (read_at - REFRESHED) * 1000
     commits = [commit for commit in (partition.start, partition.end) if commit]
     return any(commit.offset > log_end and commit.timestamp <= latest for commit in commits)

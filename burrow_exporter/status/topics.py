@@ -12,7 +12,7 @@ from burrow_exporter.status.view import Place, View
 
 @dataclass(frozen=True)
 class Reader:
-    """A group's part in a topic: its worst status there, its lags in messages and in seconds, its partitions."""
+    """A group on a topic: worst status, lag in messages and seconds, number of partitions."""
 
     row: GroupRow
     status: str
@@ -22,22 +22,22 @@ class Reader:
 
     @property
     def kind(self) -> str:
-        """How bad it is."""
+        """The kind."""
         return late_or(kind_of(self.status), self.seconds, self.row.max_seconds)
 
     @property
     def word(self) -> str:
-        """The word for its kind."""
+        """The status, or LATE."""
         return "LATE" if self.kind == "late" else self.status
 
     def urgency(self) -> tuple[int, float, int, str]:
-        """Return what sorts the worst first."""
+        """Return the sort key, worst first."""
         return RANKS[self.kind], -(self.seconds or 0) / self.row.max_seconds, -self.lag, self.row.group.name
 
 
 @dataclass(frozen=True)
 class TopicRow:
-    """A topic: its log ends where Burrow knows them, the messages produced a second, and who reads it."""
+    """A topic: log ends if known, messages produced per second, and the groups that read it."""
 
     place: Place
     name: str
@@ -47,7 +47,7 @@ class TopicRow:
 
 
 def topic_row(view: View, place: Place, name: str) -> TopicRow | None:
-    """Return a topic of a cluster; ``None`` where nothing is known of it."""
+    """Return a topic of a cluster; ``None`` if unknown."""
     topic = next((each for each in place.cluster.topics if each.name == name), None)
     history = view.histories.get(place.burrow)
     track = history.topic(place.cluster.name, name) if history else None
@@ -58,7 +58,7 @@ def topic_row(view: View, place: Place, name: str) -> TopicRow | None:
 
 
 def reader_of(row: GroupRow, topic: str) -> Reader | None:
-    """Return a group's part in a topic, if it has one."""
+    """Return a group on a topic, if it reads it."""
     group = row.group
     partitions = group.partitions
     if topic not in partitions.topics:

@@ -1,4 +1,4 @@
-"""What there is to show: the published snapshots, the last known state where they have expired, and the past hour."""
+"""The view: current snapshots, the last known state of expired ones, and the last hour."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from burrow_exporter.terms import GroupPolicy, Terms
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A cluster of a Burrow that is shown; ``is_past`` when its readings are too old to be exposed."""
+    """A shown cluster of a Burrow; ``is_past`` if its readings are too old to be exposed."""
 
     burrow: str
     cluster: Cluster
@@ -24,10 +24,10 @@ class Place:
 
 @dataclass(frozen=True)
 class View:
-    """What there is to show, and when: ``now`` in Unix seconds, ``monotonic`` as readings expire.
+    """The data to show at a moment: ``now`` in Unix seconds, ``monotonic`` for expiry.
 
-    ``burrows`` are all that are configured, also those of which there is no snapshot yet; ``addresses`` are theirs.
-    ``interval`` is that of the polls, in seconds. Pages link to ``grafana_url`` and ``alertmanager_url`` if set.
+    ``burrows`` are all configured ones, even without a snapshot; ``addresses`` are theirs. ``interval`` is the poll
+    interval in seconds. Pages link to ``grafana_url`` and ``alertmanager_url`` if set.
     """
 
     burrows: Sequence[str]
@@ -42,7 +42,7 @@ class View:
     alertmanager_url: str = ""
 
     def places(self) -> Iterator[Place]:
-        """Yield every cluster that is shown; where its readings have expired, its last known state."""
+        """Yield every shown cluster, with its last known state if its readings have expired."""
         for burrow in self.burrows:
             if snapshot := self.snapshots.get(burrow):
                 past = self.past(burrow)
@@ -52,7 +52,7 @@ class View:
                         yield Place(burrow, cluster, snapshot, is_past)
 
     def past(self, burrow: str) -> dict[str, Cluster]:
-        """Return the last known state of those clusters of a Burrow whose groups have expired."""
+        """Return the last known state of a Burrow's clusters whose groups have expired."""
         snapshot, history = self.snapshots.get(burrow), self.histories.get(burrow)
         if not snapshot or not history:
             return {}
@@ -61,22 +61,22 @@ class View:
         return {name: each for name, each in history.clusters.items() if name in names and each.groups}
 
     def place(self, burrow: str, cluster: str) -> Place | None:
-        """Return a cluster of a Burrow; without a name, of the first Burrow that has it."""
+        """Return a cluster of a Burrow; without a Burrow's name, from the first that has it."""
         found = (each for each in self.places() if each.cluster.name == cluster and burrow in ("", each.burrow))
         return next(found, None)
 
     def groups(self) -> list[GroupRow]:
-        """Return all groups, in no order."""
+        """Return all groups, unsorted."""
         return [row for place in self.places() for row in self.rows(place)]
 
     def rows(self, place: Place) -> list[GroupRow]:
-        """Return the groups of a cluster, in no order."""
+        """Return the groups of a cluster, unsorted."""
         known: dict[int, Terms] = {}
         rows = [self._row(place, group, known, is_past=place.is_past) for group in place.cluster.groups]
         return rows + [self._row(place, group, known, is_past=True) for group in self._lost(place)]
 
     def _lost(self, place: Place) -> list[Group]:
-        """Return the last readings of groups that have expired, of a cluster that has not."""
+        """Return the last readings of expired groups in a cluster that has not expired."""
         history = self.histories.get(place.burrow)
         lost = history.lost.get(place.cluster.name) if history and not place.is_past else None
         shown = {group.name for group in place.cluster.groups} if lost else set()
@@ -90,7 +90,7 @@ class View:
         return None
 
     def burrow_rows(self) -> list[BurrowRow]:
-        """Return how each Burrow is."""
+        """Return the state of each Burrow."""
         return [
             burrow_row(burrow, self.snapshots.get(burrow), self.monotonic, self.past(burrow)) for burrow in self.burrows
         ]
@@ -113,7 +113,7 @@ class View:
         )
 
     def _terms(self, entry: GroupPolicy, known: dict[int, Terms]) -> Terms:
-        """Return an entry's terms now; many groups have the same."""
+        """Return the current terms of an entry, cached because many groups share one."""
         if id(entry) not in known:
             known[id(entry)] = entry.terms(self.now)
         return known[id(entry)]

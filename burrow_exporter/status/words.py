@@ -1,4 +1,4 @@
-"""What is said of a group in words: what is the matter, since when, where it goes, and what to do. No HTML, no I/O."""
+"""Texts about a group: cause, duration, trend, and advice. No HTML, no I/O."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from burrow_exporter.status.rows import GroupRow
 
 UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
 TREND_SLOTS: Final = 10
-"""The trend is that of the last five minutes."""
+"""The trend covers the last five minutes."""
 FLAT: Final = 0.05
-"""By which part of itself a lag may change within that time and still be flat."""
+"""Relative change of the lag up to which it counts as flat."""
 VERBS: Final = {"STOP": "stopped", "STALL": "stalled", "REWIND": "rewound", "WARN": "falling behind"}
 
 
 class Advice(NamedTuple):
-    """What a status means, where to look, and what to do: the runbook in short."""
+    """Meaning, diagnosis and mitigation of a status: the runbook in short."""
 
     means: str
     look: str
@@ -29,41 +29,41 @@ class Advice(NamedTuple):
 
 ADVICE: Final = {
     "STOP": Advice(
-        "Messages wait, and the group has not committed for longer than Burrow's window spans: its process is down, "
+        "The group has lag and has not committed for longer than Burrow's evaluation window: the consumer is down, "
         "hangs, or no longer reads the topic.",
-        "Does the group have members (kafka-consumer-groups.sh --describe), and when did it last commit?",
-        "Start or restart the consumers, and look in their logs for rebalances and errors. If the group gave the topic "
-        "up, delete its offsets (kafka-consumer-groups.sh --delete-offsets).",
+        "Does the group have members (kafka-consumer-groups.sh --describe)? When did it last commit?",
+        "Start or restart the consumers, and check their logs for rebalances and errors. If the group no longer reads "
+        "the topic, delete its offsets (kafka-consumer-groups.sh --delete-offsets).",
     ),
     "STALL": Advice(
-        "The group commits the same offset again and again while messages wait: it is alive, but makes no progress.",
-        "What is the message at the committed offset, and what does the consumer's log say about it?",
-        "Fix what it cannot process or what does not answer it, or skip the message (kafka-consumer-groups.sh "
-        "--reset-offsets, with the group stopped).",
+        "The group keeps committing the same offset while messages are waiting: it is alive but stuck.",
+        "Which message is at the committed offset, and what does the consumer's log say about it?",
+        "Fix what the consumer cannot process or is waiting for, or stop the group and skip the message "
+        "(kafka-consumer-groups.sh --reset-offsets).",
     ),
     "REWIND": Advice(
-        "The group went back to an earlier offset: it reads messages again.",
-        "Did somebody reset the offsets? Was the topic recreated, or do two consumers commit over each other?",
-        "If it was not on purpose, check the retention of offsets and auto.offset.reset. Whatever the group writes "
-        "is written twice.",
+        "The group committed an earlier offset than before: it is rereading messages.",
+        "Did somebody reset the offsets? Was the topic recreated? Do two consumers overwrite each other's commits?",
+        "If it was not on purpose, check offset retention and auto.offset.reset. Systems downstream of the group "
+        "receive duplicates.",
     ),
     "WARN": Advice(
-        "The group reads, but its lag has not shrunk once in Burrow's window.",
-        "Is it one partition or all of them, and is production higher than usual?",
-        "All partitions: add consumers (no more than partitions), or find what slows them down. One partition: look "
-        "for a hot partition or a slow host.",
+        "The group reads, but its lag has not shrunk once in Burrow's evaluation window.",
+        "Is one partition affected or all of them? Is production higher than usual?",
+        "All partitions: add consumers, up to the number of partitions, or find out what slows them down. One "
+        "partition: look for a hot partition or a slow host.",
     ),
     "LATE": Advice(
-        "The oldest message that the group has not read is older than its threshold. Burrow judges it OK because its "
-        "lag shrinks now and then.",
+        "The oldest unread message is older than the group's threshold. Burrow reports OK because the lag shrinks now "
+        "and then.",
         "Does the lag shrink, and on which topic is it?",
-        "If the group catches up, wait. If not, add consumers or find what slows them down. If it is late by design, "
-        "give it max_lag_seconds or quiet hours in the policy.",
+        "If the group catches up, wait. If not, add consumers or find out what slows them down. If it is late by "
+        "design, set max_lag_seconds or quiet hours in the policy.",
     ),
     "AHEAD": Advice(
-        "The group committed offsets beyond the end of the topic. Burrow says OK and lag 0, even while messages come "
-        "that the group does not read.",
-        "Who commits: MirrorMaker 2 with sync.group.offsets, or a group whose topic was deleted and recreated?",
+        "The committed offset is beyond the log end. Burrow reports OK and lag 0, even while new messages arrive that "
+        "the group does not read.",
+        "Who commits? MirrorMaker 2 with sync.group.offsets, or a group whose topic was deleted and recreated?",
         "Reset the group's offsets to the end of the topic.",
     ),
 }
@@ -71,14 +71,14 @@ ADVICE: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Trend:
-    """How a lag changes, in messages a second over the last minutes: ``up``, ``down`` or ``flat``."""
+    """Change of a lag in messages per second over the last minutes: ``up``, ``down`` or ``flat``."""
 
     rate: float
     direction: str
 
 
 def duration(seconds: float) -> str:
-    """Return seconds as a human reads them: the two largest units, such as ``2m 5s`` or ``3h``; below 0 they are 0."""
+    """Return seconds for humans, in the two largest units, such as ``2m 5s`` or ``3h``; negative ones are 0."""
     if 0 < seconds < 1:
         return "<1s"
     left = max(0, int(seconds))
@@ -91,14 +91,14 @@ def duration(seconds: float) -> str:
 
 
 def worst_status(row: GroupRow) -> str:
-    """Return the status that says most of what is wrong: a key of ``VERBS``, LATE, or that of the group."""
+    """Return the most specific bad status: a key of ``VERBS``, LATE, or the group's status."""
     statuses = set(row.group.partitions.statuses)
     bad = next((status for status in VERBS if status in statuses), "")
     return bad if bad and (bad != "WARN" or row.group.status == "WARN") else row.word
 
 
 def cause(row: GroupRow) -> str:
-    """Return what is the matter with a group; nothing where nothing is."""
+    """Return what is wrong with a group; empty if nothing is."""
     pairs = zip(row.group.partitions.statuses, row.group.partitions.topics, strict=True)
     counts = Counter(pair for pair in pairs if pair[0] in VERBS)
     statuses = [status for status in VERBS if any(status == each for each, _ in counts)]
@@ -106,14 +106,16 @@ def cause(row: GroupRow) -> str:
         statuses = [status for status in statuses if status != "WARN"]
     parts = [f"{VERBS[status]}: {where(row, status, counts)}" for status in statuses]
     if not parts and row.kind == "unknown":
-        return "no commit seen yet" if row.group.uncommitted else "Burrow's status is unknown to the exporter"
+        return (
+            "no commit seen yet" if row.group.uncommitted else "Burrow reports a status that the exporter does not know"
+        )
     if row.kind == "late" and row.group.status == "OK":
-        parts.append("reads, but its oldest unread message is too old")
+        parts.append("reading, but its oldest unread message is too old")
     return "; ".join(parts)
 
 
 def where(row: GroupRow, status: str, counts: Counter[tuple[str, str]]) -> str:
-    """Return on how many partitions a group has a status, and of which topic."""
+    """Return on how many partitions, and of which topic, a group has a status."""
     found = {topic: count for (each, topic), count in counts.items() if each == status}
     if len(found) > 1:
         return f"{sum(found.values()):,} of {row.partitions:,} partitions, in {len(found):,} topics"
@@ -123,14 +125,14 @@ def where(row: GroupRow, status: str, counts: Counter[tuple[str, str]]) -> str:
 
 
 def since(track: Track | None, now: float) -> str:
-    """Return for how long a group has been of its kind."""
+    """Return how long a group has been in its current state."""
     if track is None:
         return ""
     return ("for " if track.is_exact else "for at least ") + duration(now - track.since)
 
 
 def trend(row: GroupRow, now: float) -> Trend | None:
-    """Return how a group's lag changes: the slope of a line through it; ``None`` where too little is known."""
+    """Return the trend of a group's lag, by linear regression; ``None`` if too little is known."""
     if row.track is None or row.is_past:
         return None
     _, lags = row.track.last_hour(now)
@@ -147,14 +149,14 @@ def trend(row: GroupRow, now: float) -> Trend | None:
 
 
 def catch_up(row: GroupRow, going: Trend | None) -> float | None:
-    """Return in how many seconds a group has read all there is, if it goes on like this; ``None`` where it has not."""
+    """Return the time to catch up in seconds at the current rate; ``None`` if it does not catch up."""
     if going is None or going.direction != "down" or not row.lag:
         return None
     return row.lag / -going.rate
 
 
 def where_to(row: GroupRow, going: Trend | None) -> str:
-    """Return whether a group that is not fine catches up."""
+    """Return whether a group that is not OK is catching up."""
     if going is None or row.section == "fine" or not row.lag:
         return ""
     seconds = catch_up(row, going)
@@ -162,7 +164,7 @@ def where_to(row: GroupRow, going: Trend | None) -> str:
 
 
 def path(values: Sequence[float], width: int, height: int) -> str:
-    """Return values as the path of an SVG, from the left to the right; gaps are gaps."""
+    """Return values as an SVG path, left to right, with gaps."""
     known = [value for value in values if not isnan(value)]
     if not known:
         return ""
@@ -178,7 +180,7 @@ def path(values: Sequence[float], width: int, height: int) -> str:
 
 
 def stretches(kinds: Sequence[str]) -> list[tuple[str, int, int]]:
-    """Return runs of the same kind: the kind, where it begins, and how long it lasts, in slots."""
+    """Return runs of the same kind: kind, start and length, in slots."""
     runs: list[tuple[str, int, int]] = []
     for at, kind in enumerate(kinds):
         if runs and runs[-1][0] == kind:
@@ -189,12 +191,12 @@ def stretches(kinds: Sequence[str]) -> list[tuple[str, int, int]]:
 
 
 def most(lags: Sequence[float]) -> str:
-    """Return the largest of lags."""
+    """Return the largest lag."""
     return f"{max((lag for lag in lags if not isnan(lag)), default=0):,.0f}"
 
 
 def rate(messages: float) -> str:
-    """Return messages a second, or a minute where they are few."""
+    """Return messages per second, or per minute if there are few."""
     messages = abs(messages)
     return f"{messages:,.0f}/s" if messages >= 1 else f"{messages * 60:,.0f}/min"
 
@@ -203,11 +205,11 @@ def muted(row: GroupRow) -> str:
     """Return why the policy mutes a group."""
     reasons = {"quiet": "muted: quiet hours", "off": "muted: alerts are off"}
     named = [reasons[each] for each in row.terms.muted] if row.terms else []
-    return ", ".join(named) or "raises no alert: severity none"
+    return ", ".join(named) or "no alerts: severity none"
 
 
 def spans(kinds: Sequence[str]) -> str:
-    """Return for how long a group was of each kind, the worst first."""
+    """Return how long a group was of each kind, worst first."""
     counts = Counter(kinds)
     named = {"err": "ERR", "late": "LATE", "warn": "WARN", "unknown": "UNKNOWN", "ok": "OK", "none": "no data"}
     return ", ".join(f"{name} {duration(counts[kind] * SLOT_SECONDS)}" for kind, name in named.items() if counts[kind])

@@ -1,4 +1,4 @@
-"""Serves HTTP: the server and its limits, what is answered on which path, content negotiation, the health check.
+"""The HTTP server: limits, routes, content negotiation, and the health check.
 
-Imports `status` for its paths and `burrow.failures` for its words; nothing of `polling` or `metrics`.
+Imports `status` for its paths and `burrow.failures` for error texts, but not `polling` or `metrics`.
 """

@@ -1,4 +1,4 @@
-"""What is answered on which path: the page of metrics, pages for humans, health, readiness and reload."""
+"""The routes: metrics, status pages, JSON API, health, readiness and reload."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 RELOAD_PATH = "/-/reload"
 MOST_READERS = 16
-"""How many requests for pages wait at most: each holds up a thread."""
+"""Maximum number of waiting requests for status pages; each occupies a thread."""
 READING, WRITING = ("GET", "HEAD"), ("POST", "PUT")
 STATUS_PAGE_HEADERS = (
     ("content-type", "text/html; charset=utf-8"),
@@ -38,37 +38,37 @@ log = structlog.get_logger(__name__)
 
 
 class Content(Protocol):
-    """What there is to serve. Called by several threads at once, but ``status_page`` and ``api`` one at a time.
+    """The content to serve. Called concurrently by several threads, but ``status_page`` and ``api`` one at a time.
 
-    ``reload`` is called once at a time, too.
+    So is ``reload``.
     """
 
     def metrics(self, *, openmetrics: bool, gzip: bool) -> Body:
         """Return the page in OpenMetrics 1.0 or text format 0.0.4, compressed or not."""
 
     def status_page(self, path: str, query: str) -> Page:
-        """Return one of the pages for humans; ``query`` as in the URL."""
+        """Return a status page; ``query`` as in the URL."""
 
     def api(self, path: str, query: str) -> tuple[int, bytes]:
-        """Return the status and the JSON for a path below ``API_PATH``; both as in the URL."""
+        """Return HTTP status and JSON for a path below ``API_PATH``; path and query as in the URL."""
 
     def is_healthy(self) -> bool:
-        """Tell whether the exporter works."""
+        """Return whether the exporter is healthy."""
 
     def is_ready(self) -> bool:
-        """Tell whether there is something of a Burrow to scrape."""
+        """Return whether any Burrow has been polled successfully."""
 
     def may_be_reloaded(self) -> bool:
-        """Tell whether a client may ask for ``reload``."""
+        """Return whether clients may trigger ``reload``."""
 
     def reload(self) -> str:
-        """Read the configuration again; return what is wrong with it, else nothing."""
+        """Reload the configuration; return the error, or an empty string."""
 
 
 class Application:
     """Answers requests from ``content``; ``telemetry_path`` takes precedence over a page on the same path.
 
-    Paths are compared as sent: ``/-%2freload`` is not ``/-/reload``, whatever a proxy in between makes of it.
+    Paths are compared as sent: ``/-%2freload`` is not ``/-/reload``, even if a proxy treats them alike.
     """
 
     def __init__(self, content: Content, telemetry_path: str) -> None:
@@ -98,7 +98,7 @@ class Application:
             return respond(request)
         except Exception:
             log.exception("request failed", path=request.path)
-            return plain(500, "The answer could not be made; the exporter's log says why.")
+            return plain(500, "Internal server error; see the exporter's log.")
 
     def _metrics(self, request: Request) -> Response:
         openmetrics = prefers_openmetrics(request.header("accept"))
@@ -125,9 +125,9 @@ class Application:
 
     @contextmanager
     def _turn(self) -> Iterator[bool]:
-        """Wait until this is the one page that is made; not where too many wait.
+        """Wait for the turn to render a page, unless too many requests wait already.
 
-        A page is made of thousands of groups, and scrapes need the interpreter too.
+        Rendering may cover thousands of groups, and scrapes need the interpreter too.
         """
         if not self._readers.acquire(blocking=False):
             yield False
@@ -145,21 +145,25 @@ class Application:
         return plain(200, "Ready.") if self._content.is_ready() else plain(503, "Not ready.")
 
     def _reload(self, request: Request) -> Response:
-        """Reload; methods and statuses are those of Prometheus."""
+        """Reload, with Prometheus' methods and statuses."""
         if not self._content.may_be_reloaded():
             return plain(403, "Lifecycle API is not enabled: --web.enable-lifecycle is off.")
         if is_cross_origin(request):
-            return plain(403, "A page of another origin may not reload.")
+            return plain(403, "Cross-origin reload is not allowed.")
         if not self._reloading.acquire(blocking=False):
-            return plain(503, "A reload is under way.", ("retry-after", "1"))
+            return plain(503, "A reload is already in progress.", ("retry-after", "1"))
         try:
             complaint = self._content.reload()
         finally:
             self._reloading.release()
-        return plain(500, f"The configuration before stays: {complaint}") if complaint else plain(200, "Reloaded.")
+        return (
+            plain(500, f"Reload failed, keeping the previous configuration: {complaint}")
+            if complaint
+            else plain(200, "Reloaded.")
+        )
 
 
 def is_cross_origin(request: Request) -> bool:
-    """Tell whether a browser sent this for a page that came from elsewhere (Origin header, RFC 6454)."""
+    """Return whether a browser sent this from a page of another origin (Origin header, RFC 6454)."""
     origin = request.header("origin").lower()
     return bool(origin) and origin not in {f"http://{request.host}".lower(), f"https://{request.host}".lower()}

@@ -1,4 +1,4 @@
-"""One client's connection, served by a thread: the TLS handshake, requests and answers, each bounded in time."""
+"""A client's connection, served by one thread: TLS handshake, requests and responses, each with a timeout."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ log = structlog.get_logger(__name__)
 
 
 class ClientGoneError(ConnectionError):
-    """The client has closed the connection, or does not read."""
+    """The client closed the connection or does not read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """What all connections of a server share: ``respond`` makes the answers, ``stopping`` ends keep-alive."""
+    """State shared by a server's connections: ``respond`` handles requests, ``stopping`` ends keep-alive."""
 
     respond: Callable[[Request], Response]
     connections: ConnectionTable
@@ -42,7 +42,7 @@ class Serving:
 
 
 class Connection(TrackedConnection):
-    """Answers one client's requests, one after the other, until either side ends it."""
+    """Serves the requests of one client, one after the other, until either side closes."""
 
     def __init__(self, sock: socket.socket, client: str, serving: Serving) -> None:
         super().__init__(sock)
@@ -53,7 +53,7 @@ class Connection(TrackedConnection):
         self._piece_bytes = 0
 
     def run(self) -> None:
-        """Serve the connection and close it; the main function of its thread."""
+        """Serve the connection and close it; main function of its thread."""
         security = self._serving.security
         try:
             if security is None or not security.has_tls or self._shake_hands(security):
@@ -66,7 +66,7 @@ class Connection(TrackedConnection):
             self._serving.connections.close(self)
 
     def _shake_hands(self, security: Security) -> bool:
-        """Begin TLS with what the web config file says at this moment; return whether the client is let in."""
+        """Start TLS with the current web config; return whether the client is accepted."""
         try:
             contexts = security.current().contexts
             assert contexts is not None  # nosec B101 # TLS cannot be turned off
@@ -85,14 +85,14 @@ class Connection(TrackedConnection):
             log.exception("TLS handshake failed")
             return False
         if not contexts.admits(certificate):
-            log.debug("client certificate has none of the allowed names")
+            log.debug("client certificate matches none of client_allowed_sans")
             return False
         self._peer = replace(self._peer, lacks_certificate=contexts.requires_certificate and not certificate)
         self.enter(Phase.UNFINISHED)
         return True
 
     def _serve_request(self) -> bool:
-        """Answer one request; return whether another may follow."""
+        """Handle one request; return whether another may follow."""
         try:
             head = self._read_head()
             request = parse_head(head, self._peer) if head else None
@@ -101,7 +101,7 @@ class Connection(TrackedConnection):
             self._send_answer(plain(error.status, str(error)), "", close=True)
             return False
         except OSError:
-            # The client has gone, or takes too long.
+            # The client is gone or too slow.
             return False
         if request is None:
             return False
@@ -112,15 +112,15 @@ class Connection(TrackedConnection):
         if self._received:
             self.enter(Phase.UNFINISHED)
         else:
-            # Since the last piece went out: the client may be ahead of this thread, and another's request in between.
+            # Counts from the last piece sent: the client may be ahead of this thread.
             self.phase = Phase.IDLE
         return sent and keep_alive
 
     def _read_head(self) -> bytes | None:
-        """Return the head of the next request, ``None`` if the client has closed its half.
+        """Return the head of the next request, or ``None`` if the client closed its half.
 
-        The time counts from the beginning of the phase, so bytes that drip in do not prolong it. Raises
-        ``TimeoutError``, and ``BadRequestError`` at the first byte that no request begins with.
+        The timeout counts from the start of the phase, so that a trickle of bytes does not extend it. Raises
+        ``TimeoutError``, and ``BadRequestError`` at the first byte that cannot start a request.
         """
         while (end := self._received.find(END_OF_HEAD)) < 0 and len(self._received) <= self._limits.head_bytes:
             if self._received and not FIRST_BYTES.match(self._received):
@@ -134,7 +134,7 @@ class Connection(TrackedConnection):
                 self.enter(Phase.UNFINISHED)
             self._received += data
         if not 0 < end <= self._limits.head_bytes:
-            message = "Malformed request, or its head is too large."
+            message = "Malformed request, or request headers too large."
             raise BadRequestError(message)
         head = bytes(self._received[:end])
         del self._received[: end + len(END_OF_HEAD)]
@@ -148,30 +148,30 @@ class Connection(TrackedConnection):
         return self.sock.recv(READ_BYTES)
 
     def _skip_body(self, length: int | None) -> bool:
-        """Pass over a body that came with its head; return whether it did, as no other is read."""
+        """Skip a body that arrived with its head; return whether it did. No other body is read."""
         if length is None or length > len(self._received):
             return False
         del self._received[:length]
         return True
 
     def _send_answer(self, answer: Response, path: str, *, close: bool, head_only: bool = False) -> bool:
-        """Send an answer piece by piece; return whether all of it was taken."""
+        """Send a response in pieces; return whether all of it was sent."""
         try:
             pieces = () if head_only else answer.body.pieces(self._grant())
             for piece in with_head(answer.head(close=close), pieces):
                 self._send(piece)
         except ClientGoneError:
-            log.debug("answer given up: the client has gone or does not read", path=path)
+            log.debug("response aborted: client disconnected or not reading", path=path)
             return False
         except Exception:
-            log.exception("answer failed", path=path)
+            log.exception("response failed", path=path)
             return False
         return True
 
     def _grant(self) -> int:
-        """Return how many bytes may be unsent at a time, and have the kernel hold less than such a piece.
+        """Return how many bytes may be unsent at a time, and limit the kernel's send buffer to less than that.
 
-        By default it would hold up to 4 MiB of each answer, which a container has to pay for.
+        By default it grows to 4 MiB per response, which counts towards a container's memory.
         """
         granted = self._serving.connections.piece_bytes()
         if granted != self._piece_bytes and hasattr(socket, "TCP_NOTSENT_LOWAT"):
@@ -190,7 +190,7 @@ class Connection(TrackedConnection):
             raise ClientGoneError from None
 
     def _say_goodbye(self) -> None:
-        """Send the alert that ends TLS, without waiting for the client's."""
+        """Send the TLS close alert without waiting for the client's."""
         if isinstance(self.sock, ssl.SSLSocket):
             with suppress(OSError, ValueError):
                 self.sock.settimeout(0)
@@ -198,7 +198,7 @@ class Connection(TrackedConnection):
 
 
 def with_head(head: bytes, pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Put the head of an answer before its pieces: in one packet with the first, unless that is large to copy."""
+    """Prepend the head of a response: in one packet with the first piece, unless that is expensive to copy."""
     for piece in pieces:
         if head and len(piece) > SMALLEST_PIECE:
             yield head

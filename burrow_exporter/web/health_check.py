@@ -1,4 +1,4 @@
-"""What a container's health check asks: whether the exporter on this machine is healthy."""
+"""The health check for containers: whether the exporter on this machine is healthy."""
 
 from __future__ import annotations
 
@@ -13,15 +13,14 @@ HERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 def ask_healthy(listen_address: str, *, may_be_tls: bool = False) -> str:
-    """Ask ``/-/healthy`` of the exporter that listens on ``listen_address``; return what is wrong, else nothing.
+    """Query ``/-/healthy`` of the exporter on ``listen_address``; return the error, or an empty string.
 
-    ``may_be_tls`` when it has a web config file. The file is not read: the exporter may run on a former one, after a
-    change for the worse, and such an exporter is healthy. Raises ``ValueError`` for an address that nothing can listen
-    on.
+    Set ``may_be_tls`` if there is a web config file. The file is not read, because the exporter stays healthy with the
+    previous one if a change is invalid. Raises ``ValueError`` for an invalid listen address.
     """
     match = LISTEN_ADDRESS.fullmatch(listen_address)
     if match is None or not 0 < int(match["port"]) <= LARGEST_PORT:
-        message = f"{listen_address!r} is not an address at which an exporter can be asked"
+        message = f"{listen_address!r} is not a listen address such as ':9254'"
         raise ValueError(message)
     host = match["ipv6"] or match["host"]
     host, port = HERE.get(host, host), int(match["port"])
@@ -39,7 +38,7 @@ NOT_TLS = "TLS: "
 
 
 def ask(connection: http.client.HTTPConnection) -> tuple[bool, str]:
-    """Ask on ``connection``; return whether there was an answer, and what is wrong with it, or with asking."""
+    """Send the request; return whether there was a response, and the error if any."""
     try:
         connection.request("GET", "/-/healthy")
         response = connection.getresponse()
@@ -54,7 +53,7 @@ def ask(connection: http.client.HTTPConnection) -> tuple[bool, str]:
 
 
 def any_server() -> ssl.SSLContext:
-    """Return a context for the exporter on this machine, whatever its certificate says; nothing secret is sent."""
+    """Return a context that accepts any certificate; no secrets are sent."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

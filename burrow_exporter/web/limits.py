@@ -1,4 +1,4 @@
-"""What clients may cost: connections, bytes and seconds, and whose connection is dropped when there are too many."""
+"""Limits on clients: connections, bytes and time, and which connection is dropped if there are too many."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ FEWEST_CONNECTIONS = 8
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How far a client may go.
+    """Limits on clients.
 
-    ``connections`` are open at most; beyond it the idlest is dropped. ``head_bytes`` bounds the head of a request.
-    ``unsent_bytes`` is what all answers under way share, of this process' memory and as much again of the kernel's;
-    each may have 64 KiB. The rest are seconds: ``head_seconds`` for a request to arrive whole, from the connection or
-    its first byte on, and for a TLS handshake before; ``idle_seconds`` between two requests (Prometheus reuses its
-    connection, and an interval over two minutes leaves gaps in its graphs); ``unread_seconds`` for each piece of an
-    answer to be taken; ``stalled_seconds`` after which such an answer may be dropped when there is no other room;
-    ``grace_seconds`` for answers under way when the server stops.
+    ``connections`` is the maximum number of open connections; above it the idlest is dropped. ``head_bytes`` is the
+    maximum size of a request head. ``unsent_bytes`` is shared by all responses in progress, in this process and as much
+    again in the kernel; each gets at least 64 KiB. The rest are timeouts in seconds: ``head_seconds`` for a whole
+    request head, from the connection or its first byte, and for the TLS handshake; ``idle_seconds`` between two
+    requests (Prometheus reuses its connection, and an interval over two minutes leaves gaps in its graphs);
+    ``unread_seconds`` for each piece of an answer to be taken; ``stalled_seconds`` after which such an answer may be
+    dropped when there is no other room; ``grace_seconds`` for answers under way when the server stops.
     """
 
     connections: int = 512
@@ -54,7 +54,7 @@ def affordable_connections(reserved: int) -> int:
 
 
 class Phase(IntEnum):
-    """What a connection waits for, in the order in which it is given up."""
+    """What a connection waits for, in the order of being dropped."""
 
     IDLE = 0
     UNFINISHED = 1
@@ -62,7 +62,7 @@ class Phase(IntEnum):
 
 
 class TrackedConnection:
-    """What the bound on connections counts: the phase, since when it lasts (monotonic seconds), and the socket."""
+    """An open connection: its phase, the start of the phase (monotonic seconds), and its socket."""
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
@@ -71,15 +71,15 @@ class TrackedConnection:
         self.dropped = False
 
     def enter(self, phase: Phase) -> None:
-        """Begin a phase."""
+        """Enter a phase."""
         self.phase, self.since = phase, time.monotonic()
 
 
 class ConnectionTable:
-    """The open connections, for the thread that accepts them and the threads that serve them.
+    """The open connections, shared by the accepting thread and the serving threads.
 
-    A connection is dropped by shutting down its socket, which wakes its thread; the thread closes it. Both happen
-    under one lock: the number of a closed socket may already belong to another.
+    A connection is dropped by shutting down its socket, which wakes its thread; the thread closes it. Both happen under
+    one lock, because the descriptor of a closed socket may be reused.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -88,14 +88,15 @@ class ConnectionTable:
         self._changed = threading.Condition()
 
     def __len__(self) -> int:
-        """Return how many are open, including those that are dropped but not closed yet."""
+        """Return the number of open connections, including those dropped but not yet closed."""
         return len(self._open)
 
     def add(self, newest: TrackedConnection) -> None:
-        """Add a connection, and drop the idlest if that is one too many.
+        """Add a connection, and drop the idlest if there are too many.
 
-        First goes the one idle longest, then the one whose handshake or request is unfinished longest, then one whose
-        answer has not moved for ``stalled_seconds``, else ``newest``: never an answer that is being taken.
+        Dropped first is the one idle longest, then the one with the longest unfinished handshake or request, then one
+        whose response has stalled for ``stalled_seconds``, else ``newest``. A response that makes progress is never
+        dropped.
         """
         with self._changed:
             self._open.add(newest)
@@ -114,29 +115,29 @@ class ConnectionTable:
             self._changed.notify_all()
 
     def wrap(self, connection: TrackedConnection, wrapper: Callable[[socket.socket], socket.socket]) -> None:
-        """Put another socket object in place of a connection's; raise ``ConnectionError`` if it has been dropped."""
+        """Replace the socket of a connection; raises ``ConnectionError`` if it has been dropped."""
         with self._changed:
             if connection.dropped:
                 raise ConnectionAbortedError
             connection.sock = wrapper(connection.sock)
 
     def drop(self, *phases: Phase) -> None:
-        """Drop all connections in these phases, whatever is unsent."""
+        """Drop all connections in these phases, even with unsent data."""
         with self._changed:
             for each in self._open:
                 if each.phase in phases:
                     self._drop(each)
 
     def wait_for_at_most(self, count: int, seconds: float) -> bool:
-        """Wait until at most so many are open; return whether that happened in time."""
+        """Wait until at most this many are open; return whether that happened in time."""
         with self._changed:
             return self._changed.wait_for(lambda: len(self._open) <= count, seconds)
 
     def piece_bytes(self) -> int:
         """Return how many bytes of an answer may be unsent at a time, here and as much again in the kernel.
 
-        The fewer answers are under way, the larger the pieces: during a poll a thread has to wait for the interpreter
-        several times a piece (with pieces of 512 KiB eight scrapes took half as long as with 64 KiB).
+        Fewer responses in progress get larger pieces: during a poll a thread waits for the interpreter several times
+        per piece. With 512 KiB pieces eight scrapes took half as long as with 64 KiB.
         """
         with self._changed:
             under_way = sum(each.phase is Phase.ANSWERED for each in self._open)
@@ -146,5 +147,5 @@ class ConnectionTable:
     def _drop(connection: TrackedConnection) -> None:
         connection.dropped = True
         with suppress(OSError):
-            # Not ``shutdown`` of an SSLSocket: it ends the TLS that the connection's thread is using.
+            # Not ``SSLSocket.shutdown``: it would end the TLS session in use by the connection's thread.
             socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)

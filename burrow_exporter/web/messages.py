@@ -1,4 +1,4 @@
-"""HTTP/1.1 messages (RFC 9112): the head of a request, parsed strictly, and answers."""
+"""HTTP/1.1 messages (RFC 9112): strictly parsed request heads, and responses."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NOSNIFF = ("x-content-type-options", "nosniff")
 
 
 class BadRequestError(Exception):
-    """A malformed request, which is answered with ``status``; the message is the text of the answer."""
+    """A malformed request; the response has ``status`` and the message as its body."""
 
     def __init__(self, message: str, status: int = 400) -> None:
         super().__init__(message)
@@ -29,9 +29,9 @@ class BadRequestError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Who is connected: the IP addresses of the client and of this end.
+    """The IP addresses of both ends of a connection.
 
-    ``lacks_certificate`` when the client should have presented a certificate and has not; it gets one answer.
+    ``lacks_certificate`` if the client presented no required certificate; it gets one response.
     """
 
     client: str
@@ -43,8 +43,8 @@ class Peer:
 class Request:
     """A request without its body. ``path`` and ``query`` are as sent, percent-encoded.
 
-    ``headers`` maps names in lower case to the values of all lines of that name. ``body_length`` is in bytes, ``None``
-    for a chunked body.
+    ``headers`` maps lower-case names to all values of that name. ``body_length`` is in bytes, ``None`` for a chunked
+    body.
     """
 
     peer: Peer
@@ -110,8 +110,8 @@ def body_length(headers: Mapping[str, Sequence[str]]) -> int | None:
         message = "Malformed Content-Length."
         raise BadRequestError(message)
     if lengths and codings:
-        # A proxy may read the one and this server the other, and take the body for a request.
-        message = "Content-Length and Transfer-Encoding exclude each other."
+        # Request smuggling: a proxy may use one and this server the other.
+        message = "Content-Length and Transfer-Encoding are mutually exclusive."
         raise BadRequestError(message)
     if codings and [coding.lower() for coding in codings] != ["chunked"]:
         message = "Transfer-Encoding must be chunked."
@@ -121,19 +121,19 @@ def body_length(headers: Mapping[str, Sequence[str]]) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One answer; ``headers``, with names in lower case, are those beyond Date, Content-Length and Connection."""
+    """A response; ``headers``, with lower-case names, exclude Date, Content-Length and Connection."""
 
     status: int
     body: Body
     headers: tuple[tuple[str, str], ...]
 
     def with_headers(self, headers: Mapping[str, str]) -> Response:
-        """Return the answer with these headers in place of its own of the same names."""
+        """Return the response with these headers replacing those of the same names."""
         others = tuple((name, value) for name, value in self.headers if name not in headers)
         return replace(self, headers=(*others, *headers.items()))
 
     def head(self, *, close: bool) -> bytes:
-        """Return the status line and the headers; ``close`` if the connection ends with this answer."""
+        """Return status line and headers; ``close`` if the connection ends with this response."""
         lines = [
             f"HTTP/1.1 {self.status} {HTTPStatus(self.status).phrase}",
             f"date: {formatdate(usegmt=True)}",
@@ -146,6 +146,6 @@ class Response:
 
 
 def plain(status: int, text: str, *headers: tuple[str, str]) -> Response:
-    """Return a short answer for humans that is not to be cached."""
+    """Return a short plain-text response that must not be cached."""
     common = (("content-type", "text/plain; charset=utf-8"), NOSNIFF, ("cache-control", "no-store"))
     return Response(status, body_of(f"{text}\n".encode()), (*common, *headers))

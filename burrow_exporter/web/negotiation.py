@@ -1,12 +1,12 @@
-"""Which form of the page a client prefers: the Accept and Accept-Encoding headers of RFC 9110, q-values and all."""
+"""Content negotiation: Accept and Accept-Encoding of RFC 9110, with q-values."""
 
 from __future__ import annotations
 
 
 def prefers_openmetrics(accept: str) -> bool:
-    """Tell whether an Accept header (RFC 9110, 12.5.1) rates OpenMetrics 1.0.0 above text format 0.0.4.
+    """Return whether an Accept header (RFC 9110, 12.5.1) prefers OpenMetrics 1.0.0 over text format 0.0.4.
 
-    The negotiator of prometheus_client takes the first type it knows, whatever its q, and echoes any version.
+    prometheus_client takes the first type it knows, whatever its q, and echoes any version.
     """
     choices = preferences(accept)
     return quality(choices, "application/openmetrics-text", "1.0.0") > quality(choices, "text/plain", "0.0.4")
@@ -24,7 +24,7 @@ def quality(choices: list[tuple[str, dict[str, str], float]], media_type: str, v
 
 
 def accepts_gzip(accept_encoding: str) -> bool:
-    """Tell whether an Accept-Encoding header (RFC 9110, 12.5.3) allows gzip and does not rate plain bytes above it."""
+    """Return whether an Accept-Encoding header (RFC 9110, 12.5.3) allows gzip and does not prefer identity."""
     weights = {name: weight for name, _, weight in preferences(accept_encoding)}
     gzip = weights.get("gzip", weights.get("x-gzip", weights.get("*", 0.0)))
     return gzip > 0 and gzip >= weights.get("identity", 0.0)

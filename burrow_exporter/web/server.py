@@ -1,7 +1,7 @@
-"""The HTTP server: a thread that accepts connections, and one for each of them.
+"""The HTTP server: one thread that accepts connections, and one per connection.
 
-Built on the standard library alone. A scrape needs the interpreter a dozen times, so a thread of its own serves it
-about as fast as an event loop does, also in the middle of a poll, and a client that is slow blocks nobody else.
+Uses only the standard library. A scrape needs the interpreter a dozen times, so a thread serves it about as fast as an
+event loop, even during a poll, and a slow client blocks no other.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from burrow_exporter.web.security.passwords import PasswordChecker
 from burrow_exporter.web.threads import DaemonThreads
 
 ACCEPT_SECONDS = 0.5
-"""How often the accepting thread looks whether to stop, on systems where a shutdown of the socket does not wake it."""
+"""How often the accepting thread checks for a stop, on systems where a socket shutdown does not wake it."""
 ROOM_SECONDS = 0.25
 REFUSED_SECONDS = 0.1
 COMPLAINT_SECONDS = 60.0
@@ -59,17 +59,17 @@ class Server:
         self._complain_at = 0.0
 
     def start(self) -> None:
-        """Begin to serve; raise ``RuntimeError`` if the socket is unusable."""
+        """Start serving; raises ``RuntimeError`` if the socket is unusable."""
         try:
             self._sock.getsockname()
         except OSError:
-            message = "the HTTP server did not start"
+            message = "HTTP server did not start"
             raise RuntimeError(message) from None
         self._sock.settimeout(ACCEPT_SECONDS)
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop listening, let answers under way end within the grace time, drop the rest; takes a second at most."""
+        """Stop listening, let responses finish within the grace time, drop the rest; takes at most a second."""
         self._serving.stopping.set()
         with suppress(OSError):
             self._sock.shutdown(socket.SHUT_RDWR)
@@ -83,7 +83,7 @@ class Server:
         self._sock.close()
 
     def is_alive(self) -> bool:
-        """Tell whether connections are accepted."""
+        """Return whether connections are accepted."""
         return self._thread.is_alive()
 
     def _accept_all(self) -> None:
@@ -91,24 +91,24 @@ class Server:
             while not self._serving.stopping.is_set():
                 self._accept()
         except Exception:
-            log.exception("the HTTP server has died")
+            log.exception("HTTP server died")
             self.connections.drop(*Phase)
         finally:
             self._sock.close()
 
     def _accept(self) -> None:
-        """Accept one connection, if one comes, and hand it to a thread."""
+        """Accept a connection, if there is one, and hand it to a thread."""
         try:
             sock, address = self._sock.accept()
         except TimeoutError:
             return
         except OSError as error:
-            # Too many open files, as a rule: the client waits in the kernel's queue.
+            # Usually too many open files: the client waits in the kernel's queue.
             self._complain(error)
             self._serving.stopping.wait(REFUSED_SECONDS)
             return
         try:
-            # Connections that were dropped need a moment to be closed.
+            # Dropped connections need a moment to close.
             if not self.connections.wait_for_at_most(self._most_threads, ROOM_SECONDS):
                 raise TimeoutError
             connection = Connection(sock, address[0], self._serving)
@@ -118,7 +118,7 @@ class Server:
             self._hand_over(connection)
 
     def _hand_over(self, connection: Connection) -> None:
-        """Have a thread serve a connection, unless it is refused."""
+        """Hand a connection to a thread, unless it is refused."""
         self.connections.add(connection)
         try:
             if not connection.dropped:
@@ -129,7 +129,7 @@ class Server:
         self.connections.close(connection)
 
     def _complain(self, error: Exception) -> None:
-        """Say, once a minute at most, that connections are refused."""
+        """Log refused connections, at most once a minute."""
         self._refused += 1
         if not self._serving.stopping.is_set() and (now := time.monotonic()) >= self._complain_at:
             log.warning("connections refused", reason=str(error), count=self._refused)

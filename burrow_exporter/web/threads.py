@@ -10,10 +10,10 @@ IDLE_SECONDS = 10.0
 
 
 class DaemonThreads:
-    """As many threads as there are tasks; one without a task for ten seconds ends.
+    """As many threads as tasks; a thread that is idle for ten seconds ends.
 
-    Starting a thread waits until it runs. In a flood of connections, each of which wants the interpreter, that held up
-    the next ``accept`` so long that a scrape waited over a second; handing over to a thread that exists does not wait.
+    Starting a thread waits until it runs. In a flood of connections that delayed the next ``accept`` until a scrape
+    waited over a second. Handing over to an existing thread does not wait.
     """
 
     def __init__(self, name: str) -> None:
@@ -22,7 +22,7 @@ class DaemonThreads:
         self._idle = threading.Semaphore(0)
 
     def run(self, task: Callable[[], None]) -> None:
-        """Run a task, which must not raise, in a thread. Raises ``RuntimeError`` if no thread can be started."""
+        """Run a task in a thread; the task must not raise. Raises ``RuntimeError`` if no thread can be started."""
         if not self._idle.acquire(blocking=False):
             threading.Thread(target=self._work, name=self._name, daemon=True).start()
         self._tasks.put(task)
@@ -32,7 +32,7 @@ class DaemonThreads:
             try:
                 task = self._tasks.get(timeout=IDLE_SECONDS)
             except Empty:
-                # Without one, a task is on its way to a thread that has just run out of time.
+                # Otherwise a task is on its way to a thread that has just timed out.
                 if self._idle.acquire(blocking=False):
                     return
             else:

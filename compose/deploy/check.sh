@@ -1,23 +1,23 @@
 # shellcheck shell=bash
-# Of deploy.sh: what is to come is rendered aside, and shown to the programs that are to read it.
+# Part of deploy.sh: renders the new configuration to a separate folder and validates it.
 
-render() { # render FOLDER [ENV-FILE]: in the exporter's image, so that the host needs no Python
+render() { # render FOLDER [ENV-FILE]: in the exporter's image, so the host needs no Python
     docker run "${SANDBOX[@]}" --network none --user "$OWNER" --workdir /stack --env PYTHONDONTWRITEBYTECODE=1 \
         --volume "$PWD:/stack:ro" --volume "$PWD/$1:/stack/$GENERATED" ${2:+--volume "$PWD/$2:/stack/.env:ro"} \
         --entrypoint python "$EXPORTER_IMAGE" -m compose.renderer
 }
 
-rendered() { # rendered FOLDER [ENV-FILE]: or the end; the list of faults has been shown
+rendered() { # rendered FOLDER [ENV-FILE]: or exit; the errors have been printed
     local code=0
     render "$@" || code=$?
     case $code in
         0) ;;
-        2) fail $REFUSED "these are faults of ${2:+the fetched }.env; nothing was touched" ;;
+        2) fail $REFUSED "invalid ${2:+fetched }.env; nothing was changed" ;;
         *) fail $HOST "rendering failed (exit code $code)" ;;
     esac
 }
 
-secrets() { # a mount of each secret as its service has it, in the words of docker run, of what is to come
+secrets() { # docker run options that mount each new secret as its service does
     local name path
     awk '
         /^[^ ]/ { part = $1 }
@@ -28,27 +28,27 @@ secrets() { # a mount of each secret as its service has it, in the words of dock
         done
 }
 
-in_image() { # in_image IMAGE FOLDER PLACE PROGRAM ARGUMENT...: on what is to come; NETWORK=none unless it is set
+in_image() { # in_image IMAGE FOLDER PLACE PROGRAM ARGUMENT...: with the new configuration; NETWORK defaults to none
     docker run "${SANDBOX[@]}" --network "${NETWORK:-none}" --user "$OWNER" "${SECRETS[@]}" \
         --volume "$PWD/$NEXT/$2:$3:ro" --entrypoint "$4" \
         "$(sed -n "s|^ *image: \($1:.*\)|\1|p" compose/compose.yaml)" "${@:5}"
 }
 
-planned() { # planned IMAGE: whether a service with it is to run
+planned() { # planned IMAGE: whether a service will use it
     grep -q " $1:" <<<"$PLAN"
 }
 
-valid() { # valid WHAT COMMAND...: what the command says is shown only if it does not take it
+valid() { # valid WHAT COMMAND...: prints the command's output only if it fails
     local said
     said=$("${@:2}" 2>&1) || {
         printf '%s\n' "$said" >&2
-        fail $REFUSED "$1 is refused; nothing was touched"
+        fail $REFUSED "$1 is invalid; nothing was changed"
     }
 }
 
 validate() {
     local prometheus=/etc/prometheus alertmanager=/etc/alertmanager path
-    say "checking what was rendered"
+    say "validating the rendered configuration"
     mapfile -t SECRETS < <(secrets)
     for path in "$NEXT"/prometheus/prometheus-*.yml; do
         valid "${path##*/}" \
@@ -62,24 +62,24 @@ validate() {
     validate_burrow
 }
 
-validate_bucket() { # one's own: what Thanos cannot read is refused, one that does not answer may do so later
+validate_bucket() { # your own bucket: an invalid configuration fails, an unreachable bucket only warns
     local said
     planned quay.io/thanos/thanos && ! planned ghcr.io/versity/versitygw || return 0
     said=$(NETWORK=bridge in_image quay.io/thanos/thanos prometheus /etc/prometheus \
         timeout 30 thanos tools bucket ls --objstore.config-file=/run/secrets/bucket.yaml --log.level=error 2>&1) && return
     case $said in
         *"parsing config"* | *unmarshal* | *"is not supported"* | *"Bucket name"*)
-            fail $REFUSED "the description of the bucket is refused; nothing was touched. Thanos says: $(reason <<<"$said")"
+            fail $REFUSED "the bucket configuration is invalid; nothing was changed. Thanos says: $(reason <<<"$said")"
             ;;
     esac
-    warn "the bucket does not answer. Thanos says: $(reason <<<"$said")"
+    warn "the bucket does not respond. Thanos says: $(reason <<<"$said")"
 }
 
-reason() { # of what Thanos logs: the error without its stack
+reason() { # the error in Thanos' log, without the stack trace
     sed -n 's/\\n[^ ].*//; s/\\n */ /g; s/\\"/"/g; s/.* err="//p' | head -n 1
 }
 
-validate_burrow() { # it has no check of its own. Without a network it ends at once: by a panic if it cannot read this
+validate_burrow() { # Burrow has no validation. Without a network it exits at once, with a panic if it cannot read this
     local image said
     image=$(awk '$1 == "burrow" { print $2 }' <<<"$PLAN")
     [ -n "$image" ] || return 0
@@ -91,5 +91,5 @@ validate_burrow() { # it has no check of its own. Without a network it ends at o
         *"Failed reading configuration"*) said=$(grep "^Failed reading" <<<"$said") ;;
         *"Reading configuration from"*) return ;;
     esac
-    fail $REFUSED "burrow.toml is refused; nothing was touched. Burrow says: $said"
+    fail $REFUSED "burrow.toml is invalid; nothing was changed. Burrow says: $said"
 }

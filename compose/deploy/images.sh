@@ -1,17 +1,17 @@
 # shellcheck shell=bash
-# Of deploy.sh: images, pulled or built where they are not here.
+# Part of deploy.sh: pulls or builds missing images.
 
 have() { # have IMAGE...: all of them
     docker image inspect "$@" >/dev/null 2>&1 </dev/null
 }
 
-digest() { # of what the exporter's image is made from
+digest() { # of the sources of the exporter's image
     # shellcheck disable=SC2046 # names, a word each
     find Dockerfile $(sed -n 's/^!//p' .dockerignore) -type f ! -path '*/__pycache__/*' -exec sha256sum {} + |
         LC_ALL=C sort | sha256sum | cut -c 1-16
 }
 
-exporter_image() { # built if it is not there, or not from this checkout as it is
+exporter_image() { # built if missing or not built from this checkout
     local want
     case $EXPORTER_IMAGE in
         */*)
@@ -26,7 +26,7 @@ exporter_image() { # built if it is not there, or not from this checkout as it i
     docker build --label "checkout=$want" --tag "$EXPORTER_IMAGE" . || fail $HOST "$EXPORTER_IMAGE cannot be built"
 }
 
-plan() { # SERVICE IMAGE built|pulled, of all that is to run
+plan() { # SERVICE IMAGE built|pulled, for all services to run
     awk '
         /^[^ ]/ { part = $1 }
         part != "services:" { next }
@@ -36,7 +36,7 @@ plan() { # SERVICE IMAGE built|pulled, of all that is to run
         END { for (service in image) print service, image[service], how[service] }' <<<"$CONFIG"
 }
 
-lacking() { # of the plan, those whose image is not here
+lacking() { # entries of the plan whose image is missing
     local service image how
     # shellcheck disable=SC2046 # names, a word each
     ! have $(awk '{ print $2 }' <<<"$PLAN") || return 0
@@ -45,22 +45,22 @@ lacking() { # of the plan, those whose image is not here
     done <<<"$PLAN"
 }
 
-images() { # releases are pinned: what is here is not asked for again, and a stack that ran needs no registry
+images() { # releases are pinned, so existing images are not pulled again and a running stack needs no registry
     local missing service image how
-    CONFIG=$(compose $NEXT config) || fail $REFUSED "compose does not take what was rendered; nothing was touched"
+    CONFIG=$(compose $NEXT config) || fail $REFUSED "docker compose rejects the rendered configuration; nothing was changed"
     PLAN=$(plan)
     missing=$(lacking)
     case $missing in
-        *" pulled"*) compose $NEXT pull --ignore-buildable || true ;; # `get` says what is still missing
+        *" pulled"*) compose $NEXT pull --ignore-buildable || true ;; # `get` reports what is still missing
     esac
     while read -r service image how; do
         [ -z "$service" ] || get "$service" "$image" "$how" </dev/null
     done <<<"$missing"
 }
 
-get() { # get SERVICE IMAGE built|pulled: unless it is here by now
+get() { # get SERVICE IMAGE built|pulled: unless it is available by now
     ! have "$2" || return 0
-    [ "$3" = built ] || fail $HOST "$2 is not here and cannot be pulled"
+    [ "$3" = built ] || fail $HOST "$2 is not available locally and cannot be pulled"
     case $2 in
         */*) ! docker pull "$2" || return 0 ;;
     esac

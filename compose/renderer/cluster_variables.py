@@ -78,5 +78,5 @@ class Cause:
         files = (self.root / getattr(given, name) for name in (key, certificate))
         found = pem.belongs(*files)
         if not found:
-            self.fault(key, f"is not the key of {self.name(certificate)}; name the pair")
+            self.fault(key, f"does not match {self.name(certificate)}; set a matching pair")
         return found

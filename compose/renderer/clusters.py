@@ -72,7 +72,9 @@ def read_clusters(values: Mapping[str, str], root: Path) -> tuple[tuple[Cluster,
     before: set[str] = set()
     for cluster, cause in zip(clusters, causes, strict=True):
         if cluster.name and cluster.name in before:
-            cause.fault("cluster", f"{cluster.name} is the name of a cluster before; give each its own")
+            cause.fault(
+                "cluster", f"{cluster.name} is already the name of another cluster; cluster names must be unique"
+            )
         before.add(cluster.name)
     faults = [fault for cause in causes for fault in cause.faults]
     return clusters, faults, [warning for cause in causes for warning in cause.warnings]
@@ -100,12 +102,13 @@ def _cluster(given: Given, cause: Cause) -> Cluster:
 def _name(given: Given, cause: Cause) -> str:
     name = given.cluster or ("" if cause.suffix else "kafka")
     if not name:
-        cause.fault("cluster", "missing; every further cluster needs a name")
+        cause.fault("cluster", "missing; every additional cluster needs a name")
     elif name != name.lower():
-        cause.fault("cluster", f"has capitals, and Burrow would list it without groups; write {name.lower()}")
+        cause.fault("cluster", f"must be lower case, or Burrow lists it without groups; write {name.lower()}")
     elif not re.fullmatch("[a-z0-9]([a-z0-9-]*[a-z0-9])?", name):
         cause.fault(
-            "cluster", "not a-z, 0-9, and - inside; choose another, as it becomes the name of a section for Burrow"
+            "cluster",
+            "must consist of a-z, 0-9, and - inside, as it becomes the name of a section in burrow.toml",
         )
     return name
 
@@ -113,14 +116,14 @@ def _name(given: Given, cause: Cause) -> str:
 def _servers(given: Given, cause: Cause) -> tuple[str, ...]:
     if not given.brokers:
         others = ", ".join(map(cause.name, differing(given, NAMES))) or "another name of the cluster"
-        cause.fault("brokers", f"missing, though there is {others}; name the brokers, or remove these")
+        cause.fault("brokers", f"missing although {others} is set; set the brokers or remove these")
         return ()
     found = tuple(server.strip(" ") for server in given.brokers.split(","))
     wrong = [server for server in found if not _is_server(server)]
     if wrong:
-        cause.fault("brokers", f"not host:port: {', '.join(map(repr, wrong))}; write them so, separated by commas")
+        cause.fault("brokers", f"not host:port: {', '.join(map(repr, wrong))}; separate brokers by commas")
     cause.faults.extend(
-        f"{cause.name('brokers')}: {server} stands there twice; name each broker once"
+        f"{cause.name('brokers')}: {server} is listed twice; list each broker once"
         for server, times in Counter(found).items()
         if times > 1
     )
@@ -141,7 +144,7 @@ def _port(given: Given, name: str, cause: Cause) -> str:
     if value == "off":
         return ""
     if not is_port(value):
-        cause.fault(name, "neither a port nor off; write one of the two")
+        cause.fault(name, "must be a port or off")
     return value
 
 
@@ -150,9 +153,9 @@ def _expression(given: Given, name: str, cause: Cause) -> str:
     value: str = getattr(given, name)
     plain = ONLY_IN_RE2.sub("x", value)
     if NOT_IN_RE2.search(plain):
-        cause.fault(name, "looks around or back, which regular expressions of Go cannot; write it without")
+        cause.fault(name, "uses lookaround or backreferences, which Go does not support; rewrite it")
     elif wrong := _wrong(plain):
-        cause.fault(name, f"not a regular expression ({wrong}); mend it")
+        cause.fault(name, f"not a regular expression ({wrong}); fix it")
     return value
 
 

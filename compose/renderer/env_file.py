@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 NAME = re.compile("[A-Z][A-Z0-9_]*")
-LOST_LINK = "a link that leads to nothing within the checkout, all that can be seen here; make it a file"
+LOST_LINK = "a symbolic link to a target outside the checkout, which cannot be read here; replace it with a file"
 """What is wrong with a file that is there on the host alone, or not at all: taken for none, it would be the demo."""
 
 
@@ -36,11 +36,13 @@ def read(path: Path) -> EnvFile:
         return EnvFile(faults=[f"{path.name}: {LOST_LINK}"] if path.is_symlink() else [])
     except OSError as error:
         return EnvFile(
-            faults=[f"{path.name}: cannot be read: {(error.strerror or 'error').lower()}; make it a file that can"]
+            faults=[
+                f"{path.name}: cannot be read: {(error.strerror or 'error').lower()}; replace it with a readable file"
+            ]
         )
     except UnicodeDecodeError as error:
         line = 1 + error.object[: error.start].count(b"\n")
-        return EnvFile(faults=[f"{path.name}, line {line}: not UTF-8; save the file in that encoding"])
+        return EnvFile(faults=[f"{path.name}, line {line}: not valid UTF-8; save the file as UTF-8"])
     return parse(text, path.name)
 
 
@@ -51,7 +53,7 @@ def parse(text: str, file: str) -> EnvFile:
     for number, line in _lines(text):
         name, equals, value = line.partition("=")
         if not equals or not NAME.fullmatch(name):  # not quoted either: it may be a piece of a password
-            found.faults.append(f"{file}, line {number}: not NAME=value, without `export` and spaces; mend the line")
+            found.faults.append(f"{file}, line {number}: must be NAME=value, without `export` and spaces")
             continue
         numbers.setdefault(name, []).append(number)
         if value:
@@ -59,9 +61,9 @@ def parse(text: str, file: str) -> EnvFile:
     found.faults.extend(_twice(numbers))
     for name, value in found.values.items():
         if any(unicodedata.category(letter) == "Cc" for letter in value):
-            found.faults.append(f"{name}: has a control character, such as a tab; write the value anew")
+            found.faults.append(f"{name}: contains a control character such as a tab; remove it")
         if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
-            found.warnings.append(f"{name}: the quotes around the value are taken as part of it")
+            found.warnings.append(f"{name}: the quotes are part of the value; remove them unless intended")
     return found
 
 
@@ -77,4 +79,4 @@ def _twice(numbers: dict[str, list[int]]) -> Iterator[str]:
     """Yield a fault for each name that stands in several lines."""
     for name, lines in numbers.items():
         if len(lines) > 1:
-            yield f"{name}: stands in lines {', '.join(map(str, lines))}; leave one of them"
+            yield f"{name}: set in lines {', '.join(map(str, lines))}; keep one"

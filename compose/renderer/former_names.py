@@ -15,7 +15,7 @@ RENAMED = {
 HOST = re.compile(r"BROKER_HOST_\d+")
 GONE = {
     re.compile(r"ZOOKEEPER_HOST(_\d+)?"): "Burrow reads the groups from Kafka itself",
-    re.compile("BURROW_PORT"): "Burrow's API can delete groups and is published no more",
+    re.compile("BURROW_PORT"): "Burrow's API can delete groups and is no longer published",
 }
 
 
@@ -33,12 +33,12 @@ def translated(found: EnvFile) -> EnvFile:
         values,
         [
             *found.faults,
-            *(f"{name}: is an older name of {new}, which is set too; remove {name}" for name, new in twice),
+            *(f"{name}: deprecated name of {new}, which is set too; remove {name}" for name, new in twice),
         ],
         [
             *found.warnings,
-            *(f"{name}: an older name, taken for {new}; rename it" for name, new in old.items()),
-            *(f"{name}: an older name, taken for one of BROKERS; write them there" for name in hosts),
+            *(f"{name}: deprecated, used as {new}; rename it" for name, new in old.items()),
+            *(f"{name}: deprecated, used as an entry of BROKERS; set BROKERS instead" for name in hosts),
             *(f"{name}: ignored: {why}; remove it" for name, why in gone.items()),
         ],
     )

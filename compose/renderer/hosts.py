@@ -13,7 +13,7 @@ from compose.renderer.cluster_variables import Cause, differing
 
 TLS_NAME = "burrow-stack"
 """The name in every host's certificate, by whatever address the host is reached; docs/hosts.md says why."""
-MISSING = "missing: hosts know each other by certificates; docs/hosts.md says how to make them"
+MISSING = "missing; hosts authenticate with certificates, see docs/hosts.md"
 
 
 @dataclass(frozen=True)
@@ -75,10 +75,10 @@ def read_hosts(values: Mapping[str, str], root: Path) -> tuple[Hosts, list[str]]
     given = Given(**{name.lower(): value for name, value in values.items()})
     cause = Cause(root=root)
     if given.role not in {"all", "collect", "query"}:
-        cause.fault("role", "none of all, collect and query; write one of them")
+        cause.fault("role", "must be all, collect or query")
     elif given.role == "all":
         if others := ", ".join(map(cause.name, differing(given, NAMES))):
-            cause.fault("role", f"missing, though there is {others}; say collect or query, or remove these")
+            cause.fault("role", f"missing although {others} is set; set it to collect or query, or remove these")
     else:
         return _one_of_several(given, cause), cause.faults
     return ONE_HOST, cause.faults
@@ -92,12 +92,12 @@ def _one_of_several(given: Given, cause: Cause) -> Hosts:
     """Return where a host stands that is not alone; what is wrong is noted with the cause."""
     collects = given.role == "collect"
     if collects and given.replica not in {"a", "b"}:
-        cause.fault("replica", "neither a nor b; say a on one of the two hosts that collect, and b on the other")
+        cause.fault("replica", "must be a on one of the two collecting hosts, and b on the other")
     if collects and not _is_host(given.query_host):
-        cause.fault("query_host", "not a host; write the name or address of the one with ROLE=query, without a port")
+        cause.fault("query_host", "must be the name or address of the host with ROLE=query, without a port")
     hosts = tuple(each.strip(" ") for each in given.collect_hosts.split(","))
     if not collects and (len(set(hosts)) != 2 or not all(map(_is_host, hosts))):  # noqa: PLR2004  a and b
-        cause.fault("collect_hosts", "not two hosts; write names or addresses of those with ROLE=collect, x,y")
+        cause.fault("collect_hosts", "must be the names or addresses of the two hosts with ROLE=collect, such as x,y")
     authorities, certificate, key = _certificate(given, cause)
     return Hosts(
         given.role,
@@ -121,7 +121,9 @@ def _certificate(given: Given, cause: Cause) -> tuple[str, str, str]:
     if all(found):
         files = (cause.root / getattr(given, name) for name in names)
         if cause.pair(given, "grpc_key_file", "grpc_cert_file") and (why := refusal(*files)):
-            cause.fault("grpc_cert_file", f"another host would refuse it: {why}; make it anew, by GRPC_CA_FILE's CA")
+            cause.fault(
+                "grpc_cert_file", f"other hosts would reject it: {why}; issue a new one with the CA in GRPC_CA_FILE"
+            )
     return found[0], found[1], found[2]
 
 

@@ -90,7 +90,7 @@ def _auth(given: Given, servers: tuple[str, ...], cause: Cause) -> str:
     ports = sorted({int(server.rpartition(":")[2]) for server in servers})
     said = given.kafka_auth
     if said and said not in WAYS:
-        cause.fault("kafka_auth", f"not known; say one of {', '.join(WAYS)}")
+        cause.fault("kafka_auth", f"must be one of {', '.join(WAYS)}")
         return ""
     if not said:
         return _told(ports, cause)
@@ -109,7 +109,7 @@ def _told(ports: list[int], cause: Cause) -> str:
         return told.pop()
     if ports:
         numbers = ", ".join(map(str, ports))
-        cause.fault("kafka_auth", f"missing, and not told by port {numbers}; say one of {', '.join(WAYS)}")
+        cause.fault("kafka_auth", f"cannot be inferred from port {numbers}; set it to one of {', '.join(WAYS)}")
     return ""
 
 
@@ -117,7 +117,7 @@ def _foreign(given: Given, auth: str, cause: Cause) -> None:
     """Note names that are for another way to authenticate."""
     for ways, names in USES.items():
         for name in () if auth in ways else differing(given, names):
-            what = f"is for {', '.join(ways)}, but this cluster has {auth}"
+            what = f"only valid with {', '.join(ways)}, but this cluster uses {auth}"
             cause.fault(name, f"{what}; remove it or change {cause.name('kafka_auth')}")
 
 
@@ -126,18 +126,20 @@ def _credentials(given: Given, auth: str, cause: Cause) -> None:
     for name in USES[SCRAM]:
         value = getattr(given, name)
         if not value:
-            cause.fault(name, f"missing: {auth} needs a user name and a password")
+            cause.fault(name, f"missing; {auth} requires a user name and a password")
         elif unicodedata.normalize("NFKC", value) != value:
-            cause.fault(name, "has letters that Burrow normalises (SASLprep) and Kafka does not; choose another")
+            cause.fault(
+                name, "contains characters that Burrow normalizes (SASLprep) and Kafka does not; choose another"
+            )
 
 
 def _skip_verify(given: Given, cause: Cause) -> bool:
     """Return whether the brokers' certificates go unverified."""
     if given.kafka_tls_skip_verify not in {"true", "false"}:
-        cause.fault("kafka_tls_skip_verify", "neither true nor false; write one of the two")
+        cause.fault("kafka_tls_skip_verify", "must be true or false")
     if given.kafka_tls_skip_verify != "true":
         return False
-    why = "so that whoever stands in between can pose as a broker; name their authority in KAFKA_CA_FILE instead"
+    why = "so anyone on the network path can impersonate a broker; set KAFKA_CA_FILE to their CA instead"
     cause.warn("kafka_tls_skip_verify", f"the brokers' certificates are not verified, {why}")
     return True
 
@@ -147,18 +149,18 @@ def _region(given: Given, servers: tuple[str, ...], cause: Cause) -> str:
     said = given.aws_region
     told = {match["region"] for server in servers if (match := MSK.search(server))}
     if said and not REGION.fullmatch(said):
-        cause.fault("aws_region", "not a region; write one such as eu-west-1")
+        cause.fault("aws_region", "must be a region such as eu-west-1")
     elif said and told - {said}:
         cause.fault("aws_region", f"{said}, but the brokers are in {', '.join(sorted(told))}; change one of the two")
     elif not said and len(told) != 1:
-        cause.fault("aws_region", "missing, and the names of the brokers do not tell it; say one such as eu-west-1")
+        cause.fault("aws_region", "cannot be inferred from the brokers' names; set it, for example to eu-west-1")
     return said or "".join(told)
 
 
 def _role(given: Given, cause: Cause) -> str:
     """Return the role to assume, if one is named."""
     if given.aws_role_arn and not ROLE.fullmatch(given.aws_role_arn):
-        cause.fault("aws_role_arn", "not the ARN of a role; write one such as arn:aws:iam::123456789012:role/burrow")
+        cause.fault("aws_role_arn", "must be the ARN of a role such as arn:aws:iam::123456789012:role/burrow")
     return given.aws_role_arn
 
 
@@ -168,7 +170,7 @@ def _client_certificate(given: Given, cause: Cause) -> tuple[str, str]:
     certificate, key = (cause.pem(name, getattr(given, name)) for name in names)
     for name, other in (names, names[::-1]):
         if getattr(given, other) and not getattr(given, name):
-            cause.fault(name, f"missing, though {cause.name(other)} is set; a certificate and its key go together")
+            cause.fault(name, f"missing although {cause.name(other)} is set; a certificate needs its key")
     if certificate and key:
         cause.pair(given, *reversed(names))
     return certificate, key

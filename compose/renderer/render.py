@@ -63,11 +63,11 @@ def render(settings: Settings, target: Path, bucket: Path = BUCKET) -> None:
         raise SettingsError([f"compose/{bucket.name}: {env_file.LOST_LINK}"])
     own_bucket = bucket.read_text(encoding="utf-8") if bucket.exists() else ""
     if own_bucket and settings.s3_bucket:
-        raise SettingsError(["S3_BUCKET: compose/bucket.yaml describes a bucket too; keep one of the two"])
+        raise SettingsError(["S3_BUCKET: cannot be used with compose/bucket.yaml; keep one of the two"])
     if settings.hosts.several and not (own_bucket or settings.s3_bucket):
-        raise SettingsError(["S3_BUCKET: missing; several hosts need one bucket that all of them reach"])
+        raise SettingsError(["S3_BUCKET: missing; several hosts need one shared bucket"])
     if settings.profile == "sidecar" and not (own_bucket or settings.s3_bucket):
-        raise SettingsError(["S3_BUCKET: missing; with PROFILE=sidecar it names the bucket of your Thanos"])
+        raise SettingsError(["S3_BUCKET: missing; with PROFILE=sidecar set it to the bucket of your Thanos"])
     files = {f"secrets/{name}": text for name, text in secret_files(settings, target / "secrets", own_bucket)}
     files |= dict(public_files(settings))
     variables = {"profiles": profiles(settings, own_bucket), "digests": digests(files)}

@@ -248,7 +248,7 @@ def _unknown(name: str) -> str:
     """Return the fault of a name that is not known, with the nearest that is."""
     suffix = match.group() if (match := re.search(r"_\d+$", name)) else ""
     nearest = difflib.get_close_matches(name, _known_names(suffix), n=1, cutoff=0.7)
-    return f"{name}: not known; {f'did you mean {nearest[0]}?' if nearest else 'docs/settings.md lists the names'}"
+    return f"{name}: unknown setting; {f'did you mean {nearest[0]}?' if nearest else 'see docs/settings.md'}"
 
 
 def _known_names(suffix: str) -> Iterator[str]:

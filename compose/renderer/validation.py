@@ -16,41 +16,40 @@ DURATION = re.compile(r"(?=.*[1-9])(\d+y)?(\d+w)?(\d+d)?(\d+h)?(\d+m)?(\d+s)?(\d
 """A duration of Prometheus, the larger units first, and not 0."""
 SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "y": 31536000}
 FORMATS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "none of small, sidecar and full; write one of them": ("small|sidecar|full", ("profile",)),
-    "not a name of letters and digits, with - _ . inside; choose one": (
+    "must be small, sidecar or full": ("small|sidecar|full", ("profile",)),
+    "must consist of letters and digits, with - _ . inside": (
         r"[A-Za-z0-9]([\w.-]*[A-Za-z0-9])?",
         ("monitor",),
     ),
-    "not a duration; write one such as 15s, 2d or 1h30m": (
+    "must be a duration such as 15s, 2d or 1h30m": (
         DURATION.pattern,
         (
             *("scrape_interval", "alert_for", "retention", "retention_raw", "retention_5m", "retention_1h"),
             "filter_max_commit_age",
         ),
     ),
-    "not an address that could stand in an alert; write one such as https://example.org/path, without spaces, quotes, "
-    "braces, # and $": (
+    "must be a URL usable in alerts, such as https://example.org/path, without spaces, quotes, braces, # and $": (
         rf"https?://({HOST}|\[[0-9A-Fa-f:]+\])(:\d{{1,5}})?(/[^\s{{}}\"'#$\\<>]*)?",
         ("grafana_url", "prometheus_url", "alertmanager_url"),
     ),
-    "neither an address such as https://example.org/path nor a path such as docs/runbook.md": (
+    "must be a URL such as https://example.org/path, or a path such as docs/runbook.md": (
         rf"(https?://({HOST}|\[[0-9A-Fa-f:]+\])(:\d{{1,5}})?/?)?[\w./~%+,;=@?&-]*",
         ("runbook_url",),
     ),
-    "not an address; write one such as https://example.org/path": (
+    "must be a URL such as https://example.org/path": (
         r"https?://[^\s]+",
         ("slack_webhook_url", "webhook_url", "teams_webhook_url", "pagerduty_url"),
     ),
-    "not a number of bytes; write one such as 20GB": (r"[1-9]\d*(KB|MB|GB|TB)", ("retention_size",)),
-    "not a whole number; write one such as 1": (r"\d+", ("allowed_lag", "metrics_max_series")),
-    "not host:port; write one such as smtp.example.org:587": (rf"{HOST}:\d{{1,5}}", ("smtp_server",)),
-    "not the name of a bucket; write its 3 to 63 letters a-z, digits, - and .": (
+    "must be a size such as 20GB": (r"[1-9]\d*(KB|MB|GB|TB)", ("retention_size",)),
+    "must be a whole number such as 1": (r"\d+", ("allowed_lag", "metrics_max_series")),
+    "must be host:port, such as smtp.example.org:587": (rf"{HOST}:\d{{1,5}}", ("smtp_server",)),
+    "must be a bucket name: 3 to 63 characters a-z, 0-9, - and .": (
         r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]",
         ("s3_bucket",),
     ),
-    "not a region; write one such as eu-west-1": ("[a-z0-9]+(-[a-z0-9]+)*", ("s3_region", "cloudwatch_region")),
-    "neither true nor false; write one of the two": ("true|false", ("cloudwatch",)),
-    "neither host nor host:port; write it without https://, which goes without saying": (
+    "must be a region such as eu-west-1": ("[a-z0-9]+(-[a-z0-9]+)*", ("s3_region", "cloudwatch_region")),
+    "must be true or false": ("true|false", ("cloudwatch",)),
+    "must be host or host:port, without https://": (
         rf"{HOST}(:\d{{1,5}})?",
         ("s3_endpoint",),
     ),
@@ -98,7 +97,7 @@ def seconds(duration: str) -> float:
 def _interval(settings: Settings) -> Iterator[str]:
     """Yield an interval at which alerts, which look back for 2m, would find no reading there, or not each time."""
     if seconds(settings.scrape_interval) > SECONDS["m"]:
-        yield "SCRAPE_INTERVAL: longer than 1m, and alerts, which look back for 2m, would miss readings; write less"
+        yield "SCRAPE_INTERVAL: must be at most 1m, because alerts look back 2m"
 
 
 def _addresses(settings: Settings) -> Iterator[str]:
@@ -110,7 +109,7 @@ def _addresses(settings: Settings) -> Iterator[str]:
     }
     for name, address in addresses.items():
         if not is_ip_address(address):
-            yield f"{name}: not an IP address; write one of this host, such as 127.0.0.1, or 0.0.0.0 for all"
+            yield f"{name}: must be an IP address of this host, such as 127.0.0.1, or 0.0.0.0 for all"
 
 
 def _ports(settings: Settings) -> Iterator[str]:
@@ -120,39 +119,39 @@ def _ports(settings: Settings) -> Iterator[str]:
         needed = 2 if name == "prometheus_port" else 1
         last = LAST_PORT + 1 - needed
         if not is_port(text, last):
-            yield f"{name.upper()}: not a port; write a number from 1 to {last}"
+            yield f"{name.upper()}: must be a port from 1 to {last}"
             continue
         for port in range(int(text), int(text) + needed):
             if port in taken:
-                yield f"{name.upper()}: {port} is taken by {taken[port].upper()}; choose another"
+                yield f"{name.upper()}: {port} is already used by {taken[port].upper()}; choose another"
             taken.setdefault(port, name)
 
 
 def _together(settings: Settings) -> Iterator[str]:
     for name, needed in TOGETHER:
         if getattr(settings, name) and not getattr(settings, needed):
-            yield f"{needed.upper()}: missing, though {name.upper()} is set; they go together"
+            yield f"{needed.upper()}: missing although {name.upper()} is set; set both or neither"
 
 
 def _bucket(settings: Settings) -> Iterator[str]:
     if settings.s3_bucket and not (settings.s3_region or settings.s3_endpoint):
-        yield "S3_REGION: missing, though S3_BUCKET is set; say the bucket's region, or S3_ENDPOINT for another S3"
+        yield "S3_REGION: missing although S3_BUCKET is set; set the bucket's region, or S3_ENDPOINT for another S3"
 
 
 def _passwords(settings: Settings) -> Iterator[str]:
     """Yield passwords that would not arrive as they are: by whom they are read is not ours to change."""
     if settings.smtp_password != settings.smtp_password.strip():
-        yield "SMTP_PASSWORD: begins or ends with a space, which Alertmanager cuts off; choose another"
+        yield "SMTP_PASSWORD: must not start or end with a space, which Alertmanager removes"
     if re.search(r"\$(__\w+)?\{|%\(", settings.grafana_admin_password):
-        yield "GRAFANA_ADMIN_PASSWORD: has ${, $__x{ or %(, which Grafana would replace; choose another"
+        yield "GRAFANA_ADMIN_PASSWORD: must not contain ${, $__x{ or %(, which Grafana replaces"
 
 
 def _runbook(settings: Settings) -> Iterator[str]:
     """Yield a link that leads nowhere from a message."""
     if settings.alerting and settings.runbook_url and not settings.runbook_url.startswith("http"):
         yield (
-            "RUNBOOK_URL: a path, which cannot be opened from a message; write an address such as "
-            "https://wiki.example.org/burrow, or leave it out for the runbook in Grafana"
+            "RUNBOOK_URL: must be a URL if alerts are sent, such as "
+            "https://wiki.example.org/burrow; unset it to link to the runbook in Grafana"
         )
 
 
@@ -160,16 +159,15 @@ def warnings(settings: Settings) -> Iterator[str]:
     """Yield what works, and is not safe."""
     if not _is_loopback(settings.bind_address):
         yield (
-            f"BIND_ADDRESS: {settings.bind_address} opens Prometheus, Alertmanager, Thanos and the exporter to the "
-            "network without a password; to open Grafana alone set GRAFANA_BIND_ADDRESS, or put a reverse proxy before "
-            "them"
+            f"BIND_ADDRESS: {settings.bind_address} exposes Prometheus, Alertmanager, Thanos and the exporter to the "
+            "network without a password; set GRAFANA_BIND_ADDRESS to expose Grafana alone, or use a reverse proxy"
         )
     if settings.sidecar_bind_address and settings.profile != "sidecar":
-        yield "SIDECAR_BIND_ADDRESS: has no effect; only PROFILE=sidecar publishes its sidecar"
+        yield "SIDECAR_BIND_ADDRESS: has no effect without PROFILE=sidecar"
     elif settings.sidecar_bind_address and not _is_loopback(settings.sidecar_bind_address):
         yield (
-            f"SIDECAR_BIND_ADDRESS: {settings.sidecar_bind_address} opens all metrics to the network without a "
-            "password; let a firewall admit your Thanos Query alone"
+            f"SIDECAR_BIND_ADDRESS: {settings.sidecar_bind_address} exposes all metrics to the network without a "
+            "password; restrict access to your Thanos Query with a firewall"
         )
 
 
@@ -182,17 +180,17 @@ def _hosts(settings: Settings) -> Iterator[str]:
     if not settings.hosts.several:
         return
     if settings.hosts.collects and settings.demo:
-        yield "BROKERS: missing; several hosts need a Kafka of your own, the demo is for one"
+        yield "BROKERS: missing; the demo runs on one host only, several hosts need your own Kafka"
     if not settings.full:
         role = settings.hosts.role
-        yield f"PROFILE: {settings.profile}, but ROLE is {role}; several hosts are the whole, so remove it"
+        yield f"PROFILE: {settings.profile}, but ROLE is {role}; several hosts need the full profile, so remove it"
 
 
 def _cloudwatch(settings: Settings) -> Iterator[str]:
     if settings.cloudwatch == "true" and not settings.cloudwatch_region:
-        yield "CLOUDWATCH_REGION: missing, though CLOUDWATCH is true; say the region of your MSK"
+        yield "CLOUDWATCH_REGION: missing although CLOUDWATCH is true; set the region of your MSK cluster"
     if settings.cloudwatch_region and settings.cloudwatch != "true":
-        yield "CLOUDWATCH: not true, though CLOUDWATCH_REGION is set; they go together"
+        yield "CLOUDWATCH: must be true if CLOUDWATCH_REGION is set"
 
 
 CHECKS: tuple[Callable[[Settings], Iterator[str]], ...] = (

@@ -168,7 +168,7 @@ def test_an_unchecked_certificate_is_said(capfd: pytest.CaptureFixture[str], fol
     """Whoever waives the check of the certificate reads so in the log."""
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(), cache_logger_on_first_use=False)
     Exporter(read_document(Config, {"burrows": [{"tls": {"insecure_skip_verify": True}}]}, folder), threading.Event())
-    assert "the certificate of Burrow is not checked" in capfd.readouterr().out
+    assert "Burrow certificate not verified" in capfd.readouterr().out
 
 
 def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
@@ -260,9 +260,9 @@ def test_a_proxy_and_tls(folder: Path, authority: trustme.CA, expected: Any, nam
             b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n",
         ),
         ("Tunnel connection failed: 403", b"HTTP/1.0 403\r\n\r\n"),
-        ("answers otherwise than in HTTP: 220 mail.example ESMTP", b"220 mail.example ESMTP\r\n\r\n"),
+        ("not an HTTP response: 220 mail.example ESMTP", b"220 mail.example ESMTP\r\n\r\n"),
         (
-            "answers otherwise than in HTTP: got more than 65536 bytes when reading status line",
+            "not an HTTP response: got more than 65536 bytes when reading status line",
             b"HTTP/1.1 200 " + b"x" * 1_000_000,
         ),
     ],

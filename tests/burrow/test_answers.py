@@ -74,7 +74,7 @@ def test_statuses(burrow: responses.RequestsMock, client: BurrowClient, reason: 
     """A status other than 200 is a failure that bears it; no redirect is followed."""
     burrow.get(f"{BURROW}/v3/kafka", status=status, headers={"Location": "http://elsewhere.example/"})
     error = refusal(client)
-    assert (reason, status, f"/v3/kafka answers {status}") == (error.reason, error.status, error.detail)
+    assert (reason, status, f"/v3/kafka returned {status}") == (error.reason, error.status, error.detail)
     assert 1 == len(burrow.calls)
 
 

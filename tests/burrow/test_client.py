@@ -502,7 +502,7 @@ def test_status(reason: Reason, status: int) -> None:
     """Any other status than 200 is a failure that names it, and a redirect is not followed."""
     with FaultServer(in_turn(reply(b"no JSON", status, Location="/elsewhere"))) as server:
         error = Asking(server.address).refusal()
-        assert (reason, f"/v3/kafka answers {status}") == (error.reason, error.detail)
+        assert (reason, f"/v3/kafka returned {status}") == (error.reason, error.detail)
         assert ["/v3/kafka"] == server.asked
 
 
@@ -670,7 +670,7 @@ def test_bound(monkeypatch: pytest.MonkeyPatch, send_it: Callable[[bytes], bytes
                 assert NAMES == asking.clusters()
             else:
                 error = asking.refusal()
-                assert (Reason.TOO_LARGE, "/v3/kafka answers more than 99 bytes") == (error.reason, error.detail)
+                assert (Reason.TOO_LARGE, "/v3/kafka returned more than 99 bytes") == (error.reason, error.detail)
             assert 1 == len(server.heads)
 
 

@@ -62,13 +62,16 @@ def test_no_grafana_no_cloudwatch() -> None:
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        ({"cloudwatch": "true"}, "CLOUDWATCH_REGION: missing, though CLOUDWATCH is true; say the region of your MSK"),
+        (
+            {"cloudwatch": "true"},
+            "CLOUDWATCH_REGION: missing although CLOUDWATCH is true; set the region of your MSK cluster",
+        ),
         (
             {"cloudwatch_region": "eu-west-1"},
-            "CLOUDWATCH: not true, though CLOUDWATCH_REGION is set; they go together",
+            "CLOUDWATCH: must be true if CLOUDWATCH_REGION is set",
         ),
-        ({"cloudwatch": "yes"}, "CLOUDWATCH: neither true nor false; write one of the two"),
-        ({**ON, "cloudwatch_region": "Ireland"}, "CLOUDWATCH_REGION: not a region; write one such as eu-west-1"),
+        ({"cloudwatch": "yes"}, "CLOUDWATCH: must be true or false"),
+        ({**ON, "cloudwatch_region": "Ireland"}, "CLOUDWATCH_REGION: must be a region such as eu-west-1"),
     ],
 )
 def test_what_is_refused(values: dict[str, Any], expected: str) -> None:

@@ -51,8 +51,8 @@ one has two groups. A fault that hits one group, topic or list leaves the others
 older than `--poll.stale-after`. Whatever happens, a scrape is answered with 200 and a valid page.
 
 *Up* is `burrow_exporter_burrow_up` after a poll that met the fault. *Counted* are `endpoint` and `reason` in
-`burrow_exporter_request_failures_total`. *Logged* is a part of `error` in the warning, such as `groups fail`, which
-also names both. *Recovery* is when all is complete again, once the fault is over.
+`burrow_exporter_request_failures_total`. *Logged* is a part of `error` in the warning, such as `group requests failed`,
+which also names both. *Recovery* is when all is complete again, once the fault is over.
 
 {table}
 """

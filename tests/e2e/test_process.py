@@ -64,7 +64,7 @@ def test_end_when_idle(number: signal.Signals) -> None:
         FaultServer(by_path(dict(small()))) as server,
         exporter("--burrow.address", server.address) as (run, address),
     ):
-        run.wait_for("Burrow read")
+        run.wait_for("first poll succeeded")
         host, _, port = address.removeprefix("http://").partition(":")
         with socket.create_connection((host, int(port))) as idle, requests.Session() as kept:
             assert 200 == kept.get(f"{address}/metrics", timeout=5).status_code
@@ -73,7 +73,7 @@ def test_end_when_idle(number: signal.Signals) -> None:
         assert (0, True) == (code, seconds < 2), seconds
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection((host, int(port)))
-        assert ["serving", '"Burrow', "stopped"] == [line.split("event=")[1].split()[0] for line in run.lines]
+        assert ["serving", '"first', "stopped"] == [line.split("event=")[1].split()[0] for line in run.lines]
 
 
 def test_end_without_a_burrow() -> None:
@@ -81,7 +81,7 @@ def test_end_without_a_burrow() -> None:
     with FaultServer(in_turn(reply())) as gone:
         pass
     with exporter("--burrow.address", gone.address, "--poll.interval=1s") as (run, address):
-        run.wait_for(f'"Burrow fails".* address={gone.address} .*hint="nothing listens there')
+        run.wait_for(f'"Burrow poll failed".* address={gone.address} .*hint="nothing is listening there')
         page = requests.get(f"{address}/metrics", timeout=5).text
         assert 'burrow_exporter_burrow_up{burrow="default"} 0.0' in page
         assert 'endpoint="ready",reason="connection"' in page
@@ -128,7 +128,7 @@ def test_few_open_files() -> None:
         assert 0 == run.end()[0]
     events = [line.partition("event=")[2].partition(" ts=")[0] for line in run.lines]
     assert 4 == len(events), run.lines
-    assert "limit on open files is low" in events[0]
+    assert "open file limit is low" in events[0]
 
 
 def test_few_addresses() -> None:
@@ -191,7 +191,7 @@ def test_port_taken() -> None:
 def test_demo() -> None:
     """The demo needs no Burrow: it says where its own answers, has the metrics at once, and ends with both."""
     with exporter("demo", "--demo.groups=12", "--demo.partitions=2", "--poll.interval=1s") as (run, address):
-        burrow = run.wait_for(r"A simulated Burrow answers at (\S+)")
+        burrow = run.wait_for(r"Simulated Burrow listening on (\S+)")
         assert "GOOD" == requests.get(f"{burrow}/burrow/admin", timeout=5).text
         end = time.monotonic() + 10
         while requests.get(f"{address}/-/ready", timeout=5).status_code != 200:
@@ -248,7 +248,7 @@ def test_logs_are_one_line_an_event() -> None:
             ) as run,
         ):
             run.wait_for("ODD")
-            run.wait_for("Burrow read")
+            run.wait_for("first poll succeeded")
             run.end()
             assert 4 == len(run.lines)
             assert all(line.startswith(start) and "\x1b" not in line for line in run.lines)

@@ -62,7 +62,7 @@ def scraping(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scraping]:
             time.sleep(0.05)
         configuration = CONFIGURATION.format(target=address.removeprefix("http://"))
         with prometheus(configuration, tmp_path_factory.mktemp("prometheus")) as (process, own):
-            burrow = demo.wait_for(r"A simulated Burrow answers at (\S+)")
+            burrow = demo.wait_for(r"Simulated Burrow listening on (\S+)")
             result = Scraping(own, burrow, process)
             end = time.monotonic() + 30
             while result.number("count_over_time(up[1m])") < SECONDS:

@@ -394,7 +394,7 @@ def test_a_fault_of_our_own_changes_nothing_either(start: Callable[..., Reloaded
     """Whatever goes wrong in reading, the exporter goes on and says no."""
     running = start(BurrowConfig())
     running.error = RuntimeError("unexpected")
-    assert "log says what" in running.exporter.reload()
+    assert "see the exporter's log" in running.exporter.reload()
     assert 0 == own_of(running.exporter, "config_last_reload_successful")
 
 
@@ -433,12 +433,12 @@ def test_a_reload_under_way(start: Callable[..., Reloaded], monkeypatch: pytest.
     first.start()
     wait_until(running.exporter._reloading.locked)
     begun = time.monotonic()
-    assert "a reload is under way" == running.exporter.reload()
+    assert "a reload is already in progress" == running.exporter.reload()
     assert time.monotonic() - begun < 0.2
     assert 1 == own_of(running.exporter, "config_last_reload_successful")
-    assert "reading it took more than 0.5 s" == running.exporter.reload(waits=True)
+    assert "loading it took more than 0.5 s" == running.exporter.reload(waits=True)
     first.join(5)
-    assert ["reading it took more than 0.5 s"] == told
+    assert ["loading it took more than 0.5 s"] == told
     assert 0 == own_of(running.exporter, "config_last_reload_successful")
     let_go.set()
     assert "" == running.exporter.reload()
@@ -479,18 +479,18 @@ def test_reload_by_signal_and_by_request(tmp_path: Path) -> None:
             wait_until(lambda: LAG in page(address))
             write(file, server, f"metrics: {{disable: [{LAG}]}}")
             run.process.send_signal(signal.SIGHUP)
-            run.wait_for("configuration loaded again")
+            run.wait_for("configuration reloaded")
             assert f"{LAG}{{" not in page(address)
             write(file, server)
             assert (200, "Reloaded.\n") == ask(address)
             assert LAG in page(address)
             write(file, server, "metrics: {disabled: []}")
-            allowed = "no such key; allowed are disable, partition_info, granularity, topic_families, max_series"
+            allowed = "unknown key; allowed keys: disable, partition_info, granularity, topic_families, max_series"
             complaint = f"{file}: metrics.disabled: {allowed}"
-            assert (500, f"The configuration before stays: {complaint}\n") == ask(address)
+            assert (500, f"Reload failed, keeping the previous configuration: {complaint}\n") == ask(address)
             assert "burrow_exporter_config_last_reload_successful 0.0" in page(address)
             run.process.send_signal(signal.SIGHUP)
-            run.wait_for("configuration not loaded, the one before stays.*metrics.disabled")
+            run.wait_for("configuration reload failed, keeping the previous one.*metrics.disabled")
             assert LAG in page(address)
             assert 405 == ask(address, "GET")[0]
             assert (0, True) == (run.end()[0], True)
@@ -513,7 +513,7 @@ def test_a_file_that_never_ends(tmp_path: Path, kind: str) -> None:
                 file.write_text(ENDLESS[kind])
             asked = len(server.asked)
             status, text = ask(address)
-            assert (500, True) == (status, f"The configuration before stays: {file}: " in text), text
+            assert (500, True) == (status, f"Reload failed, keeping the previous configuration: {file}: " in text), text
             wait_until(lambda: len(server.asked) > asked)
             file.unlink()
             write(file, server)
@@ -529,7 +529,7 @@ def test_reload_by_request_is_off_by_default() -> None:
     with FaultServer(in_turn(reply())) as server, process(f"--burrow.address={server.address}") as (run, address):
         assert (403, "Lifecycle API is not enabled: --web.enable-lifecycle is off.\n") == ask(address)
         run.process.send_signal(signal.SIGHUP)
-        run.wait_for("configuration loaded again")
+        run.wait_for("configuration reloaded")
 
 
 def test_the_password_file_is_read_again(tmp_path: Path) -> None:

@@ -124,7 +124,7 @@ def test_a_cluster_that_the_first_gives_up(log: Log) -> None:
         one.answers["/v3/kafka"] = answer(clusters=[])
         assert [(2, {"cluster": "c"})] == poll(exporter)
         assert 0 == own_of(exporter, "refused_clusters", burrow="b")
-        assert ["no cluster refused any more"] == [line["event"] for line in log if "any more" in line["event"]]
+        assert ["clusters no longer refused"] == [line["event"] for line in log if "any more" in line["event"]]
 
 
 def test_the_first_takes_what_is_its_own() -> None:

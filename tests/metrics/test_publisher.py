@@ -58,12 +58,12 @@ def test_a_cluster_is_refused_whichever_earlier_burrow_has_it() -> None:
     assert {"a": [], "b": [], "c": ["east", "west"]} == {
         name: sorted(each.refused) for name, each in publisher.snapshots.items()
     }
-    event = "clusters refused: an earlier Burrow has them, and no label tells them apart"
+    event = "clusters refused: an earlier Burrow exposes them with the same labels"
     assert [{"burrow": "c", "event": event, "clusters": "'east', 'west'", "log_level": "warning"}] == logs
     assert 2 == samples_in(page(publisher))["burrow_exporter_refused_clusters", frozenset({("burrow", "c")})]
     with capture_logs() as logs:
         publisher.reconfigure({name: renderers[name] for name in "bc"}, 0)
-    assert [{"burrow": "c", "event": "no cluster refused any more", "log_level": "info"}] == logs
+    assert [{"burrow": "c", "event": "clusters no longer refused", "log_level": "info"}] == logs
     assert 0 == samples_in(page(publisher))["burrow_exporter_refused_clusters", frozenset({("burrow", "c")})]
 
 
@@ -142,19 +142,19 @@ def test_too_many_series() -> None:
     assert [(3, 5, 0), *[(0, 3, 1)] * 3, *[(0, 2, 2)] * 2, (3, 5, 0)] == told
     assert [
         {
-            "event": "too many series: families by topic are published in place of those by partition",
+            "event": "series limit exceeded: families by topic replace those by partition",
             "series": 5,
             "max_series": 4,
             "log_level": "warning",
         },
         {
-            "event": "too many series: families by partition and by topic are left out",
+            "event": "series limit exceeded: families by partition and by topic dropped",
             "series": 5,
             "max_series": 2,
             "log_level": "warning",
         },
         {
-            "event": "no longer too many series: all families are published",
+            "event": "series limit no longer exceeded, all families exposed",
             "series": 5,
             "max_series": 0,
             "log_level": "info",

@@ -52,7 +52,7 @@ def test_what_is_said_where_there_is_no_room() -> None:
     with pytest.raises(BurrowError) as caught:
         Bounds(1, 4, ()).add(group("g"), 5, 0)
     assert (Endpoint.LAG, Reason.TOO_MANY) == (caught.value.endpoint, caught.value.reason)
-    assert "group 'g' of 'c' has 5 partitions, for which max_partitions leaves no room" == caught.value.detail
+    assert "group 'g' of 'c' has 5 partitions, more than max_partitions allows" == caught.value.detail
 
 
 def test_large_answers_leave_room_for_small_ones() -> None:

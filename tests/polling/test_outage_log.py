@@ -22,9 +22,9 @@ GOLDEN = Path(__file__).parents[1] / "golden" / "outages.txt"
 OWN = "burrow-c"
 INTERVAL = 15
 REFUSED = BurrowError(Endpoint.READY, Reason.CONNECTION, "/burrow/admin/ready: Connection refused", clue=Clue.REFUSED)
-STARTING = BurrowError(Endpoint.READY, Reason.NOT_READY, "/burrow/admin/ready answers 503")
+STARTING = BurrowError(Endpoint.READY, Reason.NOT_READY, "/burrow/admin/ready returned 503")
 SLOW = BurrowError(Endpoint.LAG, Reason.TIMEOUT, "/v3/kafka/c/consumer/slow/lag: timed out")
-FLAPPING = BurrowError(Endpoint.LAG, Reason.HTTP_5XX, "/v3/kafka/c/consumer/odd/lag answers 500")
+FLAPPING = BurrowError(Endpoint.LAG, Reason.HTTP_5XX, "/v3/kafka/c/consumer/odd/lag returned 500")
 TOPICS = BurrowError(Endpoint.TOPICS, Reason.TIMEOUT, "/v3/kafka/d/topic: timed out")
 
 
@@ -89,7 +89,7 @@ def test_an_hour_of_ups_and_downs(stage: Stage) -> None:
 
 def test_an_hour_in_which_nothing_fails(stage: Stage) -> None:
     """It is one line, of the first poll."""
-    line = f'00:00 level=info event="Burrow read" burrow=default address="{A} {B}" clusters=2 groups=0\n'
+    line = f'00:00 level=info event="first poll succeeded" burrow=default address="{A} {B}" clusters=2 groups=0\n'
     assert line == played(stage, lambda _: [seen()])
 
 
@@ -128,7 +128,7 @@ def test_many_clusters_that_fail(stage: Stage) -> None:
     clusters["good"] = ClusterWalk("good", listed_groups=[], listed_topics=[])
     with capture_logs() as logs:
         stage.poll(WalkResult(1e9, clusters, []))
-    assert 100 == sum(line["event"] == "cluster fails" for line in logs)
+    assert 100 == sum(line["event"] == "cluster requests failed" for line in logs)
 
 
 @pytest.mark.parametrize(

@@ -294,7 +294,7 @@ def test_long_names_in_a_group(name: str) -> None:
 
 
 def test_partition_twice() -> None:
-    """A group's answer that holds a partition twice, which no page can, costs that group alone."""
+    """A group's answer that contains a duplicate partition, which no page can, costs that group alone."""
     told = groups("g", "h") | {"g": lag_answer("c", "g", partition(), partition("other"), partition())}
     result = walk(answers=small(told))
     assert [(Endpoint.LAG, Reason.SHAPE)] == reasons(result)
@@ -602,7 +602,7 @@ def test_last_try(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(retries, "WAIT", pause)
     result, heard, _ = of_group(reply(b"", 500), reply(b"", 502), reply(b"", 503), GOOD_GROUP)
-    assert ["lag: /v3/kafka/c/consumer/g/lag answers 503"] == [str(error) for error in result.failures]
+    assert ["lag: /v3/kafka/c/consumer/g/lag returned 503"] == [str(error) for error in result.failures]
     assert [(Endpoint.LAG, Reason.HTTP_5XX)] * 2 == heard.failures
     assert [1, 2] == paused[:2]
     assert 3 == heard.attempts.count(Endpoint.LAG)
@@ -645,7 +645,7 @@ def test_a_stop_ends_it() -> None:
     with FaultServer(by_path(dict(small()))) as server:
         result = walk_of(server, stop=stop)
     assert ([(Endpoint.READY, Reason.DEADLINE)], []) == (reasons(result), server.asked)
-    assert ["ready: readiness was not asked for any more"] == [str(error) for error in result.failures]
+    assert ["ready: readiness not requested: the poll has ended"] == [str(error) for error in result.failures]
 
 
 # Those that hang
@@ -700,7 +700,7 @@ def test_failures_name_what_failed() -> None:
     result = walk({GROUP("g"): reply(b"", 500)})
     (error,) = result.failures
     assert isinstance(error, BurrowError)
-    assert "lag: /v3/kafka/c/consumer/g/lag answers 500" == str(error)
+    assert "lag: /v3/kafka/c/consumer/g/lag returned 500" == str(error)
 
 
 # Walks without a Burrow
@@ -820,8 +820,8 @@ def test_names_beyond_the_bound() -> None:
     assert (2, 2, 1) == (cluster.omitted_groups, cluster.left_out, cluster.omitted_topics)
     assert (["y", "v", "w"], {"y", "v", "w"}) == (cluster.listed_topics, set(cluster.topics))
     assert {
-        ("consumers", "too_many", "the groups of 'c': 2 of 5 are not read, as max_groups has it"),
-        ("topics", "too_many", "the topics of 'c': 1 of 4 are not read, as max_groups has it"),
+        ("consumers", "too_many", "the groups of 'c': 2 of 5 not read, limited by max_groups"),
+        ("topics", "too_many", "the topics of 'c': 1 of 4 not read, limited by max_groups"),
     } == {(each.endpoint, each.reason, each.detail) for each in result.failures}
     read = {Endpoint.LAG: "zab", Endpoint.TOPIC: "yvw"}
     assert {Resource(kind, "c", name) for kind, names in read.items() for name in names} == result.known

@@ -209,7 +209,7 @@ def test_what_is_no_address(address: str) -> None:
     """Whatever no request could be sent to is refused, with the key and what is allowed, and is not repeated."""
     with pytest.raises(ConfigError) as caught:
         BurrowConfig(addresses=("http://burrow:8000", address))
-    allowed = {"must be an address such as http://burrow:8000", "must end with the path, without ? and #"}
+    allowed = {"must be a URL such as http://burrow:8000", "must not contain ? or #"}
     assert ("addresses[1]", True) == (caught.value.key, caught.value.message in allowed)
 
 

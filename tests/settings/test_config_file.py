@@ -119,85 +119,94 @@ log: {level: debug, format: json}
 @pytest.mark.parametrize(
     ("expected", "text"),
     [
-        ("must be a mapping that has the key burrows", ""),
-        ("must be a mapping that has the key burrows", "[]"),
-        ("must be a mapping that has the key burrows", "poll: {}"),
-        ("burrows: Expected a list of length >= 1", "burrows: []"),
-        ("burrows: Expected a list, got nothing", "burrows:"),
-        ("burrows[0]: Expected a mapping, got text", "burrows: [a]"),
-        ("pol: no such key; allowed are burrows, poll, metrics, web, shard, log", BURROW + "pol: {}"),
-        ("poll.intervall: no such key; allowed are interval, deadline, stale_after", BURROW + "poll: {intervall: 1s}"),
+        ("must be a mapping with the key burrows", ""),
+        ("must be a mapping with the key burrows", "[]"),
+        ("must be a mapping with the key burrows", "poll: {}"),
+        ("burrows: must be a list of length >= 1", "burrows: []"),
+        ("burrows: must be a list, not null", "burrows:"),
+        ("burrows[0]: must be a mapping, not a string", "burrows: [a]"),
+        ("pol: unknown key; allowed keys: burrows, poll, metrics, web, shard, log", BURROW + "pol: {}"),
         (
-            "burrows[0].tls.ca: no such key; allowed are ca_file, cert_file, key_file, insecure_skip_verify",
+            "poll.intervall: unknown key; allowed keys: interval, deadline, stale_after",
+            BURROW + "poll: {intervall: 1s}",
+        ),
+        (
+            "burrows[0].tls.ca: unknown key; allowed keys: ca_file, cert_file, key_file, insecure_skip_verify",
             "burrows: [{tls: {ca: x}}]",
         ),
-        ("burrows[0].proxy_url: must not hold credentials", "burrows: [{proxy_url: 'http://u:secret@a'}]"),
-        ("burrows[0].proxy_url: must be an address such as", "burrows: [{proxy_url: 'proxy:3128'}]"),
-        ("burrows[0].proxy_url: must be like http://proxy:3128", "burrows: [{proxy_url: 'https://proxy:3128'}]"),
-        ("burrows[0].proxy_url: must be like http://proxy:3128", "burrows: [{proxy_url: 'http://proxy/secret'}]"),
-        ("burrows[0].filters.topic.includes: no such key", "burrows: [{filters: {topic: {includes: [x]}}}]"),
-        ("poll: Expected a mapping, got nothing", BURROW + "poll:"),
-        ("poll.interval: Expected a duration such as 15s, got a whole number", BURROW + "poll: {interval: 15}"),
-        ("poll.interval: Expected a duration such as 15s, got true or false", BURROW + "poll: {interval: false}"),
+        ("burrows[0].proxy_url: must not contain credentials", "burrows: [{proxy_url: 'http://u:secret@a'}]"),
+        ("burrows[0].proxy_url: must be a URL such as", "burrows: [{proxy_url: 'proxy:3128'}]"),
+        (
+            "burrows[0].proxy_url: must be an http URL without a path, such as http://proxy:3128",
+            "burrows: [{proxy_url: 'https://proxy:3128'}]",
+        ),
+        (
+            "burrows[0].proxy_url: must be an http URL without a path, such as http://proxy:3128",
+            "burrows: [{proxy_url: 'http://proxy/secret'}]",
+        ),
+        ("burrows[0].filters.topic.includes: unknown key", "burrows: [{filters: {topic: {includes: [x]}}}]"),
+        ("poll: must be a mapping, not null", BURROW + "poll:"),
+        ("poll.interval: must be a duration such as 15s, not an integer", BURROW + "poll: {interval: 15}"),
+        ("poll.interval: must be a duration such as 15s, not a boolean", BURROW + "poll: {interval: false}"),
         ("poll.interval: '15 s' is not a duration such as 15s or 1m30s", BURROW + "poll: {interval: 15 s}"),
         ("poll.interval: must be at least 1s", BURROW + "poll: {interval: 1ms}"),
-        ("poll.deadline: must be more than 0 and at most the interval", BURROW + "poll: {deadline: 16s}"),
-        ("poll.deadline: Expected a duration such as 15s, got nothing", BURROW + "poll: {deadline: }"),
+        ("poll.deadline: must be greater than 0 and at most the interval", BURROW + "poll: {deadline: 16s}"),
+        ("poll.deadline: must be a duration such as 15s, not null", BURROW + "poll: {deadline: }"),
         ("log.level: must be one of debug, error, info, warning", BURROW + "log: {level: loud}"),
         ("shard.index: must be less than the total", BURROW + "shard: {index: 2, total: 2}"),
-        ("metrics.disable: no such family: x", BURROW + "metrics: {disable: [x]}"),
-        ("metrics.partition_info: Expected true or false, got text", BURROW + "metrics: {partition_info: maybe}"),
-        ("burrows[0].concurrency: Expected a whole number <= 256", "burrows: [{concurrency: 257}]"),
-        ("burrows[0].concurrency: Expected a whole number, got text", "burrows: [{concurrency: '4'}]"),
-        ("burrows[0].timeout: must be more than 0", "burrows: [{timeout: 0}]"),
-        ("burrows[0].name: Expected text of length >= 1", "burrows: [{name: ''}]"),
-        ("burrows[0].name: Expected text, got a whole number", "burrows: [{name: 1}]"),
-        ("burrows[1].name: 'a' stands twice; names differ", "burrows: [{name: a}, {name: a}]"),
-        ("burrows[1].name: 'default' stands twice; names differ", "burrows: [{}, {}]"),
-        ("burrows[0].addresses: Expected a list, got text", "burrows: [{addresses: 'http://a'}]"),
-        ("burrows[0].addresses[1]: must be an address such as", "burrows: [{addresses: ['http://a', a]}]"),
-        ("burrows[0].addresses[0]: must not hold credentials", "burrows: [{addresses: ['http://u:secret@a']}]"),
+        ("metrics.disable: unknown metric family: x", BURROW + "metrics: {disable: [x]}"),
+        ("metrics.partition_info: must be a boolean, not a string", BURROW + "metrics: {partition_info: maybe}"),
+        ("burrows[0].concurrency: must be an integer <= 256", "burrows: [{concurrency: 257}]"),
+        ("burrows[0].concurrency: must be an integer, not a string", "burrows: [{concurrency: '4'}]"),
+        ("burrows[0].timeout: must be greater than 0", "burrows: [{timeout: 0}]"),
+        ("burrows[0].name: must be a string of length >= 1", "burrows: [{name: ''}]"),
+        ("burrows[0].name: must be a string, not an integer", "burrows: [{name: 1}]"),
+        ("burrows[1].name: 'a' is a duplicate; names must be unique", "burrows: [{name: a}, {name: a}]"),
+        ("burrows[1].name: 'default' is a duplicate; names must be unique", "burrows: [{}, {}]"),
+        ("burrows[0].addresses: must be a list, not a string", "burrows: [{addresses: 'http://a'}]"),
+        ("burrows[0].addresses[1]: must be a URL such as", "burrows: [{addresses: ['http://a', a]}]"),
+        ("burrows[0].addresses[0]: must not contain credentials", "burrows: [{addresses: ['http://u:secret@a']}]"),
         (
-            "burrows[0].filters.group.include[1]: '(' is not a regular",
+            "burrows[0].filters.group.include[1]: '(' is not a valid regular",
             "burrows: [{filters: {group: {include: [a, (]}}}]",
         ),
-        ("burrows[0].labels.topic: is a label of the exporter's own", "burrows: [{labels: {topic: x}}]"),
-        ("burrows[0].labels.client_id: is a label of the exporter's own", "burrows: [{labels: {client_id: x}}]"),
-        ("burrows[0].labels.a-b: not a label name", "burrows: [{labels: {a-b: x}}]"),
-        ("burrows[0].labels.__x: not a label name", "burrows: [{labels: {__x: x}}]"),
-        ("burrows[0].labels.ä: not a label name", "burrows: [{labels: {ä: x}}]"),
+        ("burrows[0].labels.topic: is used by the exporter", "burrows: [{labels: {topic: x}}]"),
+        ("burrows[0].labels.client_id: is used by the exporter", "burrows: [{labels: {client_id: x}}]"),
+        ("burrows[0].labels.a-b: not a valid label name", "burrows: [{labels: {a-b: x}}]"),
+        ("burrows[0].labels.__x: not a valid label name", "burrows: [{labels: {__x: x}}]"),
+        ("burrows[0].labels.ä: not a valid label name", "burrows: [{labels: {ä: x}}]"),
         ("burrows[0].labels.a: must not be empty", "burrows: [{labels: {a: ''}}]"),
-        ("burrows[0].labels[...]: Expected text, got a whole number", "burrows: [{labels: {a: 1}}]"),
-        ("burrows[0].password: must not stand beside password_file", "burrows: [{password: secret, password_file: p}]"),
-        ("burrows[0].password: Expected text, got a whole number", "burrows: [{username: a, password: 12345678}]"),
-        ("burrows[0].username: must be given with a password", "burrows: [{password: secret}]"),
-        ("burrows[0].username: must not hold a colon", "burrows: [{username: 'a:b', password: secret}]"),
-        ("burrows[0].password_file: must be given with a username", "burrows: [{username: a}]"),
+        ("burrows[0].labels[...]: must be a string, not an integer", "burrows: [{labels: {a: 1}}]"),
+        ("burrows[0].password: cannot be used with password_file", "burrows: [{password: secret, password_file: p}]"),
+        ("burrows[0].password: must be a string, not an integer", "burrows: [{username: a, password: 12345678}]"),
+        ("burrows[0].username: must be set if a password is set", "burrows: [{password: secret}]"),
+        ("burrows[0].username: must not contain a colon", "burrows: [{username: 'a:b', password: secret}]"),
+        ("burrows[0].password_file: must be set (or password) if username is set", "burrows: [{username: a}]"),
         ("burrows[0].password_file: cannot read ", "burrows: [{username: a, password_file: nothing}]"),
         ("burrows[0].password_file: cannot read ", "burrows: [{username: a, password_file: .}]"),
         ("burrows[0].password_file: ", "burrows: [{username: a, password_file: empty}]"),
         ("burrows[0].tls.ca_file: cannot read ", "burrows: [{tls: {ca_file: nothing}}]"),
         ("burrows[0].tls.ca_file: ", "burrows: [{tls: {ca_file: p}}]"),
-        ("burrows[0].tls.key_file: must be given together with cert_file", "burrows: [{tls: {cert_file: p}}]"),
-        ("burrows[0].tls.cert_file: must be given together with key_file", "burrows: [{tls: {key_file: p}}]"),
+        ("burrows[0].tls.key_file: must be set together with cert_file", "burrows: [{tls: {cert_file: p}}]"),
+        ("burrows[0].tls.cert_file: must be set together with key_file", "burrows: [{tls: {key_file: p}}]"),
         ("burrows[0].tls.key_file: ", "burrows: [{tls: {cert_file: p, key_file: p}}]"),
-        ("burrows[0].username: holds what is no character", 'burrows: [{username: "\\ud800", password: secret}]'),
-        ("burrows[0].password: holds what is no character", 'burrows: [{username: a, password: "secret\\udfff"}]'),
-        ("burrows[0].addresses[0]: holds what is no character", 'burrows: [{addresses: ["http://a/\\ud800"]}]'),
-        ("burrows[0].labels[...]: holds what is no character", 'burrows: [{labels: {a: "\\ud800"}}]'),
-        ("burrows[0].labels: holds what is no character", 'burrows: [{labels: {"\\ud800": a}}]'),
-        ("the document: holds what is no character", BURROW + '"\\ud800": 1'),
-        ("is not YAML: found a key that stands twice in line 2, column 1", BURROW + BURROW),
-        ("is not YAML: found a key that stands twice in line 1, column 21", "burrows: [{name: a, name: b}]"),
-        ("is not YAML: expected the node content in line 1, column 11", "burrows: ["),
-        ("is not YAML: expected ',' or ']' in line 1, column 25", "burrows: [{password: x} secret]"),
-        ("is not YAML: ", "\0"),
-        ("is not YAML: ", "a: 0001-99-99"),
-        ("is not YAML: ", "[" * 5000),
-        ("is not YAML: ", "burrows: [{password: !secret}]"),
-        ("is not YAML: ", "burrows: [{password: *secret}]"),
-        ("is not YAML: ", "burrows: [{password: `secret}]"),
-        ("is not YAML: ", 'burrows: [{password: "secret\\q"}]'),
+        ("burrows[0].username: is not valid UTF-8", 'burrows: [{username: "\\ud800", password: secret}]'),
+        ("burrows[0].password: is not valid UTF-8", 'burrows: [{username: a, password: "secret\\udfff"}]'),
+        ("burrows[0].addresses[0]: is not valid UTF-8", 'burrows: [{addresses: ["http://a/\\ud800"]}]'),
+        ("burrows[0].labels[...]: is not valid UTF-8", 'burrows: [{labels: {a: "\\ud800"}}]'),
+        ("burrows[0].labels: is not valid UTF-8", 'burrows: [{labels: {"\\ud800": a}}]'),
+        ("the document: is not valid UTF-8", BURROW + '"\\ud800": 1'),
+        ("is not valid YAML: found a duplicate key in line 2, column 1", BURROW + BURROW),
+        ("is not valid YAML: found a duplicate key in line 1, column 21", "burrows: [{name: a, name: b}]"),
+        ("is not valid YAML: expected the node content in line 1, column 11", "burrows: ["),
+        ("is not valid YAML: expected ',' or ']' in line 1, column 25", "burrows: [{password: x} secret]"),
+        ("is not valid YAML: ", "\0"),
+        ("is not valid YAML: ", "a: 0001-99-99"),
+        ("is not valid YAML: ", "[" * 5000),
+        ("is not valid YAML: ", "burrows: [{password: !secret}]"),
+        ("is not valid YAML: ", "burrows: [{password: *secret}]"),
+        ("is not valid YAML: ", "burrows: [{password: `secret}]"),
+        ("is not valid YAML: ", 'burrows: [{password: "secret\\q"}]'),
     ],
 )
 def test_what_is_refused(file: Path, expected: str, text: str) -> None:
@@ -223,18 +232,18 @@ def test_whatever_stands_at_a_key(key: str, value: Any) -> None:
 
 def test_a_list_that_holds_itself(file: Path) -> None:
     """A document without an end is refused like any other."""
-    assert "the document: holds itself" == refusal(file, "burrows: &a [*a]")
+    assert "the document: contains itself" == refusal(file, "burrows: &a [*a]")
 
 
 def test_too_many_values(file: Path) -> None:
     """Counted as they are written, as aliases repeat them, and as merges do."""
-    many = "is not YAML: found more than 100000 values in line 1, column "
+    many = "is not valid YAML: found more than 100000 values in line 1, column "
     assert many in refusal(file, f"burrows: [{'x, ' * 100_000}]")
     nine = "[*a, *a, *a, *a, *a, *a, *a, *a, *a, *a]"
     bomb = f"a: &a [x]\nb: &b {nine}\nc: &c {nine.replace('*a', '*b')}\n"
     for before, name in ("cd", "de", "ef"):
         bomb += f"{name}: &{name} {nine.replace('*a', '*' + before)}\n"
-    assert "the document: holds more than 100000 values, aliases included" in refusal(file, f"{bomb}burrows: *f")
+    assert "the document: holds more than 100000 values, including aliases" in refusal(file, f"{bomb}burrows: *f")
 
 
 def test_files_that_cannot_be_read(file: Path) -> None:
@@ -242,7 +251,7 @@ def test_files_that_cannot_be_read(file: Path) -> None:
     with pytest.raises(ConfigError, match=r"burrow\.yaml: cannot be read: No such file"):
         build_config(command.make_context("", [f"--config.file={file}"]).params)
     file.write_bytes(b"\xff")
-    with pytest.raises(ConfigError, match=r"burrow\.yaml: is not text in UTF-8"):
+    with pytest.raises(ConfigError, match=r"burrow\.yaml: is not valid UTF-8"):
         build_config(command.make_context("", [f"--config.file={file}"]).params)
     assert 2 == main(["check", f"--config.file={file.parent}"])
 
@@ -292,7 +301,9 @@ def test_flags_of_a_burrow_beside_the_file(
     """What belongs in the file is an error beside it, on the command line and in the environment."""
     file.write_text(BURROW)
     value = {"boolean": "1", "duration": "1s", "integer range": "1"}.get(flag.type.name, "x")
-    expected = f"burrow-exporter: {flag.flag} ({flag.variable}): not beside --config.file: it belongs in the file\n"
+    expected = (
+        f"burrow-exporter: {flag.flag} ({flag.variable}): cannot be used with --config.file; set it in the file\n"
+    )
     arguments = [flag.flag] if flag.is_flag else [flag.flag, value]
     assert (2, expected) == (main(["check", f"--config.file={file}", *arguments]), capfd.readouterr().err)
     monkeypatch.setenv(flag.variable, value)
@@ -306,7 +317,7 @@ def test_flags_beat_the_environment_and_that_beats_the_file(
     text = BURROW + "poll: {interval: 20s, deadline: 12s}"
     assert (20, 12) == (load(file, text).poll.interval, load(file, text).poll.deadline)
     assert 30 == load(file, text, "--poll.interval=30s").poll.interval
-    complaint = "burrow-exporter: {}: must be more than 0 and at most the interval\n"
+    complaint = "burrow-exporter: {}: must be greater than 0 and at most the interval\n"
     monkeypatch.setenv("BURROW_EXPORTER_POLL_INTERVAL", "10s")
     assert (2, complaint.format(f"{file}: poll.deadline")) == (
         main(["healthcheck", f"--config.file={file}"]),
@@ -318,7 +329,7 @@ def test_flags_beat_the_environment_and_that_beats_the_file(
 
 def test_flags_beside_a_section_that_is_none(file: Path) -> None:
     """A section that is no mapping is an error, whatever flags say."""
-    assert "poll: Expected a mapping, got a list" == refusal(file, BURROW + "poll: []", "--poll.interval=30s")
+    assert "poll: must be a mapping, not a list" == refusal(file, BURROW + "poll: []", "--poll.interval=30s")
 
 
 def test_flags_name_themselves() -> None:

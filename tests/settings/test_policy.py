@@ -104,13 +104,13 @@ GROUPS = "groups:\n  - match: a\n    "
 @pytest.mark.parametrize(
     ("expected", "text"),
     [
-        ("line 1: must be a mapping; allowed are groups, topics, clusters", ""),
-        ("line 2: must be a mapping; allowed are groups, topics, clusters", "# nothing\n[]"),
-        ("line 1: groups: Expected a list, got a mapping", "groups: {}"),
-        ("line 2: group: no such key; allowed are groups, topics, clusters", "topics: []\ngroup: []"),
-        ("line 1: file: no such key; allowed are groups, topics, clusters", "file: a"),
+        ("line 1: must be a mapping with the keys groups, topics or clusters", ""),
+        ("line 2: must be a mapping with the keys groups, topics or clusters", "# nothing\n[]"),
+        ("line 1: groups: must be a list, not a mapping", "groups: {}"),
+        ("line 2: group: unknown key; allowed keys: groups, topics, clusters", "topics: []\ngroup: []"),
+        ("line 1: file: unknown key; allowed keys: groups, topics, clusters", "file: a"),
         (
-            "line 3: groups[0].teem: no such key; allowed are match, cluster, burrow, team, severity,",
+            "line 3: groups[0].teem: unknown key; allowed keys: match, cluster, burrow, team, severity,",
             GROUPS + "teem: b",
         ),
         (
@@ -119,20 +119,20 @@ GROUPS = "groups:\n  - match: a\n    "
         ),
         ("line 3: groups[0].alerts: must be one of off, on", GROUPS + "alerts: never"),
         ("line 3: groups[0].alerts: must be one of off, on", GROUPS + "alerts: 0"),
-        ("line 3: groups[0].max_lag_seconds: Expected a duration such as 15s", GROUPS + "max_lag_seconds: 300"),
+        ("line 3: groups[0].max_lag_seconds: must be a duration such as 15s", GROUPS + "max_lag_seconds: 300"),
         ("line 3: groups[0].max_lag_seconds: '5' is not a duration", GROUPS + "max_lag_seconds: '5'"),
-        ("line 3: groups[0].max_lag_seconds: must be more than 0", GROUPS + "max_lag_seconds: 0"),
-        ("line 3: groups[0].min_lag: Expected a whole number >= 0", GROUPS + "min_lag: -1"),
-        ("line 5: groups[0].quiet[1]: 'noon' is no quiet window", GROUPS + "quiet:\n    - Sat\n    - noon"),
-        ("line 3: groups[0].quiet: Expected a list, got text", GROUPS + "quiet: Sat"),
-        ("line 3: groups[0].runbook_url: must be an address such as", GROUPS + "runbook_url: wiki/page"),
-        ("line 2: groups[0].match: '(' is not a regular expression", "groups:\n - match: ("),
+        ("line 3: groups[0].max_lag_seconds: must be greater than 0", GROUPS + "max_lag_seconds: 0"),
+        ("line 3: groups[0].min_lag: must be an integer >= 0", GROUPS + "min_lag: -1"),
+        ("line 5: groups[0].quiet[1]: 'noon' is not a quiet window", GROUPS + "quiet:\n    - Sat\n    - noon"),
+        ("line 3: groups[0].quiet: must be a list, not a string", GROUPS + "quiet: Sat"),
+        ("line 3: groups[0].runbook_url: must be a URL such as", GROUPS + "runbook_url: wiki/page"),
+        ("line 2: groups[0].match: '(' is not a valid regular expression", "groups:\n - match: ("),
         ("line 2: groups[0]: matches every name, so it must be the last", "groups:\n - team: a\n - match: b"),
-        ("line 1: topics[0].max_silence: must be more than 0", "topics: [{match: a, max_silence: 0}]"),
+        ("line 1: topics[0].max_silence: must be greater than 0", "topics: [{match: a, max_silence: 0}]"),
         ("line 1: clusters[0].idle: must be one of alert, ok", "clusters: [{match: a, idle: yes it is}]"),
-        ("line 1: the document: holds itself", "groups: &a [*a]"),
-        ("is not YAML: found a key that stands twice in line 2, column 1", "groups: []\ngroups: []"),
-        ("is not YAML: expected the node content in line 2, column 1", "groups: [\n"),
+        ("line 1: the document: contains itself", "groups: &a [*a]"),
+        ("is not valid YAML: found a duplicate key in line 2, column 1", "groups: []\ngroups: []"),
+        ("is not valid YAML: expected the node content in line 2, column 1", "groups: [\n"),
     ],
 )
 def test_refused(tmp_path: Path, expected: str, text: str) -> None:
@@ -144,7 +144,7 @@ def test_not_text(tmp_path: Path) -> None:
     """A file that is no text is refused, without anything of it."""
     path = tmp_path / "policy.yaml"
     path.write_bytes(b"\xff")
-    with pytest.raises(ConfigError, match="is not text in UTF-8"):
+    with pytest.raises(ConfigError, match="is not valid UTF-8"):
         parse_policy(NamedFile(path))
 
 
@@ -173,12 +173,12 @@ def test_the_flag_and_the_configuration_file_say_the_same(tmp_path: Path) -> Non
     ("expected", "text"),
     [
         (
-            "policy.file: must not stand beside groups, topics or clusters",
+            "policy.file: cannot be used with groups, topics or clusters",
             "policy: {file: p.yaml, groups: [{team: a}]}",
         ),
-        ("policy.groups[0].team: Expected text, got nothing", "policy: {groups: [{team: }]}"),
+        ("policy.groups[0].team: must be a string, not null", "policy: {groups: [{team: }]}"),
         ("policy.file: cannot read", "policy: {file: none.yaml}"),
-        ("burrows[0].labels.team: is a label of the policy's", "policy: {groups: [{match: a}]}"),
+        ("burrows[0].labels.team: is used by the policy", "policy: {groups: [{match: a}]}"),
     ],
 )
 def test_refused_in_the_configuration_file(tmp_path: Path, expected: str, text: str) -> None:

@@ -88,17 +88,17 @@ def test_a_time_zone_counts_for_days_too() -> None:
 @pytest.mark.parametrize(
     ("expected", "text"),
     [
-        ("is no quiet window; allowed are days, hours and time zone", ""),
-        ("is no quiet window", "Europe/Berlin"),
-        ("is no quiet window", "6:00-7:00"),
-        ("is no quiet window", "06:00"),
-        ("is no quiet window", "24:00-06:00"),
-        ("is no quiet window", "Monday"),
-        ("is no time zone", "06:00-07:00 Sat"),
-        ("begins when it ends; leave the hours out for the whole day", "08:00-08:00"),
-        ("is no time zone; allowed are IANA names such as Europe/Berlin", "Sat Europe/Berlim"),
-        ("is no time zone", "Sat Europe"),
-        ("is no time zone", "Sat CEST"),
+        ("is not a quiet window; use days, hours or both, and optionally a time zone", ""),
+        ("is not a quiet window", "Europe/Berlin"),
+        ("is not a quiet window", "6:00-7:00"),
+        ("is not a quiet window", "06:00"),
+        ("is not a quiet window", "24:00-06:00"),
+        ("is not a quiet window", "Monday"),
+        ("is not a time zone", "06:00-07:00 Sat"),
+        ("starts and ends at the same time; omit the hours for the whole day", "08:00-08:00"),
+        ("is not a time zone; use an IANA name such as Europe/Berlin", "Sat Europe/Berlim"),
+        ("is not a time zone", "Sat Europe"),
+        ("is not a time zone", "Sat CEST"),
     ],
 )
 def test_refused(expected: str, text: str) -> None:

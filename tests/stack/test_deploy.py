@@ -45,7 +45,7 @@ def test_what_is_told_at_the_end(host: Host) -> None:
     assert [
         "burrow-exporter http://127.0.0.1:9254",
         "grafana http://127.0.0.1:3000",
-        "Grafana's password of admin: compose/generated/secrets/grafana-admin-password",
+        "Grafana password of user admin: compose/generated/secrets/grafana-admin-password",
         "Burrow default at http://burrow-api:8000: ok",
     ] == told.splitlines()
 
@@ -116,7 +116,7 @@ def test_a_registry_out_of_reach(host: Host) -> None:
 @pytest.mark.parametrize(
     ("answer", "version", "message"),
     [
-        ("server", "", "docker does not answer; is it started, and are you in its group? It says: Cannot connect"),
+        ("server", "", "docker does not respond; is it running, and are you in its group? Error: Cannot connect"),
         ("server", "19.03.15-ce", "docker is 19.03.15-ce, and has to be 20.10 or newer"),
         ("compose", "", "docker has no compose: install its plugin"),
         ("compose", "2.9.0", "docker compose is 2.9.0, and has to be 2.20.2 or newer"),
@@ -173,7 +173,7 @@ def test_faults_of_the_settings(host: Host) -> None:
     assert (2, "render aside") == (run.code, run.steps[-1])
     *faults, last = run.errors.splitlines()
     assert all(any(name in line for line in faults) for name in ("PROFILE", "RETENTION", "PROFIL"))
-    assert "deploy.sh: these are faults of .env; nothing was touched" == last
+    assert "deploy.sh: invalid .env; nothing was changed" == last
     assert before == host.rendered()
 
 
@@ -187,7 +187,7 @@ def test_a_program_that_refuses(program: str, host: Host) -> None:
     run = host.run()
     assert 2 == run.code
     assert f"{program} does not like it\n" in run.errors
-    assert "is refused; nothing was touched" in run.errors
+    assert "is invalid; nothing was changed" in run.errors
     assert not set(REFUSED_FIRST) & set(run.steps)
     assert before == host.rendered()
 
@@ -211,7 +211,7 @@ def test_a_burrow_that_refuses(said: str, reason: str, host: Host) -> None:
     host.answers["burrow"] = said
     run = host.run()
     assert (2, "burrow") == (run.code, run.steps[-1])
-    assert run.errors.endswith(f"deploy.sh: burrow.toml is refused; nothing was touched. Burrow says: {reason}\n")
+    assert run.errors.endswith(f"deploy.sh: burrow.toml is invalid; nothing was changed. Burrow says: {reason}\n")
 
 
 @pytest.mark.parametrize(
@@ -258,14 +258,14 @@ def test_what_is_not_healthy(host: Host) -> None:
     run = host.run()
     assert 4 == run.code
     assert [
-        "--- burrow: Restarting (1) 3 seconds ago; the last of its log:",
+        "--- burrow: Restarting (1) 3 seconds ago; end of its log:",
         "    the last line",
-        "    check of health: timed out",
+        "    health check: timed out",
         "--- grafana: not started",
-        "--- prometheus-a: Up 2 minutes (unhealthy); the last of its log:",
+        "--- prometheus-a: Up 2 minutes (unhealthy); end of its log:",
         "    the last line",
-        "    check of health: timed out",
-        "deploy.sh: not all of it is healthy",
+        "    health check: timed out",
+        "deploy.sh: not all services are healthy",
     ] == run.errors.splitlines()
 
 
@@ -275,7 +275,7 @@ def test_nothing_is_there_yet(host: Host) -> None:
     host.answers["ps"] = {"says": "", "code": 0}
     host.answers["statuses"] = "db 9z Restarting (1) 3 seconds ago"
     run = host.run()
-    assert (4, "deploy.sh: not all of it is healthy\n") == (run.code, run.errors)
+    assert (4, "deploy.sh: not all services are healthy\n") == (run.code, run.errors)
 
 
 def test_a_folder_that_cannot_be_written(host: Host) -> None:
@@ -301,7 +301,7 @@ def test_the_settings_that_worked(host: Host) -> None:
     host.run()
     host.env.write_text("MONITOR=bad\n")
     host.answers["up"] = {"says": "", "code": 1}
-    assert "the last .env with which all was healthy is .env.last-good" in host.run().errors
+    assert "the last healthy .env is .env.last-good" in host.run().errors
     assert ("MONITOR=good\n", 0o600) == (host.last_good.read_text(), host.last_good.stat().st_mode & 0o777)
 
 
@@ -343,7 +343,7 @@ def test_one_at_a_time(host: Host) -> None:
         run = host.run()
     finally:
         os.close(descriptor)
-    assert (1, "deploy.sh: another run is at work in this checkout\n") == (run.code, run.errors)
+    assert (1, "deploy.sh: another run is in progress in this checkout\n") == (run.code, run.errors)
     assert ["version", "compose version"] == run.steps
 
 

@@ -133,7 +133,7 @@ def test_broken(text: str, host: Host, server: Snippets) -> None:
     run = host.run("--env-from", server.address)
     assert (2, "render aside") == (run.code, run.steps[-1])
     assert 3 == len(run.errors.splitlines())
-    assert run.errors.endswith("deploy.sh: these are faults of the fetched .env; nothing was touched\n")
+    assert run.errors.endswith("deploy.sh: invalid fetched .env; nothing was changed\n")
     refused(host, run)
 
 
@@ -150,7 +150,7 @@ def test_good_but_not_healthy(host: Host, server: Snippets) -> None:
     host.answers["up"] = {"says": "", "code": 1}
     run = host.run("--env-from", server.address)
     assert 4 == run.code
-    assert "the last .env with which all was healthy is .env.last-good" in run.errors
+    assert "the last healthy .env is .env.last-good" in run.errors
     assert (GOOD, "MONITOR=old\n") == (host.env.read_text(), host.last_good.read_text())
 
 

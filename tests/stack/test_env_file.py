@@ -41,7 +41,7 @@ def test_a_link(tmp_path: Path) -> None:
     """One to a file is as good as the file; one to nothing is a fault, and never taken for no file, the demo."""
     path, there = tmp_path / ".env", tmp_path / "there.env"
     path.symlink_to(there)
-    lost = "a link that leads to nothing within the checkout, all that can be seen here; make it a file"
+    lost = "a symbolic link to a target outside the checkout, which cannot be read here; replace it with a file"
     assert EnvFile(faults=[f".env: {lost}"]) == read(path)
     there.write_text("A=b\n")
     assert EnvFile({"A": "b"}) == read(path)
@@ -50,26 +50,26 @@ def test_a_link(tmp_path: Path) -> None:
 @pytest.mark.parametrize("line", ["a=b", "export A=b", "A =b", " A=b", "A", "=b", "A-B=c", "2A=b", "pass word", "É=b"])
 def test_no_setting(line: str) -> None:
     """A line that sets nothing is refused by its number, and not quoted: it may be a piece of a password."""
-    expected = ["x.env, line 3: not NAME=value, without `export` and spaces; mend the line"]
+    expected = ["x.env, line 3: must be NAME=value, without `export` and spaces"]
     assert EnvFile({"FIRST": "1"}, expected) == parse(f"FIRST=1\n\n{line}\n", "x.env")
 
 
 def test_twice() -> None:
     """A name may stand once, whatever its values, and all of its lines are told."""
     faults = parse("A=1\nB=2\nA=1\nA=\n", ".env").faults
-    assert ["A: stands in lines 1, 3, 4; leave one of them"] == faults
+    assert ["A: set in lines 1, 3, 4; keep one"] == faults
 
 
 @pytest.mark.parametrize("character", ["\0", "\t", "\x1b", "\r", "\x7f", "\x85"])
 def test_control_characters(character: str) -> None:
     """What cannot be seen in an editor is refused, and not shown."""
-    assert ["A: has a control character, such as a tab; write the value anew"] == parse(f"A=x{character}y", "").faults
+    assert ["A: contains a control character such as a tab; remove it"] == parse(f"A=x{character}y", "").faults
 
 
 def test_no_file_to_read(tmp_path: Path) -> None:
     """What cannot be read is a fault like any other."""
     (tmp_path / ".env").mkdir()
-    expected = [".env: cannot be read: is a directory; make it a file that can"]
+    expected = [".env: cannot be read: is a directory; replace it with a readable file"]
     assert EnvFile(faults=expected) == read(tmp_path / ".env")
 
 
@@ -77,12 +77,12 @@ def test_not_utf_8(tmp_path: Path) -> None:
     """Another encoding is refused by its line."""
     path = tmp_path / ".env"
     path.write_bytes("A=b\nC=\xe9\n".encode("latin-1"))
-    assert EnvFile(faults=[".env, line 2: not UTF-8; save the file in that encoding"]) == read(path)
+    assert EnvFile(faults=[".env, line 2: not valid UTF-8; save the file as UTF-8"]) == read(path)
 
 
 @pytest.mark.parametrize("value", ['"b c"', "'b'", '""'])
 def test_quotes(value: str) -> None:
     """They belong to the value, which is said, as other programs take them off."""
-    assert EnvFile({"A": value}, [], ["A: the quotes around the value are taken as part of it"]) == parse(
+    assert EnvFile({"A": value}, [], ["A: the quotes are part of the value; remove them unless intended"]) == parse(
         f"A={value}", ""
     )

@@ -24,7 +24,7 @@ FILES = {"GRPC_CA_FILE": "ca.pem", "GRPC_CERT_FILE": "host.pem", "GRPC_KEY_FILE"
 COLLECT = {"ROLE": "collect", "REPLICA": "b", "QUERY_HOST": "10.0.0.30", "BROKERS": "one:9092", **FILES}
 QUERY = {"ROLE": "query", "COLLECT_HOSTS": "10.0.0.10, b.example.org", **FILES}
 BUCKET = {"S3_BUCKET": "ours", "S3_REGION": "eu-west-1"}
-MISSING = "missing: hosts know each other by certificates; docs/hosts.md says how to make them"
+MISSING = "missing; hosts authenticate with certificates, see docs/hosts.md"
 Files = dict[str, Any]
 
 
@@ -162,41 +162,41 @@ def test_another_certificate_is_taken_up(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        ({"ROLE": "both"}, ["ROLE: none of all, collect and query; write one of them"]),
+        ({"ROLE": "both"}, ["ROLE: must be all, collect or query"]),
         (
             {"REPLICA": "a", "QUERY_HOST": "q"},
-            ["ROLE: missing, though there is REPLICA, QUERY_HOST; say collect or query, or remove these"],
+            ["ROLE: missing although REPLICA, QUERY_HOST is set; set it to collect or query, or remove these"],
         ),
         (
             {"ROLE": "collect", "BROKERS": "one:9092"},
             [
-                "REPLICA: neither a nor b; say a on one of the two hosts that collect, and b on the other",
-                "QUERY_HOST: not a host; write the name or address of the one with ROLE=query, without a port",
+                "REPLICA: must be a on one of the two collecting hosts, and b on the other",
+                "QUERY_HOST: must be the name or address of the host with ROLE=query, without a port",
                 *(f"{name}: {MISSING}" for name in FILES),
             ],
         ),
         (
             {**COLLECT, "REPLICA": "c", "QUERY_HOST": "q:9093", "TLS_BIND_ADDRESS": "here"},
             [
-                "REPLICA: neither a nor b; say a on one of the two hosts that collect, and b on the other",
-                "QUERY_HOST: not a host; write the name or address of the one with ROLE=query, without a port",
-                "TLS_BIND_ADDRESS: not an IP address; write one of this host, such as 127.0.0.1, or 0.0.0.0 for all",
+                "REPLICA: must be a on one of the two collecting hosts, and b on the other",
+                "QUERY_HOST: must be the name or address of the host with ROLE=query, without a port",
+                "TLS_BIND_ADDRESS: must be an IP address of this host, such as 127.0.0.1, or 0.0.0.0 for all",
             ],
         ),
         *(
             (
                 {**QUERY, "COLLECT_HOSTS": wrong},
-                ["COLLECT_HOSTS: not two hosts; write names or addresses of those with ROLE=collect, x,y"],
+                ["COLLECT_HOSTS: must be the names or addresses of the two hosts with ROLE=collect, such as x,y"],
             )
             for wrong in ("", "a", "a,a", "a,b,c", "a:10901,b", "a,")
         ),
         (
             {name: value for name, value in COLLECT.items() if name != "BROKERS"},
-            ["BROKERS: missing; several hosts need a Kafka of your own, the demo is for one"],
+            ["BROKERS: missing; the demo runs on one host only, several hosts need your own Kafka"],
         ),
         (
             {**QUERY, "PROFILE": "small"},
-            ["PROFILE: small, but ROLE is query; several hosts are the whole, so remove it"],
+            ["PROFILE: small, but ROLE is query; several hosts need the full profile, so remove it"],
         ),
     ],
 )
@@ -209,7 +209,7 @@ def test_a_bucket_of_ones_own_is_needed(folder: Path) -> None:
     """The object store of the stack is within one host."""
     with pytest.raises(SettingsError) as refused:
         render(read(folder, QUERY), folder / "generated", folder / "none")
-    assert "S3_BUCKET: missing; several hosts need one bucket that all of them reach" == str(refused.value)
+    assert "S3_BUCKET: missing; several hosts need one shared bucket" == str(refused.value)
 
 
 def test_the_key_of_another(folder: Path) -> None:
@@ -240,7 +240,7 @@ def test_a_certificate_that_other_hosts_would_refuse(
 ) -> None:
     """Its name and its time are looked at before anything is started."""
     certified(folder, trustme.CA(), *names, **more)
-    expected = f"GRPC_CERT_FILE: another host would refuse it: {why}; make it anew, by GRPC_CA_FILE's CA"
+    expected = f"GRPC_CERT_FILE: other hosts would reject it: {why}; issue a new one with the CA in GRPC_CA_FILE"
     assert [expected] == told(folder, QUERY)
 
 
@@ -253,7 +253,7 @@ def test_a_certificate_of_another_authority(folder: Path) -> None:
 
 
 def test_the_certificates_of_the_script_will_do(tmp_path: Path) -> None:
-    """Each host's is taken by another one, also one made later; whoever makes them alone can read the keys."""
+    """Each host's is already used by another one, also one made later; whoever makes them alone can read the keys."""
     tool("openssl")
     script = COMPOSE / "certificates.sh"
     for names in (["a", "b"], ["query"]):
@@ -295,5 +295,5 @@ def test_the_key_of_the_authority_is_not_lost(tmp_path: Path) -> None:
     """No host is called like it."""
     command = [tool("sh"), str(COMPOSE / "certificates.sh"), str(tmp_path / "made"), "a", "ca"]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (2, "a host cannot be called ca, whose key would be lost\n") == (run.returncode, run.stderr)
+    assert (2, "a host cannot be named ca: it would overwrite the CA's key\n") == (run.returncode, run.stderr)
     assert not (tmp_path / "made").exists()

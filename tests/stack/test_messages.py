@@ -32,7 +32,7 @@ pytestmark = pytest.mark.prometheus
 GOLDEN = ROOT / "tests" / "golden" / "messages"
 ODD = 'q"uo`te\\ <b> | ü✓ &amp; *x*_y_[z]'
 LONG = "x" * 200
-SAYS = "Burrow judges at least one partition of the group stopped, stalled or rewinding (status 3)."
+SAYS = "At least one partition of the group is in status STOP, STALL or REWIND (group status 3)."
 STARTED, ENDED = "2026-01-02T03:04:05Z", "2026-01-02T04:16:17Z"
 NAMES = {"slack": "slack", "teams": "teams", "pagerduty": "pagerduty", "webhook": "webhook", "mail": "mail"}
 Alert = dict[str, Any]
@@ -160,7 +160,7 @@ def test_a_message_tells_what_to_do() -> None:
     resolved = json.loads((GOLDEN / "resolved.json").read_text(encoding="utf-8"))
     (slack,) = resolved["slack"]["attachments"]
     assert "[resolved] billing on orders is in error" == slack["title"]
-    assert "Resolved: it lasted 1h12m12s, from 2026-01-02 03:04 to 2026-01-02 04:16 UTC" in slack["text"]
+    assert "Resolved after 1h12m12s, from 2026-01-02 03:04 to 2026-01-02 04:16 UTC" in slack["text"]
 
 
 def test_odd_names_stay_what_they_are() -> None:

@@ -18,53 +18,50 @@ from compose.renderer.settings import Settings, SettingsError, read_settings
 
 WAYS = "plaintext, tls, scram-sha-512, scram-sha-256, iam"
 MSK = "b-1.orders.a1b2c3.c4.kafka.eu-west-1.amazonaws.com"
-INTERVAL = "longer than 1m, and alerts, which look back for 2m, would miss readings; write less"
-DURATION = "not a duration; write one such as 15s, 2d or 1h30m"
-LINK = (
-    "not an address that could stand in an alert; write one such as https://example.org/path, without spaces, quotes, "
-    "braces, # and $"
-)
-PAGE = "neither an address such as https://example.org/path nor a path such as docs/runbook.md"
-ADDRESS = "not an address; write one such as https://example.org/path"
-PORT = "not a port; write a number from 1 to 65535"
-TARGET = "neither a port nor off; write one of the two"
-BOOLEAN = "neither true nor false; write one of the two"
-FOREIGN = "but this cluster has {}; remove it or change KAFKA_AUTH"
-CREDENTIALS = "missing: scram-sha-512 needs a user name and a password"
-NORMALISED = "has letters that Burrow normalises (SASLprep) and Kafka does not; choose another"
-NO_REGION = "missing, and the names of the brokers do not tell it; say one such as eu-west-1"
-LOOKS = "looks around or back, which regular expressions of Go cannot; write it without"
+INTERVAL = "must be at most 1m, because alerts look back 2m"
+DURATION = "must be a duration such as 15s, 2d or 1h30m"
+LINK = "must be a URL usable in alerts, such as https://example.org/path, without spaces, quotes, braces, # and $"
+PAGE = "must be a URL such as https://example.org/path, or a path such as docs/runbook.md"
+ADDRESS = "must be a URL such as https://example.org/path"
+PORT = "must be a port from 1 to 65535"
+TARGET = "must be a port or off"
+BOOLEAN = "must be true or false"
+FOREIGN = "but this cluster uses {}; remove it or change KAFKA_AUTH"
+CREDENTIALS = "missing; scram-sha-512 requires a user name and a password"
+NORMALISED = "contains characters that Burrow normalizes (SASLprep) and Kafka does not; choose another"
+NO_REGION = "cannot be inferred from the brokers' names; set it, for example to eu-west-1"
+LOOKS = "uses lookaround or backreferences, which Go does not support; rewrite it"
 SCRAM = "BROKERS=b:9096\nKAFKA_USERNAME=u\nKAFKA_PASSWORD=p\n"
-PAIR = "missing, though {} is set; a certificate and its key go together"
+PAIR = "missing although {} is set; a certificate needs its key"
 
 NAMES = {
-    "PROFIL=small": "PROFIL: not known; did you mean PROFILE?",
-    "KAFKA_PASSWORT=x": "KAFKA_PASSWORT: not known; did you mean KAFKA_PASSWORD?",
-    "KAFKA_PASSWORT_12=x": "KAFKA_PASSWORT_12: not known; did you mean KAFKA_PASSWORD_12?",
-    "CLUSTER_1=x": "CLUSTER_1: not known; did you mean CLUSTER?",
-    "CLUSTER_02=x": "CLUSTER_02: not known; did you mean CLUSTER?",
-    "PROFILE_2=x": "PROFILE_2: not known; did you mean PROFILE?",
-    "FOO=x": "FOO: not known; docs/settings.md lists the names",
-    "profile=x": ".env, line 1: not NAME=value, without `export` and spaces; mend the line",
-    "PROFILE=full\nPROFILE=small": "PROFILE: stands in lines 1, 2; leave one of them",
+    "PROFIL=small": "PROFIL: unknown setting; did you mean PROFILE?",
+    "KAFKA_PASSWORT=x": "KAFKA_PASSWORT: unknown setting; did you mean KAFKA_PASSWORD?",
+    "KAFKA_PASSWORT_12=x": "KAFKA_PASSWORT_12: unknown setting; did you mean KAFKA_PASSWORD_12?",
+    "CLUSTER_1=x": "CLUSTER_1: unknown setting; did you mean CLUSTER?",
+    "CLUSTER_02=x": "CLUSTER_02: unknown setting; did you mean CLUSTER?",
+    "PROFILE_2=x": "PROFILE_2: unknown setting; did you mean PROFILE?",
+    "FOO=x": "FOO: unknown setting; see docs/settings.md",
+    "profile=x": ".env, line 1: must be NAME=value, without `export` and spaces",
+    "PROFILE=full\nPROFILE=small": "PROFILE: set in lines 1, 2; keep one",
     "MONITOR=a\tb": [
-        "MONITOR: has a control character, such as a tab; write the value anew",
-        "MONITOR: not a name of letters and digits, with - _ . inside; choose one",
+        "MONITOR: contains a control character such as a tab; remove it",
+        "MONITOR: must consist of letters and digits, with - _ . inside",
     ],
 }
 STACK = {
-    "PROFILE=big": "PROFILE: none of small, sidecar and full; write one of them",
-    "MONITOR=a b": "MONITOR: not a name of letters and digits, with - _ . inside; choose one",
-    "MONITOR=$HOME": "MONITOR: not a name of letters and digits, with - _ . inside; choose one",
+    "PROFILE=big": "PROFILE: must be small, sidecar or full",
+    "MONITOR=a b": "MONITOR: must consist of letters and digits, with - _ . inside",
+    "MONITOR=$HOME": "MONITOR: must consist of letters and digits, with - _ . inside",
     "BIND_ADDRESS=localhost": (
-        "BIND_ADDRESS: not an IP address; write one of this host, such as 127.0.0.1, or 0.0.0.0 for all"
+        "BIND_ADDRESS: must be an IP address of this host, such as 127.0.0.1, or 0.0.0.0 for all"
     ),
     "GRAFANA_PORT=x": f"GRAFANA_PORT: {PORT}",
     "EXPORTER_PORT=0": f"EXPORTER_PORT: {PORT}",
     "EXPORTER_PORT=65536": f"EXPORTER_PORT: {PORT}",
-    "PROMETHEUS_PORT=65535": "PROMETHEUS_PORT: not a port; write a number from 1 to 65534",
-    "GRAFANA_PORT=9091": "GRAFANA_PORT: 9091 is taken by PROMETHEUS_PORT; choose another",
-    "THANOS_PORT=3000": "THANOS_PORT: 3000 is taken by GRAFANA_PORT; choose another",
+    "PROMETHEUS_PORT=65535": "PROMETHEUS_PORT: must be a port from 1 to 65534",
+    "GRAFANA_PORT=9091": "GRAFANA_PORT: 9091 is already used by PROMETHEUS_PORT; choose another",
+    "THANOS_PORT=3000": "THANOS_PORT: 3000 is already used by GRAFANA_PORT; choose another",
     "SCRAPE_INTERVAL=15": f"SCRAPE_INTERVAL: {DURATION}",
     "SCRAPE_INTERVAL=0s": f"SCRAPE_INTERVAL: {DURATION}",
     "SCRAPE_INTERVAL=1m1ms": f"SCRAPE_INTERVAL: {INTERVAL}",
@@ -82,92 +79,86 @@ STACK = {
     "RUNBOOK_URL=https://": f"RUNBOOK_URL: {PAGE}",
     "RUNBOOK_URL=a: b": f"RUNBOOK_URL: {PAGE}",
     "RUNBOOK_URL=docs/runbook.md\nSLACK_WEBHOOK_URL=https://x/y": (
-        "RUNBOOK_URL: a path, which cannot be opened from a message; write an address such as "
-        "https://wiki.example.org/burrow, or leave it out for the runbook in Grafana"
+        "RUNBOOK_URL: must be a URL if alerts are sent, such as "
+        "https://wiki.example.org/burrow; unset it to link to the runbook in Grafana"
     ),
     "TEAMS_WEBHOOK_URL=x": f"TEAMS_WEBHOOK_URL: {ADDRESS}",
     "PROFILE=sidecar\nS3_BUCKET=abc\nS3_REGION=eu-west-1\nSIDECAR_BIND_ADDRESS=query": (
-        "SIDECAR_BIND_ADDRESS: not an IP address; write one of this host, such as 127.0.0.1, or 0.0.0.0 for all"
+        "SIDECAR_BIND_ADDRESS: must be an IP address of this host, such as 127.0.0.1, or 0.0.0.0 for all"
     ),
     "GRAFANA_BIND_ADDRESS=grafana": (
-        "GRAFANA_BIND_ADDRESS: not an IP address; write one of this host, such as 127.0.0.1, or 0.0.0.0 for all"
+        "GRAFANA_BIND_ADDRESS: must be an IP address of this host, such as 127.0.0.1, or 0.0.0.0 for all"
     ),
-    "RETENTION_SIZE=20": "RETENTION_SIZE: not a number of bytes; write one such as 20GB",
-    "METRICS_MAX_SERIES=many": "METRICS_MAX_SERIES: not a whole number; write one such as 1",
-    "ALLOWED_LAG=-1": "ALLOWED_LAG: not a whole number; write one such as 1",
+    "RETENTION_SIZE=20": "RETENTION_SIZE: must be a size such as 20GB",
+    "METRICS_MAX_SERIES=many": "METRICS_MAX_SERIES: must be a whole number such as 1",
+    "ALLOWED_LAG=-1": "ALLOWED_LAG: must be a whole number such as 1",
     "FILTER_MAX_COMMIT_AGE=week": f"FILTER_MAX_COMMIT_AGE: {DURATION}",
     "SLACK_WEBHOOK_URL=hooks.slack.com/x": f"SLACK_WEBHOOK_URL: {ADDRESS}",
     "WEBHOOK_URL=ftp://x": f"WEBHOOK_URL: {ADDRESS}",
     "EMAIL_TO=a@example.org": [
-        "EMAIL_FROM: missing, though EMAIL_TO is set; they go together",
-        "SMTP_SERVER: missing, though EMAIL_TO is set; they go together",
+        "EMAIL_FROM: missing although EMAIL_TO is set; set both or neither",
+        "SMTP_SERVER: missing although EMAIL_TO is set; set both or neither",
     ],
-    "EMAIL_TO=a@b\nEMAIL_FROM=c@d\nSMTP_SERVER=smtp": (
-        "SMTP_SERVER: not host:port; write one such as smtp.example.org:587"
-    ),
+    "EMAIL_TO=a@b\nEMAIL_FROM=c@d\nSMTP_SERVER=smtp": ("SMTP_SERVER: must be host:port, such as smtp.example.org:587"),
     "EMAIL_TO=a@b\nEMAIL_FROM=c@d\nSMTP_SERVER=e:25\nSMTP_PASSWORD=p": (
-        "SMTP_USERNAME: missing, though SMTP_PASSWORD is set; they go together"
+        "SMTP_USERNAME: missing although SMTP_PASSWORD is set; set both or neither"
     ),
     "EMAIL_TO=a@b\nEMAIL_FROM=c@d\nSMTP_SERVER=e:25\nSMTP_USERNAME=u\nSMTP_PASSWORD= p": (
-        "SMTP_PASSWORD: begins or ends with a space, which Alertmanager cuts off; choose another"
+        "SMTP_PASSWORD: must not start or end with a space, which Alertmanager removes"
     ),
-    "SMTP_SERVER=e:25": "EMAIL_TO: missing, though SMTP_SERVER is set; they go together",
+    "SMTP_SERVER=e:25": "EMAIL_TO: missing although SMTP_SERVER is set; set both or neither",
     "GRAFANA_ADMIN_PASSWORD=a${HOME}": (
-        "GRAFANA_ADMIN_PASSWORD: has ${, $__x{ or %(, which Grafana would replace; choose another"
+        "GRAFANA_ADMIN_PASSWORD: must not contain ${, $__x{ or %(, which Grafana replaces"
     ),
-    "S3_BUCKET=Blocks\nS3_REGION=eu-west-1": (
-        "S3_BUCKET: not the name of a bucket; write its 3 to 63 letters a-z, digits, - and ."
-    ),
+    "S3_BUCKET=Blocks\nS3_REGION=eu-west-1": ("S3_BUCKET: must be a bucket name: 3 to 63 characters a-z, 0-9, - and ."),
     "S3_BUCKET=blocks": (
-        "S3_REGION: missing, though S3_BUCKET is set; say the bucket's region, or S3_ENDPOINT for another S3"
+        "S3_REGION: missing although S3_BUCKET is set; set the bucket's region, or S3_ENDPOINT for another S3"
     ),
-    "S3_BUCKET=blocks\nS3_REGION=EU": "S3_REGION: not a region; write one such as eu-west-1",
-    "S3_BUCKET=blocks\nS3_ENDPOINT=https://s3:9000": (
-        "S3_ENDPOINT: neither host nor host:port; write it without https://, which goes without saying"
-    ),
+    "S3_BUCKET=blocks\nS3_REGION=EU": "S3_REGION: must be a region such as eu-west-1",
+    "S3_BUCKET=blocks\nS3_ENDPOINT=https://s3:9000": ("S3_ENDPOINT: must be host or host:port, without https://"),
     "S3_BUCKET=blocks\nS3_ENDPOINT=s3:9000\nS3_ACCESS_KEY=a": (
-        "S3_SECRET_KEY: missing, though S3_ACCESS_KEY is set; they go together"
+        "S3_SECRET_KEY: missing although S3_ACCESS_KEY is set; set both or neither"
     ),
-    "S3_REGION=eu-west-1": "S3_BUCKET: missing, though S3_REGION is set; they go together",
+    "S3_REGION=eu-west-1": "S3_BUCKET: missing although S3_REGION is set; set both or neither",
 }
 CLUSTERS = {
-    "BROKERS=b:9092\nCLUSTER=Orders": "CLUSTER: has capitals, and Burrow would list it without groups; write orders",
+    "BROKERS=b:9092\nCLUSTER=Orders": "CLUSTER: must be lower case, or Burrow lists it without groups; write orders",
     "BROKERS=b:9092\nCLUSTER=a.b": (
-        "CLUSTER: not a-z, 0-9, and - inside; choose another, as it becomes the name of a section for Burrow"
+        "CLUSTER: must consist of a-z, 0-9, and - inside, as it becomes the name of a section in burrow.toml"
     ),
-    "BROKERS=b:9092\nBROKERS_2=c:9092": "CLUSTER_2: missing; every further cluster needs a name",
+    "BROKERS=b:9092\nBROKERS_2=c:9092": "CLUSTER_2: missing; every additional cluster needs a name",
     "BROKERS=b:9092\nBROKERS_2=c:9092\nCLUSTER_2=kafka": (
-        "CLUSTER_2: kafka is the name of a cluster before; give each its own"
+        "CLUSTER_2: kafka is already the name of another cluster; cluster names must be unique"
     ),
     "CLUSTER_2=x\nBROKERS_2=b:9092\nBROKERS_3=c:9092\nBROKERS_4=d:9092": [
-        "CLUSTER_3: missing; every further cluster needs a name",
-        "CLUSTER_4: missing; every further cluster needs a name",
+        "CLUSTER_3: missing; every additional cluster needs a name",
+        "CLUSTER_4: missing; every additional cluster needs a name",
     ],
     "CLUSTER=orders\nAWS_REGION=eu-west-1": (
-        "BROKERS: missing, though there is CLUSTER, AWS_REGION; name the brokers, or remove these"
+        "BROKERS: missing although CLUSTER, AWS_REGION is set; set the brokers or remove these"
     ),
     "JMX_EXPORTER_PORT=11001": (
-        "BROKERS: missing, though there is another name of the cluster; name the brokers, or remove these"
+        "BROKERS: missing although another name of the cluster is set; set the brokers or remove these"
     ),
-    "BROKERS=b:9092\nCLUSTER_3=x": "BROKERS_3: missing, though there is CLUSTER_3; name the brokers, or remove these",
+    "BROKERS=b:9092\nCLUSTER_3=x": "BROKERS_3: missing although CLUSTER_3 is set; set the brokers or remove these",
     "BROKERS=b, c:x,d:0,e_f_g:1,1.2.3.400:1,": (
-        "BROKERS: not host:port: 'b', 'c:x', 'd:0', 'e_f_g:1', '1.2.3.400:1', ''; write them so, separated by commas"
+        "BROKERS: not host:port: 'b', 'c:x', 'd:0', 'e_f_g:1', '1.2.3.400:1', ''; separate brokers by commas"
     ),
-    "BROKERS=b:9092, b:9092": "BROKERS: b:9092 stands there twice; name each broker once",
+    "BROKERS=b:9092, b:9092": "BROKERS: b:9092 is listed twice; list each broker once",
     "BROKERS=b:9092\nJMX_EXPORTER_PORT=on": f"JMX_EXPORTER_PORT: {TARGET}",
-    "BROKERS=b:\u0661\u0661": "BROKERS: not host:port: 'b:\u0661\u0661'; write them so, separated by commas",
+    "BROKERS=b:\u0661\u0661": "BROKERS: not host:port: 'b:\u0661\u0661'; separate brokers by commas",
     "BROKERS=b:9092\nJMX_EXPORTER_PORT=\u0661\u0661": f"JMX_EXPORTER_PORT: {TARGET}",
     "BROKERS=b:9092\nNODE_EXPORTER_PORT=70000": f"NODE_EXPORTER_PORT: {TARGET}",
     "BROKERS=b:9092\nGROUPS_ALLOWED=^(?!x)": f"GROUPS_ALLOWED: {LOOKS}",
     "BROKERS=b:9092\nGROUPS_DENIED=(a)\\1": f"GROUPS_DENIED: {LOOKS}",
     "BROKERS=b:9092\nGROUPS_DENIED=[a": (
-        "GROUPS_DENIED: not a regular expression (unterminated character set); mend it"
+        "GROUPS_DENIED: not a regular expression (unterminated character set); fix it"
     ),
 }
 AUTHENTICATION = {
-    "BROKERS=b:9093": f"KAFKA_AUTH: missing, and not told by port 9093; say one of {WAYS}",
-    "BROKERS=b:9092,c:9094": f"KAFKA_AUTH: missing, and not told by port 9092, 9094; say one of {WAYS}",
-    "BROKERS=b:9096\nKAFKA_AUTH=scram": f"KAFKA_AUTH: not known; say one of {WAYS}",
+    "BROKERS=b:9093": f"KAFKA_AUTH: cannot be inferred from port 9093; set it to one of {WAYS}",
+    "BROKERS=b:9092,c:9094": f"KAFKA_AUTH: cannot be inferred from port 9092, 9094; set it to one of {WAYS}",
+    "BROKERS=b:9096\nKAFKA_AUTH=scram": f"KAFKA_AUTH: must be one of {WAYS}",
     f"BROKERS={MSK}:9094\nKAFKA_AUTH=plaintext": (
         "KAFKA_AUTH: plaintext, but MSK has tls at port 9094; change one of the two"
     ),
@@ -182,28 +173,28 @@ AUTHENTICATION = {
     "CLUSTER_2=x\nBROKERS_2=b:9096\nKAFKA_PASSWORD_2=p": f"KAFKA_USERNAME_2: {CREDENTIALS}",
     "BROKERS=b:9096\nKAFKA_USERNAME=u\nKAFKA_PASSWORD=\ufb01\u00a0": f"KAFKA_PASSWORD: {NORMALISED}",
     "BROKERS=b:9092\nKAFKA_USERNAME=u": (
-        f"KAFKA_USERNAME: is for scram-sha-512, scram-sha-256, {FOREIGN.format('plaintext')}"
+        f"KAFKA_USERNAME: only valid with scram-sha-512, scram-sha-256, {FOREIGN.format('plaintext')}"
     ),
-    "BROKERS=b:9094\nAWS_REGION=eu-west-1": f"AWS_REGION: is for iam, {FOREIGN.format('tls')}",
-    f"{SCRAM}KAFKA_CERT_FILE=x": f"KAFKA_CERT_FILE: is for tls, {FOREIGN.format('scram-sha-512')}",
+    "BROKERS=b:9094\nAWS_REGION=eu-west-1": f"AWS_REGION: only valid with iam, {FOREIGN.format('tls')}",
+    f"{SCRAM}KAFKA_CERT_FILE=x": f"KAFKA_CERT_FILE: only valid with tls, {FOREIGN.format('scram-sha-512')}",
     "BROKERS=b:9092\nKAFKA_CA_FILE=x": (
-        f"KAFKA_CA_FILE: is for tls, scram-sha-512, scram-sha-256, iam, {FOREIGN.format('plaintext')}"
+        f"KAFKA_CA_FILE: only valid with tls, scram-sha-512, scram-sha-256, iam, {FOREIGN.format('plaintext')}"
     ),
     "BROKERS=b:9092\nKAFKA_TLS_SKIP_VERIFY=true": (
-        f"KAFKA_TLS_SKIP_VERIFY: is for tls, scram-sha-512, scram-sha-256, iam, {FOREIGN.format('plaintext')}"
+        f"KAFKA_TLS_SKIP_VERIFY: only valid with tls, scram-sha-512, scram-sha-256, iam, {FOREIGN.format('plaintext')}"
     ),
     "CLUSTER_2=x\nBROKERS_2=b:9092\nKAFKA_CA_FILE_2=x": (
-        "KAFKA_CA_FILE_2: is for tls, scram-sha-512, scram-sha-256, iam, but this cluster has plaintext; "
+        "KAFKA_CA_FILE_2: only valid with tls, scram-sha-512, scram-sha-256, iam, but this cluster uses plaintext; "
         "remove it or change KAFKA_AUTH_2"
     ),
     "BROKERS=b:9094\nKAFKA_TLS_SKIP_VERIFY=yes": f"KAFKA_TLS_SKIP_VERIFY: {BOOLEAN}",
     "BROKERS=b:9098": f"AWS_REGION: {NO_REGION}",
-    f"BROKERS={MSK}:9098\nAWS_REGION=Ireland": "AWS_REGION: not a region; write one such as eu-west-1",
+    f"BROKERS={MSK}:9098\nAWS_REGION=Ireland": "AWS_REGION: must be a region such as eu-west-1",
     f"BROKERS={MSK}:9098\nAWS_REGION=us-east-1": (
         "AWS_REGION: us-east-1, but the brokers are in eu-west-1; change one of the two"
     ),
     f"BROKERS={MSK}:9098\nAWS_ROLE_ARN=burrow": (
-        "AWS_ROLE_ARN: not the ARN of a role; write one such as arn:aws:iam::123456789012:role/burrow"
+        "AWS_ROLE_ARN: must be the ARN of a role such as arn:aws:iam::123456789012:role/burrow"
     ),
 }
 FILES = {
@@ -297,7 +288,7 @@ def test_a_bucket_twice(tmp_path: Path) -> None:
     settings = Settings(s3_bucket="blocks", s3_region="eu-west-1")
     with pytest.raises(SettingsError) as refused:
         render(settings, tmp_path / "generated", tmp_path / "bucket.yaml")
-    assert "S3_BUCKET: compose/bucket.yaml describes a bucket too; keep one of the two" == str(refused.value)
+    assert "S3_BUCKET: cannot be used with compose/bucket.yaml; keep one of the two" == str(refused.value)
     assert not (tmp_path / "generated").exists()
 
 

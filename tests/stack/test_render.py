@@ -368,7 +368,7 @@ def test_sidecar_has_its_thanos_elsewhere(tmp_path: Path, nowhere: Path) -> None
 
 def test_sidecar_needs_a_bucket(tmp_path: Path, nowhere: Path) -> None:
     """Without one there would be nothing for the Thanos elsewhere to read."""
-    expected = r"^S3_BUCKET: missing; with PROFILE=sidecar it names the bucket of your Thanos$"
+    expected = r"^S3_BUCKET: missing; with PROFILE=sidecar set it to the bucket of your Thanos$"
     with pytest.raises(SettingsError, match=expected):
         made(Settings(profile="sidecar"), tmp_path, nowhere)
 

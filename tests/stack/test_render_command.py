@@ -54,7 +54,7 @@ def test_odd(checkout: Path) -> None:
 def test_wrong(checkout: Path) -> None:
     """All faults go to stderr, a line each, behind the warnings; the exit code is 2 and nothing is touched."""
     run = rendering(checkout, "PROFIL=full\nPROFILE=half\nBROKERS=b:9094\nKAFKA_TLS_SKIP_VERIFY=true\n")
-    expected = "PROFIL: not known; did you mean PROFILE?\nPROFILE: none of small, sidecar and full; write one of them\n"
+    expected = "PROFIL: unknown setting; did you mean PROFILE?\nPROFILE: must be small, sidecar or full\n"
     assert (2, "", SKIPPED + expected) == (run.returncode, run.stdout, run.stderr)
     assert not (checkout / "compose" / "generated").exists()
 
@@ -63,5 +63,5 @@ def test_two_buckets(checkout: Path) -> None:
     """What only shows when rendering ends it in the same way."""
     (checkout / "compose" / "bucket.yaml").write_text("type: GCS\n", encoding="utf-8")
     run = rendering(checkout, "S3_BUCKET=blocks\nS3_REGION=eu-west-1\n")
-    expected = "S3_BUCKET: compose/bucket.yaml describes a bucket too; keep one of the two\n"
+    expected = "S3_BUCKET: cannot be used with compose/bucket.yaml; keep one of the two\n"
     assert (2, "", expected) == (run.returncode, run.stdout, run.stderr)

@@ -116,7 +116,8 @@ def test_the_runbook_has_a_section_for_each_alert() -> None:
     sections = alerts.sections()
     assert sorted(ALERTS) == sorted(sections)
     for name, text in sections.items():
-        assert ["**Means.**", "**Look.**", "**Do.**"] == re.findall(r"^\*\*\w+\.\*\*", text, re.MULTILINE), name
+        parts = re.findall(r"^\*\*\w+\.\*\*", text, re.MULTILINE)
+        assert ["**Meaning.**", "**Diagnosis.**", "**Mitigation.**"] == parts, name
         assert "```promql\n" in text, name
 
 

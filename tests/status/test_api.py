@@ -180,12 +180,12 @@ def test_clusters() -> None:
 @pytest.mark.parametrize(
     ("expected", "path", "query"),
     [
-        ("does not list a group of this name", "groups/west/nobody", ""),
+        ("lists no group of this name", "groups/west/nobody", ""),
         ("Burrow has not been polled yet", "groups/west/lost", "burrow=new"),
-        ("not configured to poll", "groups/west/lost", "burrow=none"),
-        ("does not list a cluster", "groups/north/lost", ""),
-        ("no such topic", "topics/west/nothing", ""),
-        ("no such topic", "topics/north/orders", ""),
+        ("No Burrow of this name is configured", "groups/west/lost", "burrow=none"),
+        ("lists no cluster", "groups/north/lost", ""),
+        ("Unknown topic", "topics/west/nothing", ""),
+        ("Unknown topic", "topics/north/orders", ""),
     ],
 )
 def test_what_is_missing(expected: str, path: str, query: str) -> None:

@@ -149,8 +149,8 @@ def test_late_groups_are_not_among_the_fine() -> None:
     late = group("late", "OK", [partition(lag=5)], [720.0])
     page = show("/", view(snapshot(cluster(group("w", "WARN", [partition("WARN")], [15.0]), late))))
     assert ["LATE", "WARN"] == [row[0] for row in page.rows if row[0] != "Status"]
-    assert "Late, but judged OK 1" in page.all
-    assert "2 in all 1 LATE 1 WARN 1 OK" in page.all
+    assert "Late, but OK for Burrow 1" in page.all
+    assert "2 total 1 LATE 1 WARN 1 OK" in page.all
 
 
 def test_muted_groups_come_last() -> None:
@@ -174,14 +174,12 @@ def test_the_last_known_state_of_a_burrow_that_is_gone() -> None:
     shown = replace(view(now), histories=recorded(old, now), addresses={"default": ("http://burrow:8000",)})
     page = show("/", shown)
     assert (
-        "Burrow default at http://burrow:8000 failed last poll 4s ago, last good one 5m ago; "
-        "without a usable answer: ready (connection): 1. is it up?"
+        "Burrow default at http://burrow:8000 failed last poll 4s ago, last success 5m ago; "
+        "failed requests: ready (connection): 1. is it up?"
     ) in page.all
-    assert (
-        "Cluster west not exposed there is no reading that is recent enough; below is its last known state" in page.all
-    )
-    assert "1 in all 1 ERR" in page.all
-    assert "lost stopped: 1 of 1 partitions of orders, for at least 4s last known state, of 3s ago" in page.all
+    assert "Cluster west not exposed there is no recent reading; below is its last known state" in page.all
+    assert "1 total 1 ERR" in page.all
+    assert "lost stopped: 1 of 1 partitions of orders, for at least 4s last known state, 3s ago" in page.all
     assert b'<tr role="row" class="past">' in render("/", "", shown).body
     alone = show("/group", shown, burrow="default", cluster="west", name="lost")
     assert "the last known state, read 3s ago. It is no longer exposed as metrics." in alone.all
@@ -195,7 +193,7 @@ def test_the_last_known_state_of_a_group_that_is_not_read() -> None:
     shown = replace(view(now), histories=recorded(old, now))
     page = show("/", shown)
     assert ["b", "a"] == groups_of(page)
-    assert "for at least 4s last known state, of 3s ago" in page.all
+    assert "for at least 4s last known state, 3s ago" in page.all
     assert "the last known state" in show("/group", shown, burrow="default", cluster="west", name="b").all
 
 
@@ -271,7 +269,7 @@ def test_filter(expected: list[str], query: dict[str, str]) -> None:
 def test_filtered_figures_and_links() -> None:
     """The counts by status are of what the text matches, and their links keep the text; "all" is of all of that."""
     page = show("/", view(snapshot(THREE)), q="s", status="err")
-    assert "3 in all 1 ERR 1 WARN 1 OK Show all" in page.all
+    assert "3 total 1 ERR 1 WARN 1 OK Show all" in page.all
     assert {"./?q=s", "./?q=s&status=err", "./?q=s&status=warn", "./?q=s&status=ok"} <= set(page.links)
 
 
@@ -310,7 +308,7 @@ def test_group() -> None:
         ["UNKNOWN", "orders", "2", "unknown", "unknown", "none yet", "20", "none seen", "0%", "not known to Burrow"],
         ["OK", "orders", "1", "5", "unknown", "90", "95", "5s ago", "100%", "not known to Burrow"],
     ] == page.rows[1:]
-    assert "Stalled: 1 of 3 partitions of orders. Means The group commits the same offset again and again" in page.all
+    assert "Stalled: 1 of 3 partitions of orders. Meaning The group keeps committing the same offset" in page.all
     assert "Lag, time 2m 5s of 5m Lag, messages 1,239 Partitions 3: 1 not OK, 1 unknown" in page.all
     assert "Read 3s ago" in page.all
 
@@ -341,7 +339,7 @@ def test_topic() -> None:
     assert [["ERR", "b", "6m 40s of 5m", "7", "2"], ["OK", "a", "1s of 5m", "3", "1"]] == [
         ["ERR" if row[0] == "STOP" else row[0], *row[1:]] for row in page.rows[1:]
     ]
-    assert "Produced 2/s Partitions 2 Log ends, sum 390 Groups 2" in page.all
+    assert "Produced 2/s Partitions 2 Log end offsets, sum 390 Groups 2" in page.all
     links = show("/group", shown, burrow="default", cluster="west", name="a").links
     assert "topic?burrow=default&cluster=west&name=orders" in links
 
@@ -380,12 +378,12 @@ def test_why_a_listed_group_is_missing(reason: Absence) -> None:
 @pytest.mark.parametrize(
     ("expected", "given", "made"),
     [
-        ("not configured to poll a Burrow of this name", {"burrow": "other"}, snapshot(THREE)),
+        ("No Burrow of this name is configured", {"burrow": "other"}, snapshot(THREE)),
         ("has not been polled yet", {}, None),
-        ("does not list a cluster of this name", {"cluster": "east"}, snapshot(THREE)),
-        ("this one is refused", {}, snapshot(THREE).without({"west"})),
-        ("has read nothing of this cluster yet", {}, replace(snapshot(), listed=frozenset({"west"}))),
-        ("does not list a group of this name", {}, snapshot(THREE)),
+        ("lists no cluster of this name", {"cluster": "east"}, snapshot(THREE)),
+        ("The cluster is refused", {}, snapshot(THREE).without({"west"})),
+        ("has not read this cluster yet", {}, replace(snapshot(), listed=frozenset({"west"}))),
+        ("lists no group of this name", {}, snapshot(THREE)),
         ("has not read all commits", {}, snapshot(THREE, outcome=replace(GOOD, behind={"west": 9}))),
         (
             "one of more than 1,000",
@@ -433,7 +431,7 @@ def test_what_is_shown_can_be_searched(odd: str) -> None:
     shown = view(snapshot(cluster(group(odd, "OK", [partition()], [0.0]), group("another"))))
     name = [row[1] for row in show("/", shown).rows][-1] if odd != "x" * 4000 else odd
     found = show("/", shown, q=name[:150])
-    assert "1 in all" in found.all
+    assert "1 total" in found.all
 
 
 def test_links_are_relative() -> None:

@@ -37,12 +37,12 @@ def test_a_cache_that_is_short_enough(seconds: int | None) -> None:
 
 @pytest.mark.parametrize(
     ("words", "seconds"),
-    [("is 61 (seconds): its answers may be 1m 1s old", 61), ("may be 1d old", 86400), ("never change once", 0)],
+    [("is 61 (seconds): its responses may be 1m 1s old", 61), ("may be 1d old", 86400), ("never expire", 0)],
 )
 def test_a_cache_that_is_too_long(words: str, seconds: int) -> None:
     """The setting is named, with its section, and what to set it to."""
     (line,) = said(cluster(), Settings(seconds, {}))
-    assert line.startswith("expire-cache in the [evaluator] section of Burrow is ")
+    assert line.startswith("expire-cache in Burrow's [evaluator] section is ")
     assert words in line
     assert line.endswith("set it to 5")
 
@@ -56,17 +56,17 @@ def test_the_age_of_the_newest_commit(age: float | None, *, told: bool) -> None:
 @pytest.mark.parametrize(
     ("words", "made"),
     [
-        ("log ends have moved on since: Burrow answers from a cache", cluster(902, 0, 101)),
-        ("log ends have moved on since: Burrow answers from a cache", cluster(902, 5, 106)),
-        ("nobody commits, Burrow has lost Kafka, or expire-cache", cluster(902, 5, 105)),
-        ("nobody commits, Burrow has lost Kafka, or expire-cache", replace(cluster(902, 0, 500), topics=())),
+        ("log ends have moved since, so Burrow answers from its cache", cluster(902, 0, 101)),
+        ("log ends have moved since, so Burrow answers from its cache", cluster(902, 5, 106)),
+        ("no group commits, Burrow has lost Kafka, or expire-cache", cluster(902, 5, 105)),
+        ("no group commits, Burrow has lost Kafka, or expire-cache", replace(cluster(902, 0, 500), topics=())),
     ],
     ids=["cached", "cached with lag", "frozen", "log ends not known"],
 )
 def test_why_the_newest_commit_may_be_old(words: str, made: Cluster) -> None:
     """Log ends are not cached: where they are beyond what lags were told against, the lags are."""
     (line,) = said(made)
-    assert "cluster c: the newest commit that Burrow tells of is 15m 2s old: " in line
+    assert "cluster c: the newest commit known to Burrow is 15m 2s old: " in line
     assert words in line
     assert "expire-cache in its [evaluator] section" in line
 
@@ -76,6 +76,6 @@ def test_what_filters_leave_out() -> None:
     left_out = {"name": 3, "topic": 0, "commit_age": 2}
     lines = said(replace(cluster(), filtered_groups=left_out, hidden_groups=("hangs",)))
     assert [
-        "cluster c: filters leave out groups: 3 by name, 2 by commit_age",
+        "cluster c: groups excluded by filters: 3 by name, 2 by commit_age",
         "cluster c: max_commit_age hides groups with lag: hangs",
     ] == lines

@@ -196,13 +196,13 @@ NEVER_SHOWN = replace(snapshot(outcome=replace(BAD, behind={"west": None})), lis
         ("failed", "up to date", "", snapshot(cluster(group()), outcome=BAD)),
         ("failed", "stale", "could not read it", snapshot(cluster(expires_at=EXPIRY - 15), outcome=BAD)),
         ("polled", "in part", "2 groups could not be read", snapshot(cluster(unreadable_groups=2))),
-        ("polled", "in part", "3 groups are held back", snapshot(cluster(held_groups=3))),
+        ("polled", "in part", "3 groups held back", snapshot(cluster(held_groups=3))),
         ("polled", "in part", "hides groups with lag: a, b", snapshot(cluster(hidden_groups=("a", "b")))),
         ("polled", "in part", "a, b, c, d, e and 2 more", snapshot(cluster(hidden_groups=tuple("abcdefg")))),
         ("polled", "behind", "12,345 messages behind", snapshot(cluster(), outcome=BEHIND)),
         ("polled", "refused", "an earlier Burrow has", REFUSED),
         ("failed", "not exposed", "has not read all commits", NEVER_SHOWN),
-        ("polled", "not exposed", "no reading that is recent enough", replace(snapshot(), listed=frozenset({"west"}))),
+        ("polled", "not exposed", "no recent reading", replace(snapshot(), listed=frozenset({"west"}))),
     ],
 )
 def test_states(state: str, cluster_state: str, note: str, made: Snapshot) -> None:
@@ -225,7 +225,7 @@ def test_a_burrow_without_a_poll() -> None:
         ("1 group", 1, {}),
         ("1 of 2 groups: 1 Burrow's own", 2, {"burrow-x": "own"}),
         (
-            "1 of 5 groups: 2 no longer known to Burrow, 1 left out by the filter for group names",
+            "1 of 5 groups: 2 no longer known to Burrow, 1 excluded by the group name filter",
             5,
             {"a": "not_found", "b": "not_found", "c": "name"},
         ),

@@ -12,9 +12,9 @@ HUNG_UP = ("EOF", "write: broken pipe")
 NOT_ALLOWED = "kafka server: The client is not authorized to access this topic"
 SEEN = "published: 1 ERR"
 """Of the one group, which has stopped with messages left to read."""
-NO_COMMIT = "Burrow has read no commit"
-NO_TOPIC = "Burrow sees no topic but __consumer_offsets"
-NO_GROUP = "no group but Burrow's own"
+NO_COMMIT = "Burrow has read no commits"
+NO_TOPIC = "Burrow sees no topic except __consumer_offsets"
+NO_GROUP = "no group except Burrow's own"
 BY_HAND = ("i/o timeout", "Burrow is still connecting to Kafka")
 """Seen with a firewall that drops packets, which not every machine can be asked for."""
 FORGETS_AFTER = 45

@@ -337,7 +337,10 @@ def test_failed_reload(server: Server, content: FixedContent) -> None:
     content.reloadable, content.complaint = True, "burrow.yaml: poll.interval: must be at least 1s"
     reply = ask(server, "/-/reload", "POST")
 
-    assert (500, f"The configuration before stays: {content.complaint}\n".encode()) == (reply.status, reply.body)
+    assert (500, f"Reload failed, keeping the previous configuration: {content.complaint}\n".encode()) == (
+        reply.status,
+        reply.body,
+    )
 
 
 @pytest.mark.parametrize(
@@ -389,7 +392,7 @@ def test_reload_under_way() -> None:
         first = pool.submit(ask, server, "/-/reload", "POST")
         assert begun.wait(5)
         second = ask(server, "/-/reload", "POST")
-        assert (503, b"A reload is under way.\n") == (second.status, second.body)
+        assert (503, b"A reload is already in progress.\n") == (second.status, second.body)
         assert [200] * 3 == [ask(server, path).status for path in ("/", "/metrics", "/-/healthy")]
         go_on.set()
         assert 200 == first.result().status
@@ -562,7 +565,7 @@ def test_content_that_fails_half_way(server: Server, content: FixedContent, fail
         ask(server, "/metrics")
     content.failure_in_body = None
 
-    assert [("answer failed", "error")] == [(log["event"], log["log_level"]) for log in logs]
+    assert [("response failed", "error")] == [(log["event"], log["log_level"]) for log in logs]
     assert content.page == ask(server, "/metrics").body
 
 
@@ -614,7 +617,7 @@ def test_dead_server_is_seen(content: FixedContent, monkeypatch: pytest.MonkeyPa
         server._thread.join(2)
 
     assert not server.is_alive()
-    assert ["the HTTP server has died"] == [log["event"] for log in logs]
+    assert ["HTTP server died"] == [log["event"] for log in logs]
     with pytest.raises(ConnectionRefusedError):
         ask(server, "/metrics")
     server.stop()
@@ -699,7 +702,7 @@ def test_taken_port(address: str) -> None:
 )
 def test_malformed_addresses(address: str) -> None:
     """A malformed address is refused in words that repeat it."""
-    with pytest.raises(ValueError, match=f"^{re.escape(repr(address))} is not an address to listen on, such as"):
+    with pytest.raises(ValueError, match=f"^{re.escape(repr(address))} is not a listen address such as"):
         bind(address)
 
 

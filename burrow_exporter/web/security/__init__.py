@@ -1,4 +1,4 @@
-"""Secures the server: the web config file of Prometheus' exporter-toolkit, TLS, authentication.
+"""Security of the server: the exporter-toolkit's web config file, TLS, authentication.
 
-Imports `web.messages`, and `settings` for the types of values.
+Imports `web.messages`, and `settings` for value types.
 """

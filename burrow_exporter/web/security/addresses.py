@@ -1,4 +1,4 @@
-"""Where a client comes from: this machine or another, and which network."""
+"""The origin of a client: this machine or another, and its network."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import ipaddress
 from burrow_exporter.web.messages import Peer
 
 NETWORK_BITS = 64
-"""What one host on IPv6 has at its disposal, as a rule: a whole /64."""
+"""The range that one IPv6 host usually has: a whole /64."""
 
 
 def is_local(peer: Peer) -> bool:
-    """Tell whether a client is on this machine: at a loopback address, or at the very one that it connected to."""
+    """Return whether a client is on this machine: at a loopback address, or at the address it connected to."""
     host = host_of(peer.client)
     return bool(host) and (host == host_of(peer.server) or ipaddress.ip_address(host).is_loopback)
 
 
 def host_of(address: str) -> str:
-    """Return an IP address without its zone, that of IPv4 where it is mapped to IPv6; an empty one as it is."""
+    """Return an IP address without its zone, as IPv4 if it is IPv4-mapped; an empty one unchanged."""
     if not address:
         return ""
     host = ipaddress.ip_address(address.partition("%")[0])
@@ -25,6 +25,6 @@ def host_of(address: str) -> str:
 
 
 def network_of(address: str) -> str:
-    """Return what one client is known by: its IPv4 address, or the /64 of its IPv6 address."""
+    """Return the key of a client: its IPv4 address, or the /64 of its IPv6 address."""
     host = host_of(address)
     return str(ipaddress.ip_network(f"{host}/{NETWORK_BITS}", strict=False)) if ":" in host else host

@@ -1,4 +1,4 @@
-"""Who is let in: the rate limit, client certificates and passwords of the web config file, and its headers."""
+"""Access control by the web config file: rate limit, client certificates, passwords; and its headers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from burrow_exporter.web.security.passwords import BusyError, PasswordChecker
 
 HEALTH_PATH = "/-/healthy"
 UNAUTHORIZED = plain(401, "Unauthorized.", ("www-authenticate", 'Basic realm="burrow_exporter", charset="UTF-8"'))
-BUSY = plain(429, "Too many passwords are being checked.", ("retry-after", "1"))
+BUSY = plain(429, "Too many concurrent password checks.", ("retry-after", "1"))
 TOO_MANY = plain(429, "Too many requests.")
 NO_CERTIFICATE = plain(403, "A client certificate is required.")
 
@@ -23,10 +23,10 @@ log = structlog.get_logger(__name__)
 
 
 class AccessControl:
-    """Asks who sends a request before ``respond`` answers it, and sets the headers that the web config file wants.
+    """Authenticates requests before ``respond`` handles them, and sets the headers of the web config file.
 
-    The health check of this machine needs neither password nor certificate: it has none, the file holds hashes only,
-    and learns no more than whether the exporter works.
+    The local health check needs neither password nor certificate: the file contains only hashes, and it learns no more
+    than whether the exporter is healthy.
     """
 
     def __init__(self, respond: Callable[[Request], Response], security: Security, passwords: PasswordChecker) -> None:
@@ -35,7 +35,7 @@ class AccessControl:
         self._passwords = passwords
 
     def __call__(self, request: Request) -> Response:
-        """Answer one request, or refuse it."""
+        """Handle a request, or refuse it."""
         active = self._security.current()
         refusal = None if is_own_health_check(request) else self._refusal(request, active)
         if refusal is not None:
@@ -61,7 +61,7 @@ class AccessControl:
 
 
 def basic_credentials(request: Request) -> tuple[bytes, bytes] | None:
-    """Return the name and the password of a request, ``None`` if there are none, or several, or they are malformed."""
+    """Return user name and password of a request, or ``None`` if missing, repeated or malformed."""
     headers = request.headers.get("authorization", ())
     scheme, _, encoded = (headers[0] if len(headers) == 1 else "").partition(" ")
     if scheme.lower() != "basic":
@@ -75,5 +75,5 @@ def basic_credentials(request: Request) -> tuple[bytes, bytes] | None:
 
 
 def is_own_health_check(request: Request) -> bool:
-    """Tell whether this is the health check of the machine that the exporter runs on."""
+    """Return whether this is the local health check."""
     return request.path == HEALTH_PATH and is_local(request.peer)

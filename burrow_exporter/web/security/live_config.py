@@ -1,4 +1,4 @@
-"""The web config file in force: read again when it, or a file that it names, has changed."""
+"""The current web config: reloaded when the file, or a file it refers to, changes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Stamp = tuple[int, int, int, int] | None
 
 @dataclass(frozen=True, slots=True)
 class ActiveConfig:
-    """What is in force; ``contexts`` is ``None`` without TLS, ``bucket`` without a rate limit."""
+    """The current settings; ``contexts`` is ``None`` without TLS, ``bucket`` without a rate limit."""
 
     file: WebFile
     contexts: tls.Contexts | None
@@ -33,7 +33,7 @@ class ActiveConfig:
 
 
 class Security:
-    """What the web config file at ``path`` asks for. Raises ``ConfigError`` if it cannot be used."""
+    """The web config file at ``path``. Raises ``ConfigError`` if it is invalid."""
 
     def __init__(self, path: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._path = Path(path)
@@ -44,12 +44,12 @@ class Security:
         self._refreshing = threading.Lock()
         self.has_tls = self._active.contexts is not None
         if self._active.file.basic_auth_users and not self.has_tls:
-            log.warning("passwords travel unencrypted: the web config has users, but no TLS", file=path)
+            log.warning("passwords sent unencrypted: web config has users but no TLS", file=path)
 
     def current(self) -> ActiveConfig:
-        """Return what is in force; files are looked at once a second at most, and bad ones change nothing.
+        """Return the current settings. Files are checked at most once a second; invalid ones change nothing.
 
-        While one thread reads files, others go by what was in force before.
+        While one thread reads files, others use the previous settings.
         """
         now = self._clock()
         if now - self._checked >= CHECK_SECONDS and self._refreshing.acquire(blocking=False):
@@ -68,16 +68,16 @@ class Security:
         try:
             self._active = self._read(self._active)
         except (ConfigError, OSError) as error:
-            log.error("web config not read again, what was in force stays", error=str(error))  # noqa: TRY400  the message says all
+            log.error("web config reload failed, keeping the previous one", error=str(error))  # noqa: TRY400  the message says all
         else:
-            log.info("web config read again", file=str(self._path))
+            log.info("web config reloaded", file=str(self._path))
 
     def _read(self, former: ActiveConfig | None) -> ActiveConfig:
         try:
             file = parse(self._file(self._path, "cannot be read"))
             wanted = file.tls_server_config
             same = former is None or bool(wanted) == bool(former.contexts)
-            require("tls_server_config", same, "TLS cannot be turned on or off without a restart")
+            require("tls_server_config", same, "TLS cannot be enabled or disabled without a restart")
             contexts = tls.build(wanted, self._named_file) if wanted else None
         except ValueError as error:
             raise ConfigError(str(self._path), str(error)) from None
@@ -88,18 +88,19 @@ class Security:
         return self._file(name, f"{key}: cannot read {name}")
 
     def _file(self, path: Path, complaint: str) -> bytes:
-        # Before it is read: what changes meanwhile is seen the next time. Also if it cannot be read: it may come.
+        # Taken before reading, so that a concurrent change is seen next time. Also for unreadable files, which may
+        # appear later.
         self._stamps[path] = stamp(path)
         try:
             return path.read_bytes()
-        # A name that holds a zero byte is a ValueError.
+        # A name with a null byte raises ValueError.
         except (OSError, ValueError) as error:
             message = f"{complaint}: {getattr(error, 'strerror', None) or error}"
             raise ValueError(message) from None
 
 
 def stamp(path: Path) -> Stamp:
-    """Return what changes when a file does, symbolic links followed; ``None`` if there is none."""
+    """Return what changes with a file, following symbolic links; ``None`` if it does not exist."""
     try:
         status = os.stat(path)  # noqa: PTH116  the same, and faster: it runs each second
     except (OSError, ValueError):
@@ -108,7 +109,7 @@ def stamp(path: Path) -> Stamp:
 
 
 def bucket_of(file: WebFile, former: ActiveConfig | None) -> TokenBucket | None:
-    """Return the rate limit's bucket, the former one as long as the limit is the same."""
+    """Return the rate limit's bucket; the existing one if the limit is unchanged."""
     if former and former.file.rate_limit == file.rate_limit:
         return former.bucket
     limit = file.rate_limit

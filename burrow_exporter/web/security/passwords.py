@@ -1,4 +1,4 @@
-"""Passwords checked against bcrypt hashes: one at a time, remembered, and bounded in how many wait."""
+"""Password checks against bcrypt hashes: one at a time, cached, with a limit on waiting checks."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from burrow_exporter.web.security.addresses import network_of
 BCRYPT_BYTES = 72
 KNOWN_RIGHT, KNOWN_WRONG = 64, 1024
 WAITING_OF_NETWORK, WAITING = 4, 64
-"""How many checks wait of one network, and of all, for names that exist and for names that do not, each."""
+"""Maximum waiting checks per network and in total, separately for existing and unknown names."""
 
 
 class BusyError(Exception):
-    """Too many passwords wait to be checked."""
+    """Too many password checks are waiting."""
 
 
 @dataclass(eq=False, slots=True)
 class Check:
-    """One check that waits or is under way: the password is compared with each of ``hashes``; the first one counts."""
+    """A waiting or running check: the password is compared with all ``hashes``; the first one decides."""
 
     hashes: Sequence[bytes]
     password: bytes
@@ -38,13 +38,13 @@ class Check:
 
 
 class PasswordChecker:
-    """Tells right passwords from wrong ones.
+    """Checks passwords.
 
-    bcrypt is slow on purpose and lets go of the interpreter: one thread checks one password at a time, so that a flood
-    of wrong passwords costs one processor at most. What was found is remembered under a keyed hash; right ones have
-    room of their own there, so that no flood makes the exporter forget them. Names that exist have room of their own
-    among those that wait, and every other turn, so that who knows no name does not keep the users out. Where there is
-    no room, one is given up at random: whoever asks again gets through, however many others ask.
+    bcrypt is slow on purpose and releases the interpreter. One thread checks one password at a time, so that a flood of
+    wrong passwords costs at most one CPU. Results are cached under a keyed hash. Correct passwords have a separate
+    cache, so that no flood evicts them. Existing names have a separate queue and every other turn, so that requests
+    with unknown names do not lock out users. If a queue is full, a random check is dropped: retries succeed eventually,
+    however many others wait.
     """
 
     def __init__(self, check: Callable[[bytes, bytes], bool] = bcrypt.checkpw) -> None:
@@ -58,13 +58,13 @@ class PasswordChecker:
         self._closed = False
 
     def are_right(self, users: Mapping[str, str], name: bytes, password: bytes, client: str) -> bool:
-        """Tell whether ``name`` is a user and has this password; a name that does not exist takes the same time.
+        """Return whether user and password match; an unknown name takes the same time.
 
         ``users`` maps names to hashes, ``client`` is an IP address. Raises ``BusyError`` if too many wait.
         """
         known = users.get(name.decode(errors="replace"))
         hashes = hashes_to_try(known, users.values())
-        # Neither a hash nor a name holds a colon.
+        # Neither hashes nor names contain a colon.
         key = hashlib.blake2b(b":".join((hashes[0], name, password)), key=self._secret).digest()
         with self._lock:
             if key in self._right:
@@ -78,9 +78,9 @@ class PasswordChecker:
         return check.result.result() and known is not None
 
     def close(self, seconds: float) -> None:
-        """Give up the checks that wait, and wait for the one under way.
+        """Drop waiting checks and wait for the running one.
 
-        One that ends while the interpreter shuts down would abort the process.
+        A check that ends during interpreter shutdown would abort the process.
         """
         with self._lock:
             self._closed = True
@@ -122,44 +122,44 @@ class PasswordChecker:
             check.result.set_result(is_right)
 
     def _next(self) -> tuple[bytes, Check]:
-        """Return a check at random, of users and of names that do not exist in turn."""
+        """Return a random check, alternating between users and unknown names."""
         preferred = [key for key, each in self._pending.items() if each.is_user is self._turn_of_users]
         self._turn_of_users = not self._turn_of_users
         key = secrets.choice(preferred or list(self._pending))
         return key, self._pending[key]
 
     def _matches(self, password: bytes, digest: bytes) -> bool:
-        # What bcrypt cannot make sense of is nobody's password.
+        # A password that bcrypt rejects matches no user.
         with suppress(Exception):
             return self._check(password, digest)
         return False
 
 
 class RecentKeys:
-    """A set of keys: the ``size`` that were looked up last."""
+    """An LRU set of ``size`` keys."""
 
     def __init__(self, size: int) -> None:
         self._size = size
         self._keys: OrderedDict[bytes, None] = OrderedDict()
 
     def __contains__(self, key: bytes) -> bool:
-        """Tell whether a key is remembered, which counts as looking it up."""
+        """Return whether a key is cached, and mark it as used."""
         if key not in self._keys:
             return False
         self._keys.move_to_end(key)
         return True
 
     def add(self, key: bytes) -> None:
-        """Remember a key, and forget the one that was not asked for the longest."""
+        """Add a key, and evict the least recently used."""
         self._keys[key] = None
         if len(self._keys) > self._size:
             self._keys.popitem(last=False)
 
 
 def hashes_to_try(known: str | None, all_hashes: Iterable[str]) -> list[bytes]:
-    """Return the hash of a user, or one that nothing matches, and others that bring it to the cost of the costliest.
+    """Return the hash of a user, or one that matches nothing, plus padding up to the cost of the most expensive hash.
 
-    A step of the cost doubles the time: a hash of cost 8 and others of 8 and 9 take as long as one of 10.
+    Each step of the cost doubles the time: hashes of cost 8, 8 and 9 take as long as one of cost 10.
     """
     highest = max(map(cost_of, all_hashes))
     if known is None:

@@ -1,4 +1,4 @@
-"""TLS of the exporter's own server: what the web config file asks for, as contexts of Python's ssl."""
+"""TLS of the server: SSL contexts from the web config file."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ SECTION = "tls_server_config"
 
 @dataclass(frozen=True, slots=True)
 class Contexts:
-    """What to shake hands with: ``local`` with clients on this machine, which may come without a certificate.
+    """SSL contexts; ``local`` is for clients on this machine, which may lack a certificate.
 
-    ``local`` is ``everyone`` unless certificates are required; then such a client is answered its health check, and
-    nothing else. Of a certificate that is given one of ``allowed_sans`` has to stand in it, if there are any.
+    ``local`` is ``everyone`` unless certificates are required; a local client without one may only run the health
+    check. If ``allowed_sans`` is not empty, a certificate must contain one of them.
     """
 
     everyone: ssl.SSLContext
@@ -35,16 +35,16 @@ class Contexts:
 
     @property
     def requires_certificate(self) -> bool:
-        """Whether a client without a certificate is nobody."""
+        """Whether a client certificate is required."""
         return self.everyone.verify_mode is ssl.CERT_REQUIRED
 
     def admits(self, certificate: dict[str, Any] | None) -> bool:
-        """Tell whether a verified certificate (as ``getpeercert`` returns it; none was given) is let in."""
+        """Return whether a verified certificate (as returned by ``getpeercert``) is accepted."""
         return not certificate or not self.allowed_sans or bool(self.allowed_sans & alternative_names(certificate))
 
 
 def alternative_names(certificate: dict[str, Any]) -> frozenset[str]:
-    """Return the names, addresses and URIs that a certificate stands for."""
+    """Return the names, addresses and URIs in a certificate."""
     wanted = {"DNS", "email", "URI"}
     names = certificate.get("subjectAltName", ())
     addresses = (str(ipaddress.ip_address(value.strip())) for kind, value in names if kind == "IP Address")
@@ -54,8 +54,8 @@ def alternative_names(certificate: dict[str, Any]) -> frozenset[str]:
 def build(tls: TLS, read: Callable[[str, str], bytes]) -> Contexts:
     """Return contexts; ``read`` takes a key and the path there. Raises ``ConfigError``.
 
-    They are made afresh when anything changes: a CA cannot be taken out of a context, and its session tickets would
-    let in again whom a former CA had let in.
+    They are recreated on every change: a CA cannot be removed from a context, and its session tickets would still
+    accept clients of a removed CA.
     """
     pem = PemBundle(tls, read)
     everyone = build_context(tls, pem)
@@ -67,7 +67,7 @@ def build(tls: TLS, read: Callable[[str, str], bytes]) -> Contexts:
 
 
 class PemBundle:
-    """Certificate, key and client CA, each read and checked once: OpenSSL's messages do not tell them apart."""
+    """Certificate, key and client CA, each read and checked separately, as OpenSSL's errors do not distinguish them."""
 
     def __init__(self, tls: TLS, read: Callable[[str, str], bytes]) -> None:
         self._read = read
@@ -80,7 +80,7 @@ class PemBundle:
             return b""
         name = f"{SECTION}.{name}" if inline else f"{SECTION}.{name}_file"
         data = inline.encode() if inline else self._read(name, path)
-        require(name, f"{what}-----".encode() in data, f"there is no {what.lower()} in PEM")
+        require(name, f"{what}-----".encode() in data, f"contains no PEM {what.lower()}")
         require(name, b"ENCRYPTED" not in data, "must not be encrypted")
         return data
 
@@ -101,7 +101,7 @@ def build_context(tls: TLS, pem: PemBundle) -> ssl.SSLContext:
 
 
 def choose_algorithms(context: ssl.SSLContext, tls: TLS) -> None:
-    """Restrict ciphers and curve; a list of suites of TLS 1.3 alone leaves no other version."""
+    """Restrict ciphers and curve; a list with only TLS 1.3 suites disables TLS 1.2."""
     suites = [CIPHER_SUITES[suite] for suite in tls.cipher_suites if suite in CIPHER_SUITES]
     try:
         if suites:
@@ -111,7 +111,7 @@ def choose_algorithms(context: ssl.SSLContext, tls: TLS) -> None:
         for curve in tls.curve_preferences:
             context.set_ecdh_curve(CURVES[curve])
     except (ssl.SSLError, ValueError):
-        message = "this machine's OpenSSL has none of the cipher suites, or not the curve"
+        message = "OpenSSL on this machine supports none of these cipher suites, or not the curve"
         raise ConfigError(SECTION, message) from None
 
 
@@ -119,20 +119,20 @@ def load_chain(context: ssl.SSLContext, pem: PemBundle) -> None:
     """Load certificate and key."""
     try:
         with as_path(pem.cert) as cert_path, as_path(pem.key) as key_path:
-            # A password of its own keeps OpenSSL from asking at the terminal.
+            # An explicit password keeps OpenSSL from prompting.
             context.load_cert_chain(cert_path, key_path, password="")  # nosec B106 # none
     except (ssl.SSLError, ValueError) as error:
         mismatch = getattr(error, "reason", None) == "KEY_VALUES_MISMATCH"
-        what = "the key is not the certificate's" if mismatch else "certificate or key are damaged or too weak"
+        what = "the key does not match the certificate" if mismatch else "the certificate or key is corrupt or too weak"
         raise ConfigError(SECTION, what) from None
 
 
 def load_client_ca(context: ssl.SSLContext, client_ca: bytes) -> None:
-    """Load those whom clients' certificates have to come from; each is trusted, whoever may have signed it."""
+    """Load the CAs of client certificates; each is trusted, even if it is an intermediate."""
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     try:
         with as_path(client_ca) as path:
             context.load_verify_locations(path)
     except ssl.SSLError:
         key = f"{SECTION}.client_ca"
-        raise ConfigError(key, "a certificate is damaged") from None
+        raise ConfigError(key, "contains a corrupt certificate") from None

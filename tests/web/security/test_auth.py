@@ -438,7 +438,7 @@ def test_no_secret_is_told(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
 
     everything = str(logs) + str([(reply.headers, reply.body) for reply in replies])
     assert not [each for each in ("right", "guess", "mallory", "alice", *web.users.values()) if each in everything]
-    assert "passwords travel unencrypted: the web config has users, but no TLS" in everything
+    assert "passwords sent unencrypted: web config has users but no TLS" in everything
 
 
 def test_headers(tmp_path: Path) -> None:

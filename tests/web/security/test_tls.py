@@ -194,11 +194,14 @@ def test_curve(web: Web, curve: str, name: str) -> None:
         ("web.yml: tls_server_config.cert_file: cannot read ", {"cert_file": "missing.pem"}),
         ("web.yml: tls_server_config.key_file: cannot read ", {"key_file": "."}),
         ("web.yml: tls_server_config.cert_file: cannot read ", {"cert_file": "cert\0.pem"}),
-        ("web.yml: tls_server_config.cert_file: there is no certificate in PEM", {"cert_file": "key.pem"}),
-        ("web.yml: tls_server_config.key_file: there is no private key in PEM", {"key_file": "cert.pem"}),
-        ("web.yml: tls_server_config: the key is not the certificate's", {"key_file": "", "key": pem("other")[1]}),
+        ("web.yml: tls_server_config.cert_file: contains no PEM certificate", {"cert_file": "key.pem"}),
+        ("web.yml: tls_server_config.key_file: contains no PEM private key", {"key_file": "cert.pem"}),
         (
-            "web.yml: tls_server_config: certificate or key are damaged or too weak",
+            "web.yml: tls_server_config: the key does not match the certificate",
+            {"key_file": "", "key": pem("other")[1]},
+        ),
+        (
+            "web.yml: tls_server_config: the certificate or key is corrupt or too weak",
             {"cert_file": "", "cert": "-----BEGIN CERTIFICATE-----\nsecret\n-----END CERTIFICATE-----\n"},
         ),
         (
@@ -206,14 +209,14 @@ def test_curve(web: Web, curve: str, name: str) -> None:
             {"key_file": "", "key": "-----BEGIN ENCRYPTED PRIVATE KEY-----\nsecret\n"},
         ),
         (
-            "web.yml: tls_server_config.client_ca: a certificate is damaged",
+            "web.yml: tls_server_config.client_ca: contains a corrupt certificate",
             {
                 "client_ca": "-----BEGIN CERTIFICATE-----\nsecret\n-----END CERTIFICATE-----\n",
                 "client_auth_type": "RequireAndVerifyClientCert",
             },
         ),
         (
-            "web.yml: tls_server_config.client_ca: there is no certificate in PEM",
+            "web.yml: tls_server_config.client_ca: contains no PEM certificate",
             {"client_ca": "secret", "client_auth_type": "RequireAndVerifyClientCert"},
         ),
     ],
@@ -375,10 +378,10 @@ def test_change_to_a_file_that_cannot_be(web: Web, name: str) -> None:
 @pytest.mark.parametrize(
     ("expected", "broken"),
     [
-        ("web.yml: is not YAML: expected the node content in line 1, column 10", "web.yml"),
-        ("web.yml: tls_server_config.cert_file: there is no certificate in PEM", "cert.pem"),
-        ("web.yml: tls_server_config.key_file: there is no private key in PEM", "key.pem"),
-        ("web.yml: tls_server_config.client_ca_file: there is no certificate in PEM", "clients.pem"),
+        ("web.yml: is not valid YAML: expected the node content in line 1, column 10", "web.yml"),
+        ("web.yml: tls_server_config.cert_file: contains no PEM certificate", "cert.pem"),
+        ("web.yml: tls_server_config.key_file: contains no PEM private key", "key.pem"),
+        ("web.yml: tls_server_config.client_ca_file: contains no PEM certificate", "clients.pem"),
     ],
 )
 def test_broken_change(web: Web, expected: str, broken: str) -> None:
@@ -408,7 +411,7 @@ def test_tls_stays(web: Web) -> None:
         web.write()
 
         assert 200 == fetch(server, context=client_context()).status
-    assert ["TLS cannot be turned on or off without a restart"] == [log["error"].rpartition(": ")[2] for log in logs]
+    assert ["TLS cannot be enabled or disabled without a restart"] == [log["error"].rpartition(": ")[2] for log in logs]
 
 
 def test_looks_once_a_second(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,8 +11,8 @@ PAIR = "cert_file: a, key_file: b"
 HASH = "$2y$10$" + "abcdefghijklmnopqrstu." + "a" * 31
 CA = f"{PAIR}, client_ca_file: c"
 POLICIES = (
-    "(who asks for certificates has to verify them); "
-    "allowed: NoClientCert, VerifyClientCertIfGiven, RequireAndVerifyClientCert"
+    "(client certificates must be verified); must be one of NoClientCert, VerifyClientCertIfGiven, "
+    "RequireAndVerifyClientCert"
 )
 ALL = f"""
 tls_server_config:
@@ -98,25 +98,25 @@ def test_hashes(prefix: str) -> None:
         ("tls_server_config: cert_file (or cert) is missing", "min_version: TLS13"),
         ("tls_server_config: cert_file (or cert) is missing", "key_file: b"),
         ("tls_server_config: key_file (or key) is missing", "cert: a, key_file: ''"),
-        ("tls_server_config.cert: give either this or cert_file", f"{PAIR}, cert: x"),
-        ("tls_server_config.key: give either this or key_file", f"{PAIR}, key: x"),
-        ("tls_server_config.client_ca: give either this or client_ca_file", f"{CA}, client_ca: x"),
-        ("tls_server_config.certfile: no such key; allowed are cert, key, client_ca, cert_file,", "certfile: a"),
-        ("tls_server_config: Expected a mapping, got a list", "a"),
-        ("tls_server_config.cert_file: Expected text, got a list", "cert_file: [a]"),
+        ("tls_server_config.cert: cannot be used with cert_file", f"{PAIR}, cert: x"),
+        ("tls_server_config.key: cannot be used with key_file", f"{PAIR}, key: x"),
+        ("tls_server_config.client_ca: cannot be used with client_ca_file", f"{CA}, client_ca: x"),
+        ("tls_server_config.certfile: unknown key; allowed keys: cert, key, client_ca, cert_file,", "certfile: a"),
+        ("tls_server_config: must be a mapping, not a list", "a"),
+        ("tls_server_config.cert_file: must be a string, not a list", "cert_file: [a]"),
         (
-            "tls_server_config.prefer_server_cipher_suites: Expected true or false, got a whole number",
+            "tls_server_config.prefer_server_cipher_suites: must be a boolean, not an integer",
             "prefer_server_cipher_suites: 7",
         ),
         *(
             (
-                f"tls_server_config.client_auth_type: '{policy}' cannot be had {POLICIES}",
+                f"tls_server_config.client_auth_type: '{policy}' is not supported {POLICIES}",
                 f"{CA}, client_auth_type: {policy}",
             )
             for policy in ("RequestClientCert", "RequireAnyClientCert", "RequireClientCert", "nonsense")
         ),
         (
-            "tls_server_config.client_auth_type: a client CA needs VerifyClientCertIfGiven or RequireAndVerify",
+            "tls_server_config.client_auth_type: must be VerifyClientCertIfGiven or RequireAndVerify",
             CA,
         ),
         (
@@ -128,29 +128,32 @@ def test_hashes(prefix: str) -> None:
             f"{PAIR}, client_allowed_sans: [a]",
         ),
         (
-            "tls_server_config.client_allowed_sans: must name at least one",
+            "tls_server_config.client_allowed_sans: must contain at least one name",
             f"{CA}, client_auth_type: RequireAndVerifyClientCert, client_allowed_sans: []",
         ),
         (
-            "tls_server_config.min_version: 'TLS10' cannot be had (OpenSSL refuses older ones); allowed: TLS12, TLS13",
+            "tls_server_config.min_version: 'TLS10' is not supported (OpenSSL rejects older versions)",
             f"{PAIR}, min_version: TLS10",
         ),
-        ("tls_server_config.max_version: 'TLS11' cannot be had", f"{PAIR}, max_version: TLS11"),
-        ("tls_server_config.min_version: is above max_version", f"{PAIR}, min_version: TLS13, max_version: TLS12"),
+        ("tls_server_config.max_version: 'TLS11' is not supported", f"{PAIR}, max_version: TLS11"),
         (
-            "tls_server_config.cipher_suites: 'TLS_RSA_WITH_RC4_128_SHA' cannot be had; allowed: TLS_ECDHE_",
+            "tls_server_config.min_version: must not be above max_version",
+            f"{PAIR}, min_version: TLS13, max_version: TLS12",
+        ),
+        (
+            "tls_server_config.cipher_suites: 'TLS_RSA_WITH_RC4_128_SHA' is not supported; must be one of TLS_ECDHE_",
             f"{PAIR}, cipher_suites: [TLS_RSA_WITH_RC4_128_SHA]",
         ),
         (
-            "tls_server_config.cipher_suites: with max_version TLS12 one of TLS 1.2 is needed",
+            "tls_server_config.cipher_suites: must include a TLS 1.2 cipher suite if max_version is TLS12",
             f"{PAIR}, max_version: TLS12, cipher_suites: [TLS_AES_128_GCM_SHA256]",
         ),
         (
-            "tls_server_config.curve_preferences: 'P-256' cannot be had; allowed: CurveP256, CurveP384, CurveP521, X",
+            "tls_server_config.curve_preferences: 'P-256' is not supported; must be one of CurveP256, CurveP384",
             f"{PAIR}, curve_preferences: [P-256]",
         ),
         (
-            "tls_server_config.curve_preferences: Python's ssl takes one curve, or all of OpenSSL's by default",
+            "tls_server_config.curve_preferences: must name at most one curve (a limit of Python's ssl module)",
             f"{PAIR}, curve_preferences: [X25519, CurveP256]",
         ),
     ],
@@ -166,47 +169,47 @@ def test_refused_tls(expected: str, tls: str) -> None:
     ("expected", "text"),
     [
         (
-            "tls_config: no such key; allowed are tls_server_config, http_server_config, basic_auth_users, rate_limit",
+            "tls_config: unknown key; allowed keys: tls_server_config, http_server_config, basic_auth_users,",
             "a",
         ),
-        ("http_server_config.http2: there is no HTTP/2 here", "http_server_config: {http2: true}"),
-        ("http_server_config.http3: no such key; allowed are http2, headers", "http_server_config: {http3: true}"),
+        ("http_server_config.http2: HTTP/2 is not supported", "http_server_config: {http2: true}"),
+        ("http_server_config.http3: unknown key; allowed keys: http2, headers", "http_server_config: {http3: true}"),
         (
-            "http_server_config.headers.Server: cannot be set; there are Content-Security-Policy, Strict-Transport-",
+            "http_server_config.headers.Server: cannot be set; allowed headers: Content-Security-Policy,",
             "http_server_config: {headers: {Server: x}}",
         ),
         (
-            "http_server_config.headers.x-frame-options: cannot be set; there are",
+            "http_server_config.headers.x-frame-options: cannot be set; allowed headers:",
             "http_server_config: {headers: {x-frame-options: deny}}",
         ),
         (
-            "http_server_config.headers.X-Frame-Options: 'allow' cannot be had; allowed: deny, sameorigin",
+            "http_server_config.headers.X-Frame-Options: 'allow' is not supported; must be one of deny, sameorigin",
             "http_server_config: {headers: {X-Frame-Options: allow}}",
         ),
         (
-            "http_server_config.headers.X-Content-Type-Options: 'sniff' cannot be had; allowed: nosniff",
+            "http_server_config.headers.X-Content-Type-Options: 'sniff' is not supported; must be one of nosniff",
             "http_server_config: {headers: {X-Content-Type-Options: sniff}}",
         ),
         (
-            "http_server_config.headers.X-XSS-Protection: must be one line of plain ASCII",
+            "http_server_config.headers.X-XSS-Protection: must be one line of printable ASCII",
             'http_server_config: {headers: {X-XSS-Protection: "0\\r\\nSet-Cookie: a"}}',
         ),
-        ("basic_auth_users: user 1: a name is not empty", f"basic_auth_users: {{'a:b': {HASH}}}"),
-        ("basic_auth_users: user 2: a name is not empty", f"basic_auth_users: {{a: {HASH}, '': {HASH}}}"),
-        ("basic_auth_users[...]: Expected text, got nothing", "basic_auth_users: {alice:}"),
+        ("basic_auth_users: user 1: the name must be printable", f"basic_auth_users: {{'a:b': {HASH}}}"),
+        ("basic_auth_users: user 2: the name must be printable", f"basic_auth_users: {{a: {HASH}, '': {HASH}}}"),
+        ("basic_auth_users[...]: must be a string, not null", "basic_auth_users: {alice:}"),
         ("rate_limit.interval: is not a duration such as 1s or 100ms", "rate_limit: {interval: 1}"),
         ("rate_limit.interval: is not a duration such as 1s or 100ms", "rate_limit: {interval: -1s, burst: 1}"),
         ("rate_limit.interval: is not a duration such as 1s or 100ms", "rate_limit: {interval: 1s x, burst: 1}"),
-        ("rate_limit.burst: must be at least 1 with an interval", "rate_limit: {interval: 1s}"),
-        ("rate_limit.burst: must be at least 1 with an interval", "rate_limit: {burst: -1}"),
-        ("rate_limit.burst: Expected a whole number, got text", "rate_limit: {burst: many}"),
-        ("rate_limit.rate: no such key; allowed are interval, burst", "rate_limit: {rate: 1}"),
-        ("the document: Expected a mapping, got a list", "[]"),
+        ("rate_limit.burst: must be at least 1 if interval is set", "rate_limit: {interval: 1s}"),
+        ("rate_limit.burst: must be at least 1 if interval is set", "rate_limit: {burst: -1}"),
+        ("rate_limit.burst: must be an integer, not a string", "rate_limit: {burst: many}"),
+        ("rate_limit.rate: unknown key; allowed keys: interval, burst", "rate_limit: {rate: 1}"),
+        ("the document: must be a mapping, not a list", "[]"),
         (
-            "is not YAML: found a key that stands twice in line 3, column 3",
+            "is not valid YAML: found a duplicate key in line 3, column 3",
             f"basic_auth_users:\n  a: {HASH}\n  a: {HASH}",
         ),
-        ("is not YAML: found unhashable key in line 1, column 2", "{[a]: b}"),
+        ("is not valid YAML: found unhashable key in line 1, column 2", "{[a]: b}"),
     ],
 )
 def test_refused(expected: str, text: str) -> None:
