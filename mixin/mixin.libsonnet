@@ -24,7 +24,7 @@ local rules = {
     rules: ['recording', 'advice', 'consumers', 'exporter'],
     // Selects the exporter's targets in alerts.
     exporterSelector: 'job="burrow"',
-    // Where the links of alerts lead.
+    // Where the links of alerts lead, and those from dashboards to the runbook.
     grafanaUrl: 'http://localhost:3000',
     runbookUrl: 'docs/runbook.md',
     // Name of the Prometheus data source that dashboards select first. The default is Grafana's default.
@@ -49,13 +49,17 @@ local rules = {
     for chosen in [[rule for rule in group.rules if std.objectHas(rule, kind)]]
     if chosen != []
   ],
+  // Dashboards link to the runbook of the stack, which is a dashboard too.
+  local linked(text) =
+    if config.runbookUrl == 'docs/runbook.md' then text
+    else std.strReplace(text, '/d/burrow-runbook', config.runbookUrl),
   local selected(variable) =
     if variable.type == 'datasource' && config.datasource != '' then
       variable { current: { selected: true, text: config.datasource, value: config.datasource } }
     else variable,
 
   grafanaDashboards+:: {
-    [name]: std.parseJson(dashboards[name]) {
+    [name]: std.parseJson(linked(dashboards[name])) {
       templating+: { list: std.map(selected, super.list) },
     }
     for name in std.objectFields(dashboards)

@@ -58,7 +58,7 @@ def retention() -> Section:
             ),
             over_time(
                 Look(
-                    "Lag by MSK",
+                    "Lag beside MSK's own",
                     "Unread messages of each topic, by MSK's brokers (SumOffsetLag of their JMX) and by the exporter. "
                     "MSK has no value while a group rebalances.",
                     "short",
