@@ -20,9 +20,9 @@ from tests.support.dashboards import (
     FOLDER,
     Panel,
     Query,
-    annotations,
     for_each,
     label_values,
+    markers,
     panels,
     queries,
     variables,
@@ -93,7 +93,7 @@ UNSEEN_BY_9_4 = {"cellOptions"}
 by_panel = for_each([(f"{uid} / {panel['title']}", (uid, panel)) for uid, panel in ALL_PANELS])
 by_query = for_each([(query.name, (query,)) for query in QUERIES])
 by_dashboard = for_each([(uid, (uid,)) for uid in DASHBOARDS])
-by_annotation = for_each([(f"{uid} / {each['name']}", (each,)) for uid in DASHBOARDS for each in annotations(uid)])
+by_annotation = for_each([(f"{uid} / {each['name']}", (each,)) for uid in DASHBOARDS for each in markers(uid)])
 by_variable = for_each([(f"{uid} / {variable['name']}", (uid, variable)) for uid, variable in VARIABLES])
 
 
@@ -158,7 +158,7 @@ def test_data_source(uid: str) -> None:
     (chosen,) = variables(uid, "datasource")
     assert ("datasource", "prometheus") == (chosen["name"], chosen["query"])
     asking = [*panels(uid), *(query.target for query in QUERIES if query.dashboard == uid), *variables(uid)]
-    asking += annotations(uid)
+    asking += markers(uid)
     wanted = {"type": "prometheus", "uid": "${datasource}"}
     assert [wanted] * len(asking) == [each["datasource"] for each in asking]
     assert len(asking) == json.dumps(DASHBOARDS[uid]).count('"datasource": {')

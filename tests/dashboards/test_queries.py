@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from tests.conftest import tool
-from tests.support.dashboards import DASHBOARDS, Query, annotations, label_values, offenders, queries, variables
+from tests.support.dashboards import DASHBOARDS, Query, label_values, markers, offenders, queries, variables
 from tests.support.policies import policy_file
 from tests.support.processes import exporter, prometheus, running
 from tests.support.replay import replay
@@ -197,7 +197,7 @@ def test_annotations(asked: Asked, chosen: dict[str, dict[str, list[str]]]) -> N
     """An annotation of alerts has data where one fires; that of owner changes is a query that Prometheus accepts."""
     found = {}
     for uid in DASHBOARDS:
-        for each in annotations(uid):
+        for each in markers(uid):
             values = {**chosen[uid], **ALL[uid], "consumer_group": [CHOSEN["consumer_group"]]}
             found[uid, each["name"]] = asked.get("query", query=filled(each["expr"], values))["result"]
     alerts = {(uid, sample["metric"]["alertname"]) for (uid, name), all_of_it in found.items() for sample in all_of_it}

@@ -58,7 +58,7 @@ def queries() -> Iterator[Query]:
                 yield Query(uid, panel, target)
 
 
-def annotations(uid: str) -> list[dict[str, Any]]:
+def markers(uid: str) -> list[dict[str, Any]]:
     """Return the annotations of a dashboard."""
     return list(DASHBOARDS[uid]["annotations"]["list"])
 
