@@ -24,7 +24,7 @@ local rules = {
     rules: ['recording', 'advice', 'consumers', 'exporter'],
     // Selects the exporter's targets in alerts.
     exporterSelector: 'job="burrow"',
-    // Where the links of alerts lead, and those from dashboards to the runbook.
+    // Where the links of alerts lead. Dashboards link to the same runbook.
     grafanaUrl: 'http://localhost:3000',
     runbookUrl: 'docs/runbook.md',
     // Name of the Prometheus data source that dashboards select first. The default is Grafana's default.
