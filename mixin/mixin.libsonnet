@@ -24,7 +24,7 @@ local rules = {
     rules: ['recording', 'advice', 'consumers', 'exporter'],
     // Selector of the exporter's targets in alerts.
     exporterSelector: 'job="burrow"',
-    // Base URLs of links in alerts.
+    // Base URLs of links in alerts. Dashboards link to the same runbook.
     grafanaUrl: 'http://localhost:3000',
     runbookUrl: 'docs/runbook.md',
     // Name of the Prometheus data source that dashboards preselect; empty for Grafana's default.
@@ -49,13 +49,17 @@ local rules = {
     for chosen in [[rule for rule in group.rules if std.objectHas(rule, kind)]]
     if chosen != []
   ],
+  // Dashboards link to the runbook of the stack, which is a dashboard too.
+  local linked(text) =
+    if config.runbookUrl == 'docs/runbook.md' then text
+    else std.strReplace(text, '/d/burrow-runbook', config.runbookUrl),
   local selected(variable) =
     if variable.type == 'datasource' && config.datasource != '' then
       variable { current: { selected: true, text: config.datasource, value: config.datasource } }
     else variable,
 
   grafanaDashboards+:: {
-    [name]: std.parseJson(dashboards[name]) {
+    [name]: std.parseJson(linked(dashboards[name])) {
       templating+: { list: std.map(selected, super.list) },
     }
     for name in std.objectFields(dashboards)

@@ -1,38 +1,28 @@
-"""Brokers: disk, CPU and network by the node exporter, the broker's own figures by the JMX exporter (as on MSK)."""
+"""Brokers: their hosts by the node exporter, their own metrics by the JMX exporter (as on MSK)."""
 
 from __future__ import annotations
 
-from grafana.burrow_dashboards import variables
+from grafana.burrow_dashboards import alerts, variables
 from grafana.burrow_dashboards.dashboards import Section, dashboard
+from grafana.burrow_dashboards.hosts import HOST, disk, machine, named
 from grafana.burrow_dashboards.links import BROKERS
-from grafana.burrow_dashboards.panels import MESSAGES_A_SECOND, Look, Query, bars, figure, over_time
-from grafana.burrow_dashboards.statuses import GREEN, NONE_IS_GOOD, RED, USED, Step
+from grafana.burrow_dashboards.panels import MESSAGES_A_SECOND, Look, Query, figure, over_time, states
+from grafana.burrow_dashboards.statuses import GREEN, NONE_IS_GOOD, RED, UP, Step
 
-HOST = 'cluster=~"$cluster", job=~"$job", instance=~"$broker(:[0-9]+)?"'
-"""The broker's name without a port: on MSK the two exporters of a broker have the same name and ports of their own."""
-DISK = f'{HOST}, mountpoint=~"$mountpoint", fstype!~"tmpfs|ramfs|squashfs|nsfs"'
-DEVICE = f'{HOST}, device!~"lo|veth.*|br-.*|docker.*|cali.*"'
+REACHED = f"up{{{HOST}}}"
 REPLICAS, TOPICS, REQUESTS = (
     f"kafka_{each}" for each in ("server_ReplicaManager", "server_BrokerTopicMetrics", "network_RequestMetrics")
 )
 CONTROLLER, HANDLERS = "kafka_controller_KafkaController_Value", "kafka_server_KafkaRequestHandlerPool_OneMinuteRate"
-NO_NODE = "No node exporter is scraped, or other brokers are chosen."
-NO_DISK = f"{NO_NODE} Express brokers have no disks of their own: CloudWatch has StorageUsed."
-NO_JMX = "No JMX exporter is scraped, or other brokers are chosen."
-NO_CONTROLLER = "not told by these brokers"
-NOT_ON_EXPRESS = "not told by these brokers: Express brokers have none"
-IDLE: tuple[Step, ...] = ((None, RED), (0.3, GREEN))
-SHORT = "[0-9]+(?:[.][0-9]+){3}|[^.:]+(?:[.][^.:]+)?"
-"""Of a broker's name: an address, or the first two parts of a name, as MSK's are long."""
-
-
-def named(expression: str) -> str:
-    """Return an expression whose series have a label ``broker`` too, short enough for a legend."""
-    return f'label_replace({expression}, "broker", "$1", "instance", "({SHORT}).*")'
+NO_JMX = "No JMX exporter of the chosen brokers is scraped."
+NO_CONTROLLER = "not exposed by these brokers"
+NOT_ON_EXPRESS = "not exposed by Express brokers"
+IDLE: tuple[Step, ...] = ((None, GREEN), (0.3, RED))
+"""Too little below the line: a line over time has the colour of what begins there."""
 
 
 def gauge(family: str, name: str, by: str = "instance") -> str:
-    """Return one of a broker's gauges, by its bean's name, for each broker."""
+    """Return a gauge of each broker, by the name of its bean."""
     return f'max by ({by}) ({family}{{{HOST}, name="{name}"}})'
 
 
@@ -45,12 +35,12 @@ def rate(name: str) -> str:
 
 
 def throttled(kind: str) -> str:
-    """Return how many milliseconds each broker holds back answers to a kind of request."""
+    """Return for how many milliseconds each broker delays answers to a kind of request."""
     return f'max by (instance) ({REQUESTS}_99thPercentile{{{HOST}, name="ThrottleTimeMs", request="{kind}"}})'
 
 
 def health() -> Section:
-    """Return what must be 0, or 1."""
+    """Return figures that must be 0, or 1."""
     one: tuple[Step, ...] = ((None, RED), (1, GREEN), (2, RED))
     partitions, under_replicated = (
         gauge(f"{REPLICAS}_Value", name) for name in ("PartitionCount", "UnderReplicatedPartitions")
@@ -61,8 +51,8 @@ def health() -> Section:
             figure(
                 Look(
                     "Brokers",
-                    "Brokers whose JMX exporter answers, by what they tell: Express brokers of MSK have no "
-                    "under-replicated partitions, and no disks of their own.",
+                    "Brokers whose JMX exporter answers. MSK's Express brokers expose no under-replicated partitions "
+                    "and have no disks of their own.",
                     "none",
                     4,
                     4,
@@ -73,10 +63,23 @@ def health() -> Section:
             ),
             figure(
                 Look(
-                    "Under-replicated partitions",
-                    "Partitions with fewer replicas in sync than they should have.",
+                    "Brokers down",
+                    "Brokers with an exporter that Prometheus cannot scrape.",
                     "none",
-                    5,
+                    4,
+                    4,
+                    "no broker is scraped",
+                    steps=NONE_IS_GOOD,
+                ),
+                Query(f"sum(min by (broker) ({named(REACHED)}) == bool 0)", "brokers"),
+                spark=True,
+            ),
+            figure(
+                Look(
+                    "Under-replicated partitions",
+                    "Partitions with fewer in-sync replicas than replicas.",
+                    "none",
+                    4,
                     4,
                     NOT_ON_EXPRESS,
                     steps=NONE_IS_GOOD,
@@ -87,9 +90,9 @@ def health() -> Section:
             figure(
                 Look(
                     "Offline replicas",
-                    "Replicas on a disk that failed.",
+                    "Replicas on a failed disk.",
                     "none",
-                    5,
+                    4,
                     4,
                     NOT_ON_EXPRESS,
                     steps=NONE_IS_GOOD,
@@ -100,10 +103,10 @@ def health() -> Section:
             figure(
                 Look(
                     "Offline partitions",
-                    "Partitions without a leader: nobody can read or write them. Told by the active "
-                    "controller; MSK shows none of its own with KRaft (there CloudWatch has OfflinePartitionsCount).",
+                    "Partitions without a leader, which can be neither read nor written. Only the active controller "
+                    "exposes this. With KRaft MSK does not: see OfflinePartitionsCount in CloudWatch.",
                     "none",
-                    5,
+                    4,
                     4,
                     NO_CONTROLLER,
                     steps=NONE_IS_GOOD,
@@ -114,9 +117,9 @@ def health() -> Section:
             figure(
                 Look(
                     "Active controllers",
-                    "There must be exactly one in a cluster. With KRaft only controllers tell.",
+                    "Exactly one in a healthy cluster. With KRaft only controllers expose this.",
                     "none",
-                    5,
+                    4,
                     4,
                     NO_CONTROLLER,
                     steps=one,
@@ -130,108 +133,31 @@ def health() -> Section:
     )
 
 
-def disk() -> Section:
-    """Return how full disks are, and when they will be."""
-    avail, size = f"node_filesystem_avail_bytes{{{DISK}}}", f"node_filesystem_size_bytes{{{DISK}}}"
-    by = "instance, mountpoint"
-    used = f"1 - max by ({by}) ({avail}) / max by ({by}) ({size})"
-    full = f"max by ({by}) ({avail}) / (-max by ({by}) (deriv({avail}[1h])) > 0)"
-    legend = "{{broker}} {{mountpoint}}"
+def down() -> Section:
+    """Return which brokers were down."""
+    reached = f"min by (broker) ({named(REACHED)})"
+    ever = f"min by (broker) ({named(f'min_over_time({REACHED}[$__range] @ end())')}) == 0"
     return Section(
-        "Disk",
+        "",
         [
-            bars(
+            states(
                 Look(
-                    "Disk used now",
-                    "Share of each file system that is not available. MSK keeps its logs on /kafka/datalogs.",
-                    "percentunit",
-                    10,
-                    8,
-                    NO_DISK,
-                    steps=USED,
-                    decimals=0,
+                    "Broker down",
+                    "When brokers could not be scraped. Only those that were down at some time in the time range.",
+                    "none",
+                    24,
+                    5,
+                    "No broker was down.",
+                    UP,
                 ),
-                Query(named(used), legend),
-                largest=1,
-            ),
-            over_time(
-                Look(
-                    "Disk used",
-                    "Share of each file system that is not available.",
-                    "percentunit",
-                    7,
-                    8,
-                    NO_DISK,
-                    steps=USED,
-                ),
-                Query(named(used), legend),
-            ),
-            over_time(
-                Look(
-                    "Disk full in",
-                    "How long it takes until nothing is available, if it goes on as in the last hour. A "
-                    "gap: what is used does not grow, or it would take more than 30 days.",
-                    "s",
-                    7,
-                    8,
-                    "No disk will be full within 30 days. Express brokers have none of their own.",
-                ),
-                Query(named(f"({full}) < {30 * 86400}"), legend),
-            ),
-        ],
-    )
-
-
-def machine() -> Section:
-    """Return CPU and network."""
-    busy = f'1 - avg by (instance) (rate(node_cpu_seconds_total{{{HOST}, mode="idle"}}[$__rate_interval]))'
-    spent = f"rate(node_cpu_seconds_total{{{HOST}}}[$__rate_interval])"
-    of_mode = f'rate(node_cpu_seconds_total{{{HOST}, mode=~"user|system|iowait"}}[$__rate_interval])'
-    mode = f"sum by (mode) ({of_mode}) / ignoring (mode) group_left () sum({spent})"
-    received, sent = (
-        f"sum by (instance) (rate(node_network_{way}_bytes_total{{{DEVICE}}}[$__rate_interval]))"
-        for way in ("receive", "transmit")
-    )
-    return Section(
-        "CPU and network",
-        [
-            over_time(
-                Look(
-                    "CPU used",
-                    "Share of the time in which the cores were not idle.",
-                    "percentunit",
-                    8,
-                    8,
-                    NO_NODE,
-                    steps=USED,
-                ),
-                Query(named(busy), "{{broker}}"),
-            ),
-            over_time(
-                Look(
-                    "CPU by mode",
-                    "What the cores of all chosen brokers spend their time on. 'iowait' is waiting for the disk.",
-                    "percentunit",
-                    8,
-                    8,
-                    NO_NODE,
-                ),
-                Query(mode, "{{mode}}"),
-                stacked=True,
-            ),
-            over_time(
-                Look(
-                    "Network", "Bytes a second received and sent, without loopback and bridges.", "Bps", 8, 8, NO_NODE
-                ),
-                Query(named(received), "{{broker}} in"),
-                Query(named(sent), "{{broker}} out"),
+                Query(f"{reached} and on (broker) ({ever})", "{{broker}}"),
             ),
         ],
     )
 
 
 def traffic() -> Section:
-    """Return what goes through the brokers."""
+    """Return the brokers' traffic and how they cope with it."""
     return Section(
         "Kafka",
         [
@@ -250,11 +176,11 @@ def traffic() -> Section:
             over_time(
                 Look(
                     "Under-replicated and offline",
-                    "Per broker. More than 0 for long: a broker is down or cannot keep up.",
+                    "Per broker. If this stays above 0, a broker is down or cannot keep up.",
                     "none",
                     6,
                     8,
-                    f"{NO_JMX} Express brokers do not tell.",
+                    f"{NO_JMX} Express brokers do not expose this.",
                     steps=NONE_IS_GOOD,
                 ),
                 Query(named(gauge(f"{REPLICAS}_Value", "UnderReplicatedPartitions")), "{{broker}} under-replicated"),
@@ -263,8 +189,8 @@ def traffic() -> Section:
             over_time(
                 Look(
                     "Request time, 99th percentile",
-                    "From request to answer, as the broker sees it, by kind of "
-                    "request. Fetches wait for messages, by fetch.max.wait.ms: some 500 ms are idle time.",
+                    "Time from request to answer, by kind of request, of the slowest broker. Fetches wait up to "
+                    "fetch.max.wait.ms for messages: about 500 ms is idle time.",
                     "ms",
                     6,
                     8,
@@ -278,8 +204,8 @@ def traffic() -> Section:
             over_time(
                 Look(
                     "Throttle time, 99th percentile",
-                    "How long the broker holds answers back, by kind of request: a client's quota, or what an Express "
-                    "broker lets through, is used up.",
+                    "How long the broker delays answers, by kind of request, because a client's quota or the "
+                    "throughput of an Express broker is used up.",
                     "ms",
                     6,
                     8,
@@ -290,8 +216,7 @@ def traffic() -> Section:
             over_time(
                 Look(
                     "Request handlers idle",
-                    "Share of the time in which the request handlers had nothing to do; below "
-                    "0.3 a broker is at its limit.",
+                    "Share of time during which the request handlers were idle. Below 30 % a broker is at its limit.",
                     "percentunit",
                     6,
                     8,
@@ -310,12 +235,14 @@ def build() -> str:
     cluster = variables.choices("cluster", "Cluster", either).all_value(".*")  # targets may bear none
     of_cluster = either.replace("}", ', cluster=~"$cluster"}')
     job = variables.choices("job", "Job", of_cluster)
-    broker = variables.choices("broker", "Broker", of_cluster, "instance").regex("/^(.*?)(?::[0-9]+)?$/")
+    broker = variables.choices("broker", "Broker", of_cluster, "instance").all_value(".*")
+    broker.regex("/^(.*?)(?::[0-9]+)?$/")  # any, as those that are down have no such series
     mountpoint = variables.choices("mountpoint", "Mount point", f"node_filesystem_size_bytes{{{HOST}}}")
     return dashboard(
         BROKERS,
         "Burrow / Brokers",
-        "Disk, CPU and network of the brokers, and what they say of themselves over JMX.",
+        "Disk, CPU and network of the brokers, and their own metrics over JMX.",
         [cluster, job, broker, mountpoint],
-        [health(), disk(), machine(), traffic()],
+        [health(), down(), disk(), machine(), traffic()],
+        [alerts.of_alerts('alertname=~"Broker.*|Kafka.*", cluster=~"$cluster|"')],
     )

@@ -10,7 +10,7 @@ from typing import Any
 from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
-from grafana_foundation_sdk.models.dashboard import DashboardCursorSync, Panel, VariableModel
+from grafana_foundation_sdk.models.dashboard import AnnotationQuery, DashboardCursorSync, Panel, VariableModel
 
 from grafana.burrow_dashboards.links import TAG, neighbours
 from grafana.burrow_dashboards.variables import data_source
@@ -22,6 +22,7 @@ REQUIRES = {"type": "grafana", "id": "grafana", "name": "Grafana", "version": "9
 SOURCES = {"prometheus": "Prometheus", "cloudwatch": "CloudWatch"}
 
 LEFT_OUT = {
+    "annotation": {"builtIn", "hide", "placement"},
     "link": {"placement"},
     "variable": {"allowCustomValue", "auto", "auto_count", "auto_min", "skipUrlSync"},
     "panel": {"repeatDirection", "transparent"},
@@ -48,6 +49,7 @@ def dashboard(
     description: str,
     variables: Sequence[Builder[VariableModel]],
     sections: Sequence[Section],
+    annotations: Sequence[Builder[AnnotationQuery]] = (),
 ) -> str:
     """Return a dashboard as JSON."""
     made = Dashboard(title).uid(uid).description(description).tags([TAG])
@@ -56,6 +58,8 @@ def dashboard(
     made.time("now-1h", "now").refresh("30s").timezone("browser").tooltip(DashboardCursorSync.CROSSHAIR)
     for variable in (data_source(), *variables):
         made.with_variable(variable)
+    for annotation in annotations:
+        made.annotation(annotation)
     for section in sections:
         if section.title:
             made.with_row(Row(section.title))
@@ -77,7 +81,7 @@ def trimmed(made: dict[str, Any]) -> dict[str, Any]:
     for panel in made["panels"]:
         if "options" in panel:
             panel["options"] = without(panel["options"], panel["type"])
-    made["annotations"] = {"list": []}
+    made["annotations"] = {"list": [without(each, "annotation") for each in made["annotations"].get("list", [])]}
     kinds = sorted({panel["type"] for panel in made["panels"]} - {"row"})
     of_panels = [{"type": "panel", "id": kind, "name": kind, "version": ""} for kind in kinds]
     chosen = sorted({each["query"] for each in made["templating"]["list"] if each["type"] == "datasource"})

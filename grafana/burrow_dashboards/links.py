@@ -13,7 +13,8 @@ OVERVIEW, GROUP, TOPICS, BROKERS, MONITORING = (
 )
 CLOUDWATCH = "burrow-cloudwatch"
 """Leads to the others; none leads to it, as most stacks do not have it."""
-
+RUNBOOK = "/d/burrow-runbook"
+"""The stack's dashboard of what to do about each alert; the mixin replaces it by ``runbookUrl``."""
 
 TITLES = {
     OVERVIEW: "Overview",

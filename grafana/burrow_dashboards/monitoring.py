@@ -1,26 +1,26 @@
-"""Monitoring itself: whether what the other dashboards show can be trusted."""
+"""Monitoring itself: whether the other dashboards can be trusted."""
 
 from __future__ import annotations
 
-from grafana.burrow_dashboards import signals, variables
+from grafana.burrow_dashboards import alerts, signals, variables
 from grafana.burrow_dashboards.dashboards import Section, dashboard
 from grafana.burrow_dashboards.links import MONITORING
 from grafana.burrow_dashboards.panels import Look, Query, figure, over_time, states
-from grafana.burrow_dashboards.statuses import DATA_AGE, GREEN, HALTED, NONE_IS_GOOD, ORANGE, RED, UP, Step
+from grafana.burrow_dashboards.statuses import DATA_AGE, DURATION, GREEN, HALTED, NONE_IS_GOOD, ORANGE, RED, UP, Step
 
 NO_EXPORTER = "No exporter is scraped."
 NO_PROMETHEUS = "No Prometheus is scraped."
-NO_THANOS = "No Thanos is scraped: the small stack has none."
+NO_THANOS = "No Thanos is scraped. The small profile of the stack has none."
 FRESH = "burrow_exporter_last_poll_success_timestamp_seconds"
 OWN: tuple[Step, ...] = ((None, GREEN), (1000, ORANGE), (100000, RED))
-"""Burrow's own lag: beyond the exporter's default of --burrow.catch-up-lag it is late."""
+"""Burrow's own lag: orange from the default of the exporter's --burrow.catch-up-lag."""
 FAULTS = (
     ("rule_evaluation_failures", "rules"),
     ("notifications_dropped", "alerts"),
     ("tsdb_compactions_failed", "compactions"),
     ("tsdb_wal_writes_failed", "writes"),
 )
-"""Counters of a Prometheus that should stand still, and of what they are the failures."""
+"""Counters of failures in Prometheus, and what fails."""
 
 
 def of_job(counter: str, by: str) -> str:
@@ -38,7 +38,7 @@ def summary() -> Section:
             figure(
                 Look(
                     "Targets down",
-                    "Scraped programs of the chain that do not answer.",
+                    "Targets of the monitoring itself that Prometheus cannot scrape.",
                     "none",
                     4,
                     4,
@@ -51,7 +51,7 @@ def summary() -> Section:
             figure(
                 Look(
                     "Burrows",
-                    "Whether the last poll of each Burrow was good.",
+                    "Whether the last poll of each Burrow succeeded.",
                     "none",
                     4,
                     4,
@@ -64,8 +64,8 @@ def summary() -> Section:
             figure(
                 Look(
                     "Age of the data",
-                    "How long ago the last good poll ended, of the Burrow where that is longest.",
-                    "s",
+                    "Time since the last successful poll, of the Burrow where that is longest.",
+                    DURATION,
                     4,
                     4,
                     NO_EXPORTER,
@@ -76,7 +76,7 @@ def summary() -> Section:
             figure(
                 Look(
                     "Groups not readable",
-                    "Groups that Burrow lists but gave no answer of use for in the last poll.",
+                    "Groups that Burrow lists but whose status could not be read in the last poll.",
                     "none",
                     4,
                     4,
@@ -88,7 +88,7 @@ def summary() -> Section:
             ),
             figure(
                 Look(
-                    "Burrow is behind",
+                    "Worst own lag",
                     "Messages of __consumer_offsets that Burrow has not read yet, in the cluster where that is most.",
                     "short",
                     4,
@@ -100,7 +100,7 @@ def summary() -> Section:
                 spark=True,
             ),
             figure(
-                Look("Series", "Samples on the exporter's page that come from Burrow.", "short", 4, 4, NO_EXPORTER),
+                Look("Series", "Series that the exporter exposes from Burrow.", "short", 4, 4, NO_EXPORTER),
                 Query("max(burrow_exporter_series)", "series"),
                 spark=True,
             ),
@@ -109,14 +109,14 @@ def summary() -> Section:
 
 
 def targets() -> Section:
-    """Return which of the programs answer."""
+    """Return which targets can be scraped."""
     return Section(
         "",
         [
             states(
                 Look(
                     "Targets",
-                    "Whether Prometheus could scrape each program of the chain.",
+                    "Whether Prometheus could scrape each target of the monitoring itself.",
                     "none",
                     24,
                     8,
@@ -130,7 +130,7 @@ def targets() -> Section:
 
 
 def exporter() -> Section:
-    """Return how polls go."""
+    """Return how the exporter's polls go."""
     failed = "burrow_exporter_request_failures_total"
     return Section(
         "Exporter",
@@ -138,7 +138,7 @@ def exporter() -> Section:
             over_time(
                 Look(
                     "Poll duration",
-                    "How long a poll takes. Beyond its interval, polls are left out.",
+                    "How long a poll takes. If it takes longer than --poll.interval, polls are skipped.",
                     "s",
                     8,
                     7,
@@ -147,26 +147,26 @@ def exporter() -> Section:
                 Query("max by (burrow) (burrow_exporter_poll_duration_seconds)", "{{burrow}}"),
             ),
             over_time(
-                Look("Polls", "Polls a minute, and those that were not good.", "none", 8, 7, NO_EXPORTER, decimals=1),
+                Look("Polls", "Polls a minute, and failed ones.", "none", 8, 7, NO_EXPORTER, decimals=1),
                 Query(f"60 * {of_job('burrow_exporter_polls_total', 'burrow')}", "{{burrow}}: all"),
                 Query(f"60 * {of_job('burrow_exporter_poll_failures_total', 'burrow')}", "{{burrow}}: failed"),
             ),
             over_time(
                 Look(
                     "Failed requests by reason",
-                    "Requests to Burrow a second without an answer of use.",
+                    "Failed requests to Burrow a second, including answers that could only be used in part.",
                     "reqps",
                     8,
                     7,
-                    "No request has failed since the exporter's start.",
+                    "No request has failed since the exporter started.",
                 ),
                 Query(of_job(failed, "burrow, endpoint, reason"), "{{burrow}} {{endpoint}}: {{reason}}"),
             ),
             over_time(
                 Look(
                     "Age of the data over time",
-                    "How long ago the last good poll of each Burrow ended.",
-                    "s",
+                    "Time since the last successful poll of each Burrow.",
+                    DURATION,
                     8,
                     7,
                     NO_EXPORTER,
@@ -175,7 +175,7 @@ def exporter() -> Section:
                 Query(signals.age(FRESH, "burrow"), "{{burrow}}"),
             ),
             over_time(
-                Look("Page size", "Bytes of the page that is ready to be scraped.", "bytes", 8, 7, NO_EXPORTER),
+                Look("Page size", "Size of the page that Prometheus scrapes.", "bytes", 8, 7, NO_EXPORTER),
                 Query("max by (encoding) (burrow_exporter_page_bytes)", "{{encoding}}"),
             ),
             over_time(
@@ -206,10 +206,10 @@ def burrow() -> Section:
         [
             over_time(
                 Look(
-                    "Last commit heard of",
-                    "How long ago Burrow last saw a commit of any group, its own included. It "
-                    "grows when Burrow lost its Kafka: it then goes on answering, with frozen data.",
-                    "s",
+                    "Last commit seen",
+                    "Time since Burrow last saw a commit of any group, its own included. It grows when Burrow has lost "
+                    "its Kafka and keeps answering with old data.",
+                    DURATION,
                     8,
                     7,
                     NO_EXPORTER,
@@ -224,12 +224,12 @@ def burrow() -> Section:
                     "short",
                     8,
                     7,
-                    "Burrow does not show its own group.",
+                    "Burrow does not list its own group.",
                 ),
                 Query("max by (cluster) (burrow_kafka_cluster_burrow_lag)", "{{cluster}}"),
             ),
             over_time(
-                Look("Groups and topics", "How many Burrow lists.", "none", 8, 7, NO_EXPORTER),
+                Look("Groups and topics", "Number of groups and topics that Burrow lists.", "none", 8, 7, NO_EXPORTER),
                 Query(groups, "{{cluster}}: groups"),
                 Query(topics, "{{cluster}}: topics"),
             ),
@@ -238,18 +238,18 @@ def burrow() -> Section:
 
 
 def prometheus() -> Section:
-    """Return how the Prometheus servers do."""
+    """Return how the Prometheus servers are doing."""
     return Section(
         "Prometheus",
         [
             over_time(
-                Look("Scrapes take", "How long a scrape takes, the slowest of each job.", "s", 8, 7, NO_PROMETHEUS),
+                Look("Scrape duration", "How long the slowest scrape of each job takes.", "s", 8, 7, NO_PROMETHEUS),
                 Query('max by (job) (scrape_duration_seconds{job=~"$job"})', "{{job}}"),
             ),
             over_time(
                 Look(
                     "Series in memory",
-                    "Series that each server holds in memory. Both of a pair hold the same.",
+                    "Series in the head block of each server. Both servers of a pair hold the same.",
                     "short",
                     8,
                     7,
@@ -260,7 +260,7 @@ def prometheus() -> Section:
             over_time(
                 Look(
                     "Faults",
-                    "Failures a second to evaluate a rule, send an alert, compact or write.",
+                    "Failed rule evaluations, dropped alerts, failed compactions and failed WAL writes a second.",
                     "none",
                     8,
                     7,
@@ -288,7 +288,7 @@ def thanos() -> Section:
             states(
                 Look(
                     "Ready",
-                    "Whether each component says it is ready; empty without Thanos, as in the small stack.",
+                    "Whether each component of Thanos is ready. The small profile of the stack has no Thanos.",
                     "none",
                     8,
                     7,
@@ -300,8 +300,8 @@ def thanos() -> Section:
             over_time(
                 Look(
                     "Blocks uploaded within 3 hours",
-                    "Each sidecar uploads one block every two hours; 0 for longer, and "
-                    "blocks do not reach the object store.",
+                    "Each sidecar uploads a block every two hours. If this stays at 0, blocks do not reach the object "
+                    "store.",
                     "none",
                     6,
                     7,
@@ -312,7 +312,7 @@ def thanos() -> Section:
             over_time(
                 Look(
                     "Failures",
-                    "Failed uploads, and other failed operations on the object store, a second.",
+                    "Failed uploads and other failed operations on the object store a second.",
                     "none",
                     6,
                     7,
@@ -324,7 +324,7 @@ def thanos() -> Section:
             figure(
                 Look(
                     "Compactor",
-                    "A halted compactor does nothing until someone looks at its log.",
+                    "A halted compactor stays halted until it is restarted. Its log says why.",
                     "none",
                     4,
                     7,
@@ -344,7 +344,8 @@ def build() -> str:
     return dashboard(
         MONITORING,
         "Burrow / Monitoring itself",
-        "The exporter, Burrow, Prometheus and Thanos: whether what the other dashboards show can be trusted.",
+        "The exporter, Burrow, Prometheus and Thanos: whether the other dashboards can be trusted.",
         [variables.choices("job", "Job", f'{{__name__=~"{chain}"}}')],
         [summary(), targets(), exporter(), burrow(), prometheus(), thanos()],
+        [alerts.of_alerts('alertname=~"Burrow.*|Prometheus.*|Thanos.*"')],
     )

@@ -1,23 +1,26 @@
-"""Consumers, overview: which groups are in trouble, since when, and how far behind they are."""
+"""Consumers, overview: which groups are in trouble, why, since when, and how far behind they are."""
 
 from __future__ import annotations
 
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models.dashboard import Panel
 
-from grafana.burrow_dashboards import signals, variables
+from grafana.burrow_dashboards import alerts, signals, variables
 from grafana.burrow_dashboards.dashboards import Section, dashboard
-from grafana.burrow_dashboards.links import GROUP, OVERVIEW, from_row, from_series
+from grafana.burrow_dashboards.links import GROUP, OVERVIEW, TOPICS, from_row, from_series
 from grafana.burrow_dashboards.panels import MESSAGES_A_SECOND, Look, Query, figure, over_time
 from grafana.burrow_dashboards.statuses import (
     CATCH_UP,
     DATA_AGE,
+    DURATION,
     GREEN,
     GROUP_STATUS,
     LAG_SECONDS,
+    LONGER,
     NONE_IS_BEST,
     NONE_IS_GOOD,
     OF_LIMIT,
+    PARTITION_STATUS,
     RED,
     WOULD_HELP,
     YELLOW,
@@ -33,7 +36,7 @@ GROUP_LABELS = (
 )
 TO_GROUP = from_series("Show this group", GROUP, labels=["cluster", "consumer_group"])
 LEGEND = "{{consumer_group}} ({{cluster}})"
-POLICY, MUTED = "burrow_kafka_consumer_policy_info", "burrow_kafka_consumer_alerts_muted"
+MUTED = "burrow_kafka_consumer_alerts_muted"
 SECONDS, MESSAGES = "burrow_kafka_consumer_lag_seconds", "burrow_kafka_consumer_lag_total"
 
 
@@ -43,12 +46,12 @@ def how_many(code: int, by: str = "") -> str:
 
 
 def counts() -> Section:
-    """Return the state of all in six figures."""
+    """Return the state of all groups in six figures."""
     panels = [
         figure(
             Look(
                 f"Groups {word}",
-                f"Consumer groups that Burrow judges {word}, by their last commits.",
+                f"Consumer groups whose status in Burrow is {word}.",
                 "none",
                 4,
                 4,
@@ -60,14 +63,19 @@ def counts() -> Section:
         for word, code, steps in COUNTS
     ]
     worst = Look(
-        "Worst time lag", "Age of the oldest message that some group has not read yet.", "s", 4, 4, steps=LAG_SECONDS
+        "Worst time lag",
+        "Age of the oldest unread message of any group.",
+        DURATION,
+        4,
+        4,
+        steps=LAG_SECONDS,
     )
-    total = Look("Messages behind", "Lag of all groups together, in messages.", "short", 4, 4)
+    total = Look("Total lag", "Unread messages of all groups.", "short", 4, 4)
     heard = Look(
-        "Burrow heard of a commit",
-        "How long ago Burrow last saw a commit, in the cluster where that is longest. A Burrow that lost its Kafka "
-        "goes on answering, with frozen data: then all else here is that old.",
-        "s",
+        "Last commit seen",
+        "Time since Burrow last saw a commit, in the cluster where that is longest. A Burrow that has lost its Kafka "
+        "keeps answering with old data: everything else here is then that old.",
+        DURATION,
         4,
         4,
         steps=DATA_AGE,
@@ -81,12 +89,17 @@ def counts() -> Section:
 
 
 def trouble() -> Section:
-    """Return who is in trouble, since when, and who just got into it."""
-    over = Look("Groups by status", "How many groups are OK, WARN and ERR.", "none", 12, 8)
+    """Return the groups that are not OK, those that just became so, and what fires."""
+    over = Look(
+        "Groups not OK over time",
+        "Number of groups whose status is WARN or ERR.",
+        "none",
+        12,
+        8,
+    )
     newly = Look(
         "Newly broken",
-        "Groups that are not OK but were within the last 30 minutes, the newest first. 'Not OK for' counts from when "
-        "they were last OK.",
+        "Groups that are not OK now and were OK within the last 30 minutes, the newest first.",
         "short",
         12,
         8,
@@ -94,12 +107,13 @@ def trouble() -> Section:
     )
     all_of_them = Look(
         "Groups that are not OK",
-        "At most 50, the worst first. 'Of limit' is the time lag against the policy's max_lag_seconds (without one 5 "
-        "minutes); 'Muted' says why the policy holds back the group's alerts. 'Lag grows' is in messages a second over "
-        "10 minutes. 'Would help' needs the rules of advice.yaml. Click a group to see its partitions.",
+        "The worst 50. 'Cause' is the worst status of the group's partitions, 'Topic' where that is. 'Of limit' is the "
+        "time lag as a share of the policy's max_lag_seconds (default: 5 minutes). 'Muted' says why the policy mutes "
+        "the group's alerts. 'Lag growth' is measured over 10 minutes. 'Not OK for' looks back 6 hours. 'What would "
+        "help' needs the rules in advice.yaml. Click a group to see its partitions.",
         "short",
         24,
-        9,
+        10,
         empty="No group is WARN or ERR.",
     )
     bad = f"topk(50, {signals.status()} > 1)"
@@ -108,47 +122,51 @@ def trouble() -> Section:
         [
             over_time(
                 over,
-                *(Query(how_many(code), word) for word, code, _ in COUNTS),
+                *(Query(how_many(code), word) for word, code, _ in COUNTS[1:]),
                 stacked=True,
-                colors={"OK": GREEN, "WARN": YELLOW, "ERR": RED},
+                colors={"WARN": YELLOW, "ERR": RED},
             ),
             rows(newly, newly_broken(), sort_by=["Not OK for"], descending=False),
             rows(all_of_them, [*described(bad), *more_of(bad)], sort_by=["Status", "Time lag"]),
+            alerts.firing(24, 9),
         ],
     )
 
 
 def newly_broken() -> list[Cell]:
-    """Return the columns for the groups that were OK within half an hour and are not now."""
+    """Return the columns for the groups that broke within the last half hour."""
     since = signals.last_ok(signals.GROUPS, signals.GROUP, "30m", "30s")
     chosen = f"{signals.status()} > 1 and on ({signals.GROUP}) {since}"
     return [
         Column("Status", chosen, "none", 80, words=GROUP_STATUS, filled=True),
         *GROUP_LABELS,
-        Column("Not OK for", f"time() - ({signals.among(since, chosen)})", "s"),
-        Column("Time lag", signals.among(signals.lag_seconds(), chosen), "s", 120, steps=LAG_SECONDS),
+        Column("Not OK for", f"time() - ({signals.among(since, chosen)})", DURATION),
+        Column("Time lag", signals.among(signals.lag_seconds(), chosen), DURATION, 120, steps=LAG_SECONDS),
     ]
 
 
 def described(chosen: str) -> list[Cell]:
-    """Return the columns that say how it is with the groups that an expression chooses."""
+    """Return the columns that describe the groups that an expression chooses: status, cause, lag, policy."""
     return [
-        Column("Status", signals.among(signals.status(), chosen), "none", 80, words=GROUP_STATUS, filled=True),
+        Column("Status", signals.among(signals.status(), chosen), "none", 75, words=GROUP_STATUS, filled=True),
         *GROUP_LABELS,
-        Column("Time lag", signals.among(signals.lag_seconds(), chosen), "s", 120, steps=LAG_SECONDS),
+        Column("Cause", signals.cause(chosen), "none", 85, words=PARTITION_STATUS, filled=True),
+        Label("topic", "Topic", 180, from_row(TOPICS, cluster="Cluster", topic="Topic")),
+        Column("Time lag", signals.among(signals.lag_seconds(), chosen), DURATION, 110, steps=LAG_SECONDS),
         Column(
             "Of limit",
             signals.among(f"{signals.lag_seconds()} / {signals.limit()}", chosen),
             "percentunit",
-            85,
+            80,
             steps=OF_LIMIT,
+            decimals=0,
         ),
-        Column("Lag", signals.among(signals.lag(), chosen), "short", 90),
-        Label("team", "Team", 100),
-        Label("reason", "Muted", 80),
+        Column("Lag", signals.among(signals.lag(), chosen), "short", 80),
+        Label("team", "Team", 90),
+        Label("reason", "Muted", 70),
         Column(
             "Policy",
-            signals.among(signals.merged(POLICY, f"{signals.GROUP}, team", signals.GROUPS), chosen),
+            signals.among(signals.merged(signals.POLICY, f"{signals.GROUP}, team", signals.GROUPS), chosen),
             hidden=True,
         ),
         Column(
@@ -160,20 +178,22 @@ def described(chosen: str) -> list[Cell]:
 
 
 def more_of(chosen: str) -> list[Cell]:
-    """Return the columns that say where it is going with the groups that an expression chooses."""
+    """Return the columns that say since when groups are not OK, and whether they recover."""
     lag, growth, advice = signals.lag(), signals.growth(), signals.advice(signals.GROUPS, signals.GROUP)
     since = f"time() - {signals.last_ok(signals.GROUPS, signals.GROUP, '6h', '1m')}"
     return [
-        Column("Not OK for", signals.among(f"({since})", chosen), "s", 120, empty="as long as seen"),
-        Column("Lag grows", signals.among(growth, chosen), MESSAGES_A_SECOND, 110, decimals=1),
-        Column("Caught up in", signals.among(f"({signals.catch_up(lag, growth)})", chosen), "s", 150, words=CATCH_UP),
-        Column("Would help", signals.among(advice, chosen), "none", 150, words=WOULD_HELP),
+        Column("Not OK for", signals.among(f"({since})", chosen), DURATION, 100, empty=LONGER),
+        Column("Lag growth", signals.among(growth, chosen), MESSAGES_A_SECOND, 105, decimals=1),
+        Column(
+            "Caught up in", signals.among(f"({signals.catch_up(lag, growth)})", chosen), DURATION, 125, words=CATCH_UP
+        ),
+        Column("What would help", signals.among(advice, chosen), "none", 135, words=WOULD_HELP),
     ]
 
 
 def per_cluster() -> Section:
     """Return the state of each cluster."""
-    look = Look("Clusters", "The state of each cluster. Click one to see nothing but it.", "short", 24, 5)
+    look = Look("Clusters", "The state of each cluster. Click a cluster to see only its groups.", "short", 24, 5)
     behind = signals.merged("burrow_kafka_cluster_burrow_lag", "cluster", signals.CLUSTERS)
     cells: list[Cell] = [
         Label("cluster", "Cluster", None, from_row(OVERVIEW, cluster="Cluster")),
@@ -181,40 +201,30 @@ def per_cluster() -> Section:
         Column("OK", how_many(1, "by (cluster) "), "none"),
         Column("WARN", how_many(2, "by (cluster) "), "none", steps=NONE_IS_BEST),
         Column("ERR", how_many(3, "by (cluster) "), "none", steps=NONE_IS_GOOD),
-        Column("Not OK", f"avg by (cluster) ({signals.status()} > bool 1)", "percentunit"),
-        Column("Worst time lag", f"max by (cluster) ({signals.lag_seconds()})", "s", 130, steps=LAG_SECONDS),
-        Column("Messages behind", f"sum by (cluster) ({signals.lag()})", "short", 140),
-        Column("Burrow heard of a commit", signals.heard(signals.CLUSTERS), "s", 190, steps=DATA_AGE),
-        Column("Burrow is behind", behind, "short", 150),
+        Column("Not OK", f"avg by (cluster) ({signals.status()} > bool 1)", "percentunit", decimals=1),
+        Column("Worst time lag", f"max by (cluster) ({signals.lag_seconds()})", DURATION, 130, steps=LAG_SECONDS),
+        Column("Total lag", f"sum by (cluster) ({signals.lag()})", "short", 110),
+        Column("Last commit seen", signals.heard(signals.CLUSTERS), DURATION, 140, steps=DATA_AGE),
+        Column("Burrow's own lag", behind, "short", 140),
     ]
     return Section("Per cluster", [rows(look, cells, sort_by=["ERR"])])
 
 
 def worst() -> Section:
-    """Return the groups furthest behind, in time and in messages."""
+    """Return the groups with the most lag, in time and in messages."""
     panels: list[Builder[Panel]] = []
-    for kind, metric, unit, steps in (("time", SECONDS, "s", LAG_SECONDS), ("messages", MESSAGES, "short", ())):
+    for kind, metric, unit, steps in (("time", SECONDS, DURATION, LAG_SECONDS), ("messages", MESSAGES, "short", ())):
         look = Look(
             f"Furthest behind in {kind}",
-            f"The ten groups with the most lag in {kind} at the end of the range, OK or not.",
+            f"The ten groups with the most lag in {kind} at the end of the time range, whatever their status.",
             unit,
             12,
             9,
             steps=steps,
             links=[TO_GROUP],
         )
-        value = signals.merged(metric, signals.GROUP, signals.GROUPS)
-        panels.append(over_time(look, Query(signals.worst_groups_now(value, metric), LEGEND), beside=True))
+        panels.append(over_time(look, Query(signals.worst_groups_now(metric), LEGEND), beside=True))
     return Section("Furthest behind", panels)
-
-
-def worst_in_detail() -> Section:
-    """Return the same with their status."""
-    panels: list[Builder[Panel]] = []
-    for kind, value, column in (("time", signals.lag_seconds(), "Time lag"), ("messages", signals.lag(), "Lag")):
-        look = Look(f"Ten worst in {kind}", f"The ten groups with the most lag in {kind} now.", "short", 12, 12)
-        panels.append(rows(look, described(f"topk(10, {value})"), sort_by=[column]))
-    return Section("Ten worst", panels)
 
 
 def moving() -> Section:
@@ -222,22 +232,22 @@ def moving() -> Section:
     now = signals.growth(at=" @ end()")
     falling = Look(
         "Falling behind",
-        "The ten groups whose lag grows fastest at the end of the range, in messages a second over 10 minutes. What "
-        "comes and goes with bursts is not a fault; what stays above 0 is.",
+        "The ten groups whose lag grows fastest at the end of the time range, measured over 10 minutes. Short peaks "
+        "come from bursts of production; a group that stays above 0 keeps falling behind.",
         MESSAGES_A_SECOND,
         12,
         9,
-        empty="The lag of no group grows.",
+        empty="No group's lag is growing.",
         links=[TO_GROUP],
         decimals=1,
     )
     catching = Look(
         "Catching up",
-        "The ten groups whose lag shrinks fastest at the end of the range, in messages a second over 10 minutes.",
+        "The ten groups whose lag shrinks fastest at the end of the time range, measured over 10 minutes.",
         MESSAGES_A_SECOND,
         12,
         9,
-        empty="The lag of no group shrinks.",
+        empty="No group's lag is shrinking.",
         links=[TO_GROUP],
         decimals=1,
     )
@@ -257,7 +267,8 @@ def build() -> str:
     return dashboard(
         OVERVIEW,
         "Burrow / Consumers, overview",
-        "Which consumer groups are in trouble, since when, and how far behind they are.",
-        [variables.clusters(), variables.group_filter()],
-        [counts(), trouble(), per_cluster(), worst(), moving(), worst_in_detail()],
+        "Which consumer groups are in trouble, why, since when, and how far behind they are.",
+        [variables.clusters(), variables.teams(), variables.group_filter()],
+        [counts(), trouble(), per_cluster(), worst(), moving()],
+        [alerts.of_alerts(f'{alerts.ANY}, severity="critical"')],
     )

@@ -1,10 +1,9 @@
-"""Expressions over what the exporter publishes of groups, topics and partitions.
+"""Expressions over the exporter's metrics of groups, topics and partitions.
 
-Offsets and lags are gauges: they go back when a topic is made anew or a group rewinds, so ``rate``, which takes that
-for a restart from 0, never fits. ``deriv`` does, and where only one direction makes sense it is clamped at 0.
+Offsets and lags are gauges that decrease when a topic is recreated or a group rewinds. ``rate`` would take that for a
+counter's reset, so speeds use ``deriv``, clamped at 0 where only one direction makes sense.
 
-Series are taken together by the labels that the exporter sets, so that two exporters (or replicas) of the same Burrow
-count once.
+Series are aggregated by the labels that the exporter sets, so that two exporters of the same Burrow count once.
 """
 
 from __future__ import annotations
@@ -12,7 +11,9 @@ from __future__ import annotations
 GROUP = "cluster, consumer_group"
 PARTITION = "topic, partition"
 TREND = "10m"
-"""Over how long growth is measured: longer than commits and polls make lag swing."""
+"""Range over which lag growth is measured: longer than the swing that commits and polls cause."""
+SPEED = "5m"
+"""Range over which speeds are measured, as in compose/rules/recording.yaml; one for all, so that panels agree."""
 
 LIMIT_SECONDS = 300
 """From how many seconds on a lag is too old without a policy, as in compose/rules/recording.yaml."""
@@ -24,15 +25,25 @@ ADVICE = ("none", "add_consumers", "add_partitions", "speed_up_consumers", "hot_
 
 CLUSTERS = 'cluster=~"$cluster"'
 GROUPS = f'{CLUSTERS}, consumer_group=~".*($filter).*"'
+POLICY = "burrow_kafka_consumer_policy_info"
 ONE_GROUP = 'cluster="$cluster", consumer_group="$consumer_group"'
 GROUP_TOPICS = f'{ONE_GROUP}, topic=~"$topic"'
 ONE_CLUSTER = 'cluster="$cluster"'
 ONE_TOPIC = 'cluster="$cluster", topic="$topic"'
 
 
-def merged(metric: str, by: str, of: str) -> str:
-    """Return a metric with no labels but ``by``, ``of`` what its matchers select."""
-    return f"max by ({by}) ({metric}{{{of}}})"
+def merged(metric: str, by: str, of: str, at: str = "") -> str:
+    """Return a metric with the labels ``by`` only, ``of`` what its matchers select, ``at`` a modifier."""
+    return of_team(f"max by ({by}) ({metric}{{{of}}}{at})", of, at)
+
+
+def of_team(expression: str, of: str, at: str = "") -> str:
+    """Return an expression over ``GROUPS`` without groups of other teams than those chosen; any other as it is.
+
+    Groups without an entry in the policy belong to every choice.
+    """
+    others = f'{POLICY}{{{CLUSTERS}, team!~"$team"}}{at}'
+    return f"({expression} unless on ({GROUP}) {others})" if of == GROUPS else expression
 
 
 def status(of: str = GROUPS, by: str = GROUP) -> str:
@@ -58,7 +69,7 @@ def limit(of: str = GROUPS, by: str = GROUP) -> str:
 
 def growth(of: str = GROUPS, by: str = GROUP, at: str = "") -> str:
     """Return how fast the lag of groups grows, in messages a second; below 0 it shrinks."""
-    return f"max by ({by}) (deriv(burrow_kafka_consumer_lag_total{{{of}}}[{TREND}]{at}))"
+    return of_team(f"max by ({by}) (deriv(burrow_kafka_consumer_lag_total{{{of}}}[{TREND}]{at}))", of, at)
 
 
 def catch_up(amount: str, growing: str) -> str:
@@ -82,14 +93,22 @@ def worst_now(expression: str, at_end: str, by: str = GROUP, count: int = 10) ->
     return f"{expression} and on ({by}) topk({count}, {at_end})"
 
 
-def worst_groups_now(expression: str, metric: str, of: str = GROUPS) -> str:
-    """Return an expression for the ten groups in which a metric is largest at the end of the range."""
-    return worst_now(expression, f"max by ({GROUP}) ({metric}{{{of}}} @ end())")
+def worst_groups_now(metric: str) -> str:
+    """Return a metric of the ten groups in which it is largest at the end of the range."""
+    return worst_now(merged(metric, GROUP, GROUPS), merged(metric, GROUP, GROUPS, " @ end()"))
 
 
 def among(expression: str, chosen: str, by: str = GROUP) -> str:
     """Return an expression for what another one has chosen."""
     return f"{expression} and on ({by}) ({chosen})"
+
+
+def cause(chosen: str) -> str:
+    """Return the worst partition status of each group that an expression chooses, with its ``topic``."""
+    by = f"{GROUP}, topic"
+    names = ("burrow_kafka_topic_partition_status", "burrow_kafka_consumer_topic_status")
+    each = among(f"max by ({by}) ({' or '.join(f'{name}{{{GROUPS}}}' for name in names)})", chosen)
+    return f"topk by ({GROUP}) (1, {each})"
 
 
 def partition_status(of: str = GROUP_TOPICS) -> str:
@@ -102,10 +121,10 @@ def coarser(by: str, of_partitions: str, of_topics: str) -> str:
     return of_partitions if "partition" in by else f"({of_partitions} or {of_topics})"
 
 
-def partition_lag(of: str = GROUP_TOPICS, by: str = PARTITION) -> str:
+def partition_lag(of: str = GROUP_TOPICS, by: str = PARTITION, at: str = "") -> str:
     """Return the lag of partitions in messages, or its sum by something less."""
-    each = merged("burrow_kafka_consumer_partition_lag", f"consumer_group, {PARTITION}", of)
-    of_topics = merged("burrow_kafka_consumer_topic_lag", "consumer_group, topic", of)
+    each = merged("burrow_kafka_consumer_partition_lag", f"consumer_group, {PARTITION}", of, at)
+    of_topics = merged("burrow_kafka_consumer_topic_lag", "consumer_group, topic", of, at)
     return coarser(by, f"sum by ({by}) ({each})", f"sum by ({by}) ({of_topics})")
 
 
@@ -154,8 +173,8 @@ def msk_lag(name: str, by: str = "topic") -> str:
     return f"max by ({by}) (kafka_consumer_group_ConsumerLagMetrics_Value{{{of}}})"
 
 
-def consumed(of: str = GROUP_TOPICS, by: str = "topic", window: str = "$__rate_interval") -> str:
-    """Return how fast is read, in messages a second, by the offsets committed: 0 while a group rewinds."""
+def consumed(of: str = GROUP_TOPICS, by: str = "topic", window: str = SPEED) -> str:
+    """Return the consumption rate in messages a second, from committed offsets: 0 while a group rewinds."""
     pace = f"clamp_min(deriv(burrow_kafka_consumer_current_offset{{{of}}}[{window}]), 0)"
     of_topics = f"clamp_min(deriv(burrow_kafka_consumer_topic_current_offset{{{of}}}[{window}]), 0)"
     return coarser(
@@ -165,8 +184,8 @@ def consumed(of: str = GROUP_TOPICS, by: str = "topic", window: str = "$__rate_i
     )
 
 
-def produced(of: str, by: str = "topic", window: str = "$__rate_interval", at: str = "") -> str:
-    """Return how fast is written, in messages a second, by the log ends: 0 while a topic is made anew."""
+def produced(of: str, by: str = "topic", window: str = SPEED, at: str = "") -> str:
+    """Return the production rate in messages a second, from log end offsets: 0 while a topic is recreated."""
     pace = f"clamp_min(deriv(burrow_kafka_topic_partition_offset{{{of}}}[{window}]{at}), 0)"
     of_topics = f"clamp_min(deriv(burrow_kafka_topic_offset{{{of}}}[{window}]{at}), 0)"
     of_partitions = f"sum by ({by}) (max by ({PARTITION}) ({pace}))"

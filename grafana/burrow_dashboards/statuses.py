@@ -7,7 +7,12 @@ from collections.abc import Mapping
 from grafana_foundation_sdk.builders.dashboard import ThresholdsConfig
 from grafana_foundation_sdk.models.dashboard import Threshold, ThresholdsMode, ValueMap, ValueMappingResult
 
-GREEN, YELLOW, ORANGE, RED, PURPLE = "green", "yellow", "orange", "red", "purple"
+GREEN, YELLOW, ORANGE, RED, PURPLE, BLUE = "green", "yellow", "orange", "red", "purple", "blue"
+OK, WARN, ERR = ("OK", GREEN), ("WARN", YELLOW), ("ERR", RED)
+STOP, STALL, REWIND = ("STOP", "dark-red"), ("STALL", "semi-dark-red"), ("REWIND", "light-red")
+"""Each status has one colour wherever it is shown; those that make a group ERR are shades of its red."""
+DURATION = "dtdhms"
+"""Days, hours, minutes and seconds, such as ``2 d 03:15:00``; Grafana's ``s`` writes ``2.48 week``."""
 Step = tuple[float | None, str]
 
 
@@ -26,18 +31,16 @@ def thresholds(*steps: Step) -> ThresholdsConfig:
     return ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps([Threshold(value, color) for value, color in steps])
 
 
-GROUP_STATUS = words({1: ("OK", GREEN), 2: ("WARN", YELLOW), 3: ("ERR", RED)})
-STATUS_OR_MUTED = words({1: ("OK", GREEN), 2: ("WARN", YELLOW), 3: ("ERR", RED), 4: ("muted", "blue")})
-PARTITION_STATUS = words(
-    {1: ("OK", GREEN), 2: ("WARN", YELLOW), 4: ("STOP", RED), 5: ("STALL", ORANGE), 6: ("REWIND", PURPLE)}
-)
+GROUP_STATUS = words({1: OK, 2: WARN, 3: ERR})
+STATUS_OR_MUTED = words({1: OK, 2: WARN, 3: ERR, 4: ("muted", BLUE)})
+PARTITION_STATUS = words({1: OK, 2: WARN, 4: STOP, 5: STALL, 6: REWIND})
 WOULD_HELP = words(
     {
         1: ("nothing", GREEN),
         2: ("more consumers", YELLOW),
         3: ("more partitions", ORANGE),
         4: ("faster consumers", PURPLE),
-        5: ("spread the keys", "blue"),
+        5: ("spread the keys", BLUE),
         6: ("fix a consumer", RED),
     }
 )
@@ -46,8 +49,10 @@ HALTED = words({0: ("running", GREEN), 1: ("HALTED", RED)})
 UP = words({1: ("UP", GREEN), 0: ("DOWN", RED)})
 CATCH_UP = words({0: ("caught up", GREEN), -1: ("lag not shrinking", "text")})
 """What ``signals.catch_up`` says beside a number of seconds."""
+LONGER = "> 6 h"
+"""Shown where a group has not been OK for as long as is looked back."""
 NONE_IS_GOOD: tuple[Step, ...] = ((None, GREEN), (1, RED))
-NONE_IS_BEST: tuple[Step, ...] = ((None, GREEN), (1, ORANGE))
+NONE_IS_BEST: tuple[Step, ...] = ((None, GREEN), (1, YELLOW))
 LAG_SECONDS: tuple[Step, ...] = ((None, GREEN), (60, ORANGE), (600, RED))
 """Nobody waits for a minute; ten are felt. A team's own limit is in the policy."""
 OF_LIMIT: tuple[Step, ...] = ((None, GREEN), (0.5, ORANGE), (1, RED))

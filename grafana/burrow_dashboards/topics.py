@@ -1,4 +1,4 @@
-"""Topics: what is produced, who reads it, and whether a partition gets more than its share."""
+"""Topics: what is produced, who consumes it, and whether a partition gets more than its share."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from grafana.burrow_dashboards import signals, variables
 from grafana.burrow_dashboards.dashboards import Section, dashboard
 from grafana.burrow_dashboards.links import GROUP, TOPICS, from_row, from_series
 from grafana.burrow_dashboards.panels import MESSAGES_A_SECOND, Look, Query, bars, figure, over_time
-from grafana.burrow_dashboards.statuses import GREEN, LAG_SECONDS, ORANGE, PARTITION_STATUS, RED, Step
+from grafana.burrow_dashboards.statuses import DURATION, GREEN, LAG_SECONDS, ORANGE, PARTITION_STATUS, RED, Step
 from grafana.burrow_dashboards.tables import Cell, Column, Label, rows
 
 CLUSTER, TOPIC = signals.ONE_CLUSTER, signals.ONE_TOPIC
 READER = "consumer_group"
 HOT = 2
-"""How many times its topic's mean makes a partition hot."""
+"""From how many times the mean of its topic a partition is hot."""
 HEAT: tuple[Step, ...] = ((None, GREEN), (1.5, ORANGE), (HOT, RED))
 TO_TOPIC = from_series("Show this topic", TOPICS, "cluster", labels=["topic"])
 TO_GROUP = from_series("Show this group", GROUP, "cluster", labels=["consumer_group"])
-NO_READER = "No group that Burrow knows reads this topic."
+NO_READER = "Burrow knows no group that reads this topic."
 
 
 def all_topics() -> Section:
@@ -24,29 +24,27 @@ def all_topics() -> Section:
     written = signals.produced(CLUSTER)
     busiest = Look(
         "Production, the ten busiest topics",
-        "Messages a second written, by the log ends.",
+        "Messages a second produced, over 5 minutes: the ten topics with the most at the end of the time range.",
         MESSAGES_A_SECOND,
         12,
         9,
         links=[TO_TOPIC],
-        step="1m",
     )
     table = Look(
         "Topics",
-        "The 50 busiest topics of the cluster. 'Readers' counts groups that have committed on partition 0.",
+        "The 50 busiest topics of the cluster, by production over 5 minutes. 'Groups' counts those that have committed "
+        "on partition 0.",
         "short",
         12,
         9,
     )
-    chosen = f"topk(50, {signals.produced(CLUSTER, window='5m')})"
+    chosen = f"topk(50, {written})"
     first = f'burrow_kafka_topic_partition_status{{{CLUSTER}, partition="0"}}'
     cells: list[Cell] = [
         Label("topic", "Topic", None, from_row(TOPICS, "cluster", topic="Topic")),
-        Column("Written", chosen, MESSAGES_A_SECOND, 110, decimals=1),
+        Column("Production", chosen, MESSAGES_A_SECOND, 110, decimals=1),
         Column("Partitions", among_topics(f"count by (topic) ({each_partition()})", chosen), "none", 100),
-        Column(
-            "Readers", among_topics(f"count by (topic) (count by (topic, {READER}) ({first}))", chosen), "none", 100
-        ),
+        Column("Groups", among_topics(f"count by (topic) (count by (topic, {READER}) ({first}))", chosen), "none", 100),
     ]
     return Section(
         "Topics of the cluster",
@@ -54,12 +52,12 @@ def all_topics() -> Section:
             over_time(
                 busiest,
                 Query(
-                    signals.worst_now(written, signals.produced(CLUSTER, window=signals.TREND, at=" @ end()"), "topic"),
+                    signals.worst_now(written, signals.produced(CLUSTER, at=" @ end()"), "topic"),
                     "{{topic}}",
                 ),
                 beside=True,
             ),
-            rows(table, cells, sort_by=["Written"]),
+            rows(table, cells, sort_by=["Production"]),
         ],
     )
 
@@ -81,8 +79,8 @@ def summary() -> Section:
         "Topic $topic",
         [
             figure(
-                Look("Production", "Messages a second written to the topic.", MESSAGES_A_SECOND, 6, 4, step="1m"),
-                Query(signals.produced(TOPIC), "written"),
+                Look("Production", "Messages a second produced, over 5 minutes.", MESSAGES_A_SECOND, 6, 4, decimals=1),
+                Query(signals.produced(TOPIC), "produced"),
                 spark=True,
             ),
             figure(
@@ -93,17 +91,17 @@ def summary() -> Section:
                 ),
             ),
             figure(
-                Look("Groups that read it", "Consumer groups that have committed on the topic.", "none", 6, 4, "none"),
+                Look("Groups", "Consumer groups that have committed on the topic.", "none", 6, 4, "none"),
                 Query(readers, "groups"),
             ),
             figure(
                 Look(
                     "Worst time lag",
-                    "Age of the oldest message that one of the groups has not read.",
-                    "s",
+                    "Age of the oldest unread message of any group.",
+                    DURATION,
                     6,
                     4,
-                    "no reader",
+                    "no group",
                     steps=LAG_SECONDS,
                 ),
                 Query(f"max({signals.partition_lag_seconds(TOPIC, READER)})", "seconds"),
@@ -114,10 +112,10 @@ def summary() -> Section:
 
 
 def readers() -> Section:
-    """Return who reads the topic, and how far behind each is."""
+    """Return the groups that read the topic, and how far behind each is."""
     table = Look(
-        "Who reads it",
-        "Every group that has committed on the topic, with the worst status and the lag of its partitions.",
+        "Groups that read the topic",
+        "Every group that has committed on the topic. Status and time lag are those of its worst partition.",
         "short",
         24,
         8,
@@ -127,18 +125,18 @@ def readers() -> Section:
     url = from_row(GROUP, "cluster", consumer_group="Consumer group")
     cells: list[Cell] = [
         Column(
-            "Worst status",
+            "Status",
             signals.merged("burrow_kafka_topic_partition_status", READER, TOPIC),
             "none",
-            120,
+            90,
             words=PARTITION_STATUS,
             filled=True,
         ),
         Label(READER, "Consumer group", None, url),
-        Column("Time lag", seconds, "s", 130, steps=LAG_SECONDS),
+        Column("Time lag", seconds, DURATION, 130, steps=LAG_SECONDS),
         Column("Lag", lag, "short"),
         Column(
-            "Reads", signals.among(signals.consumed(TOPIC, READER, "5m"), lag, READER), MESSAGES_A_SECOND, decimals=1
+            "Consumption", signals.among(signals.consumed(TOPIC, READER), lag, READER), MESSAGES_A_SECOND, decimals=1
         ),
         Column(
             "Partitions",
@@ -148,17 +146,17 @@ def readers() -> Section:
     ]
     speed = Look(
         "Production against consumption",
-        "Messages a second written to the topic, and read by each group (the ten furthest behind).",
+        "Messages a second produced to the topic and consumed by each group, over 5 minutes: the ten groups with the "
+        "most time lag.",
         MESSAGES_A_SECOND,
         8,
         10,
         links=[TO_GROUP],
-        step="1m",
     )
     behind = Look(
         "Time lag per group",
-        "The ten groups furthest behind at the end of the range.",
-        "s",
+        "The ten groups with the most time lag at the end of the time range.",
+        DURATION,
         8,
         10,
         empty=NO_READER,
@@ -167,7 +165,7 @@ def readers() -> Section:
     )
     left = Look(
         "Lag per group",
-        "The ten groups with the most unread messages at the end of the range.",
+        "The ten groups with the most unread messages at the end of the time range.",
         "short",
         8,
         10,
@@ -182,7 +180,7 @@ def readers() -> Section:
             rows(table, cells, sort_by=["Time lag"]),
             over_time(
                 speed,
-                Query(signals.produced(TOPIC), "written"),
+                Query(signals.produced(TOPIC), "produced"),
                 Query(signals.worst_now(signals.consumed(TOPIC, READER), furthest, READER), "{{consumer_group}}"),
             ),
             over_time(behind, Query(signals.worst_now(seconds, furthest, READER), "{{consumer_group}}")),
@@ -195,12 +193,12 @@ def hot() -> Section:
     """Return partitions that get more than the others of their topic."""
     share = Look(
         "Production per partition, against the topic's mean",
-        "How many times the mean of the topic's partitions each gets, over 10 minutes; the 20 that get the most. Far "
-        "above 1: a key with much traffic, or a partitioner that does not spread.",
+        "Production of each partition as a multiple of the topic's mean, over 10 minutes: the 20 partitions with the "
+        "most. Far above 1, a few keys get most of the messages, or the producers' partitioner does not spread them.",
         "none",
         12,
         13,
-        empty="Next to nothing is written to this topic.",
+        empty="Almost nothing is produced to this topic.",
         steps=HEAT,
         decimals=2,
     )
@@ -218,7 +216,7 @@ def hot() -> Section:
         Label("partition", "Partition", 90, number=True),
         Column("Times the mean", chosen, "none", 130, steps=HEAT, decimals=1),
         Column(
-            "Written",
+            "Production",
             signals.among(signals.produced(CLUSTER, signals.PARTITION, signals.TREND), chosen, signals.PARTITION),
             MESSAGES_A_SECOND,
             decimals=1,
@@ -238,7 +236,7 @@ def build() -> str:
     return dashboard(
         TOPICS,
         "Burrow / Topics",
-        "What is written to topics, which groups read them and how far behind each is, and hot partitions.",
+        "What is produced to topics, which groups read them and how far behind each is, and hot partitions.",
         [variables.cluster(), variables.topic()],
         [all_topics(), summary(), readers(), hot()],
     )

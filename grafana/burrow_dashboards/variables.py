@@ -10,6 +10,7 @@ from grafana_foundation_sdk.builders.dashboard import DatasourceVariable, QueryV
 from grafana_foundation_sdk.models.dashboard import VariableOption, VariableRefresh, VariableSort
 
 from grafana.burrow_dashboards.panels import DATA_SOURCE
+from grafana.burrow_dashboards.signals import CLUSTERS, POLICY
 
 STATUS = "burrow_kafka_consumer_status"
 
@@ -57,6 +58,11 @@ def topics_of_group() -> QueryVariable:
 def topic() -> QueryVariable:
     """Return the choice of one topic of the cluster."""
     return choice("topic", "Topic", 'burrow_kafka_topic_partition_offset{cluster="$cluster", partition="0"}')
+
+
+def teams() -> QueryVariable:
+    """Return the choice of several teams of the policy; without a policy there is none, and all groups are shown."""
+    return choices("team", "Team", f"{POLICY}{{{CLUSTERS}}}").all_value(".*")
 
 
 def group_filter() -> TextBoxVariable:

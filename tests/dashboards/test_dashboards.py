@@ -10,8 +10,10 @@ from typing import Any
 
 from burrow_exporter.metrics.families import FAMILIES, FEW_FAMILIES
 from compose.renderer.render import render
+from compose.renderer.runbook import UID
 from compose.renderer.settings import Settings
 from grafana.burrow_dashboards.__main__ import stale, write
+from grafana.burrow_dashboards.links import RUNBOOK
 from grafana.burrow_dashboards.signals import BOTTLENECK, REPLICAS_WANTED
 from tests.support.dashboards import (
     DASHBOARDS,
@@ -20,6 +22,7 @@ from tests.support.dashboards import (
     Query,
     for_each,
     label_values,
+    markers,
     panels,
     queries,
     variables,
@@ -31,6 +34,7 @@ QUERIES = list(queries())
 VARIABLES = [(uid, variable) for uid in DASHBOARDS for variable in variables(uid)]
 FOREIGN = {
     **dict.fromkeys(["up", "scrape_duration_seconds"], "gauge"),  # Prometheus makes them
+    **dict.fromkeys(["ALERTS", "ALERTS_FOR_STATE"], "gauge"),
     **dict.fromkeys([BOTTLENECK, REPLICAS_WANTED, "group:burrow_kafka_consumer_members:latest"], "gauge"),  # by rules
     **dict.fromkeys(["node_boot_time_seconds", "node_filesystem_avail_bytes", "node_filesystem_size_bytes"], "gauge"),
     **dict.fromkeys(
@@ -89,6 +93,7 @@ UNSEEN_BY_9_4 = {"cellOptions"}
 by_panel = for_each([(f"{uid} / {panel['title']}", (uid, panel)) for uid, panel in ALL_PANELS])
 by_query = for_each([(query.name, (query,)) for query in QUERIES])
 by_dashboard = for_each([(uid, (uid,)) for uid in DASHBOARDS])
+by_annotation = for_each([(f"{uid} / {each['name']}", (each,)) for uid in DASHBOARDS for each in markers(uid)])
 by_variable = for_each([(f"{uid} / {variable['name']}", (uid, variable)) for uid, variable in VARIABLES])
 
 
@@ -153,6 +158,7 @@ def test_data_source(uid: str) -> None:
     (chosen,) = variables(uid, "datasource")
     assert ("datasource", "prometheus") == (chosen["name"], chosen["query"])
     asking = [*panels(uid), *(query.target for query in QUERIES if query.dashboard == uid), *variables(uid)]
+    asking += markers(uid)
     wanted = {"type": "prometheus", "uid": "${datasource}"}
     assert [wanted] * len(asking) == [each["datasource"] for each in asking]
     assert len(asking) == json.dumps(DASHBOARDS[uid]).count('"datasource": {')
@@ -194,7 +200,21 @@ def test_known_metrics(query: Query) -> None:
 @by_query
 def test_rates(query: Query) -> None:
     """Only counters have a rate, over Grafana's interval; only gauges are derived. Offsets are gauges."""
-    text = query.expression
+    check_rates(query.expression)
+
+
+@by_annotation
+def test_annotations(annotation: dict[str, Any]) -> None:
+    """An annotation keeps to the same rules, and names labels that its series have."""
+    assert metrics(annotation["expr"])
+    assert set() == metrics(annotation["expr"]) - set(TYPES)
+    check_rates(annotation["expr"])
+    shown = set(re.findall(r"\{\{(\w+)\}\}", annotation["titleFormat"] + annotation["textFormat"]))
+    assert shown <= set(re.findall(r"\w+", annotation["expr"]))
+
+
+def check_rates(text: str) -> None:
+    """Check the functions over ranges in an expression."""
     for function, metric, window in re.findall(r"\b(\w+)\((\w+)(?:\{[^{}]*\})?\[([^\]]+)\]", text):
         counts = function in {"rate", "irate", "increase"}
         assert ("counter" if counts else "gauge") == TYPES[metric], (function, metric)
@@ -230,6 +250,8 @@ def addresses(panel: Panel) -> list[str]:
 def test_links(uid: str, panel: Panel) -> None:
     """A link leads to a dashboard of ours, and sets its variables from what there is, and the time."""
     for url in addresses(panel):
+        if url in {RUNBOOK, "${__value.raw}"}:  # a page of the policy is the value itself
+            continue
         match = re.fullmatch(r"/d/([\w-]+)\?(.*)&\$\{datasource:queryparam\}&\$\{__url_time_range\}", url)
         assert match, url
         chosen = re.findall(r"var-(\w+)=", match[2]) + re.findall(r"\$\{(\w+):queryparam\}", match[2])
@@ -240,11 +262,17 @@ def test_links(uid: str, panel: Panel) -> None:
         assert kept <= {variable["name"] for variable in variables(uid)}
 
 
+def test_runbook() -> None:
+    """The overview leads from an alert to the runbook, which is among the stack's dashboards."""
+    assert f"/d/{UID}" == RUNBOOK
+    assert RUNBOOK in {url for uid, panel in ALL_PANELS if uid == "burrow-overview" for url in addresses(panel)}
+
+
 def test_levels() -> None:
     """From the overview one gets to a group, from there to a topic, and from a topic back to its groups."""
     found = {(uid, re.sub(r"^/d/([\w-]+).*", r"\1", url)) for uid, panel in ALL_PANELS for url in addresses(panel)}
     assert {("burrow-overview", "burrow-group"), ("burrow-group", "burrow-topics")} <= found
-    assert ("burrow-topics", "burrow-group") in found
+    assert {("burrow-topics", "burrow-group"), ("burrow-overview", "burrow-topics")} <= found
 
 
 @by_dashboard

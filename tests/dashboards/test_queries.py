@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from tests.conftest import tool
-from tests.support.dashboards import DASHBOARDS, Query, label_values, offenders, queries, variables
+from tests.support.dashboards import DASHBOARDS, Query, label_values, markers, offenders, queries, variables
 from tests.support.policies import policy_file
 from tests.support.processes import exporter, prometheus, running
 from tests.support.replay import replay
@@ -22,6 +22,8 @@ pytestmark = pytest.mark.prometheus
 CONFIGURATION = """
 global:
   scrape_interval: 1s
+  evaluation_interval: 1s
+rule_files: [rules.yaml]
 scrape_configs:
   - job_name: burrow
     static_configs: [{{targets: ["{exporter}"]}}]
@@ -39,36 +41,45 @@ scrape_configs:
       - {{targets: ["{replay}"], labels: {{__metrics_path__: /thanos-compact, instance: compact}}}}
       - {{targets: ["{replay}"], labels: {{__metrics_path__: /thanos-query, instance: query}}}}
 """
+RULES = """
+groups:
+  - name: alerts
+    rules:
+      - {alert: GroupInError, expr: burrow_kafka_consumer_status == 3, labels: {severity: critical}}
+      - {alert: BrokerSeen, expr: 'up{job="node"}', labels: {severity: warning}}
+      - {alert: ScrapeSeen, expr: 'up{job="burrow"}'}
+"""
 SCRAPES = 12
 CHOSEN = {"cluster": "eu-west", "consumer_group": "invoice-printer", "topic": "orders.placed.v1", "filter": ""}
 """What is chosen where a dashboard lets one choose one; what lets one choose several has all."""
 GRAFANAS = {"$__rate_interval": "8s", "$__range": "30s"}
 EMPTY = {
     "burrow-brokers / Brokers / B": "all brokers are Standard",
-    "burrow-brokers / Disk full in / A": "no disk gets fuller while the test runs",
+    "burrow-brokers / Broker down / A": "no broker is down",
     "burrow-monitoring / Failed requests by reason / A": "no request fails; a reason is counted once there is one",
-    "burrow-monitoring / Faults / A": "the test's Prometheus has no rules",
+    "burrow-monitoring / Faults / A": "no evaluation of a rule fails",
     "burrow-monitoring / Failures / B": "no operation on the object store fails",
     "burrow-topics / Hot partitions of the cluster / A": "the demo spreads its messages evenly",
     "burrow-topics / Hot partitions of the cluster / B": "the demo spreads its messages evenly",
     "burrow-overview / Newly broken / A": "no group turned bad within the seconds that the test takes",
     "burrow-overview / Newly broken / B": "no group turned bad within the seconds that the test takes",
     "burrow-overview / Newly broken / C": "no group turned bad within the seconds that the test takes",
-    "burrow-overview / Groups that are not OK / G": "no group turned bad within the seconds that the test takes",
+    "burrow-overview / Groups that are not OK / H": "no group turned bad within the seconds that the test takes",
     "burrow-group / Status of the group / B": "the policy mutes other groups",
     "burrow-group / Not OK for / A": "the group may have been bad for as long as the test runs",
     "burrow-group / Messages lost / B": "no message is lost",
-    "burrow-group / Time to loss / A": "the test's Prometheus has no rules",
+    "burrow-group / Time to loss / A": "the test's Prometheus records nothing",
     "burrow-group / Lag beside MSK's own / A": "the broker is not MSK's",
     "burrow-group / Lag beside MSK's own / B": "the broker is not MSK's",
-    "burrow-group / What would help / A": "the test's Prometheus has no rules",
-    "burrow-group / Members wanted / A": "the test's Prometheus has no rules",
-    "burrow-group / Members wanted / B": "the test's Prometheus has no rules",
-    "burrow-overview / Groups that are not OK / J": "the test's Prometheus has no rules",
-    "burrow-group / Time to catch up per topic / A": "the group may fall behind while the test runs",
+    "burrow-group / What would help / A": "the test's Prometheus records nothing",
+    "burrow-group / Members wanted / A": "the test's Prometheus records nothing",
+    "burrow-group / Members wanted / B": "the test's Prometheus records nothing",
+    "burrow-overview / Groups that are not OK / K": "the test's Prometheus records nothing",
 }
 """What may have no data on a system as the test runs it, and why."""
 QUERIES = list(queries())
+ALL = {uid: {each["name"]: [each["allValue"]] for each in variables(uid) if each.get("allValue")} for uid in DASHBOARDS}
+"""What Grafana puts in for some variables where all is chosen."""
 
 
 class Asked:
@@ -130,6 +141,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
     """Let a Prometheus scrape the demo, a node exporter, recorded brokers and Thanos, and itself, for some seconds."""
     with ExitStack() as stack:
         folder = tmp_path_factory.mktemp("prometheus")
+        (folder / "rules.yaml").write_text(RULES, encoding="utf-8")
         flags = ("--poll.interval=1s", "--metrics.partition-info", f"--policy.file={policy_file(folder)}")
         _, address = stack.enter_context(exporter("demo", *flags))
         recorded = stack.enter_context(replay())
@@ -168,7 +180,7 @@ def test_queries(asked: Asked, chosen: dict[str, dict[str, list[str]]]) -> None:
     """A query has data, unless it may be without; its series bear the labels that are shown, and no two the same."""
 
     def rule(query: Query) -> None:
-        found = asked.samples(query, chosen[query.dashboard])
+        found = asked.samples(query, {**chosen[query.dashboard], **ALL[query.dashboard]})
         assert found or query.name in EMPTY
         labels = [sample["metric"] for sample in found]
         if query.panel["type"] == "table":
@@ -179,6 +191,22 @@ def test_queries(asked: Asked, chosen: dict[str, dict[str, list[str]]]) -> None:
         assert len(shown) == len(set(shown))
 
     assert [] == offenders(rule, [(query.name, (query,)) for query in QUERIES])
+
+
+def test_annotations(asked: Asked, chosen: dict[str, dict[str, list[str]]]) -> None:
+    """An annotation of alerts has data where one fires; that of owner changes is a query that Prometheus accepts."""
+    found = {}
+    for uid in DASHBOARDS:
+        for each in markers(uid):
+            values = {**chosen[uid], **ALL[uid], "consumer_group": [CHOSEN["consumer_group"]]}
+            found[uid, each["name"]] = asked.get("query", query=filled(each["expr"], values))["result"]
+    alerts = {(uid, sample["metric"]["alertname"]) for (uid, name), all_of_it in found.items() for sample in all_of_it}
+    assert {
+        ("burrow-overview", "GroupInError"),
+        ("burrow-group", "GroupInError"),
+        ("burrow-brokers", "BrokerSeen"),
+    } == alerts
+    assert ("burrow-group", "Owner changes") in found
 
 
 def test_what_may_be_empty() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -102,6 +103,38 @@ def test_heat(tmp_path: Path) -> None:
     quiet = {LOG_END.replace('"t"', '"q"'): "0+1x15"}
     shares = {f'{{topic="t", partition="{each}"}}': each / 3 for each in (1, 2, 6)}
     check(tmp_path, {**busy, **quiet}, HEAT, {"15m": shares})
+
+
+@pytest.mark.parametrize(
+    ("team", "groups"),
+    [(".*", "abc"), ("billing", "ac"), ("(billing|crm)", "abc"), ("media", "c")],
+    ids=["all", "one", "two", "of none"],
+)
+def test_of_team(tmp_path: Path, team: str, groups: str) -> None:
+    """Groups of other teams than those chosen are left out; c has no entry in the policy and stays."""
+    of = {"$cluster": "c", "$filter": "", "$team": team}
+    expression = re.sub(r"[$]\w+", lambda match: of[match[0]], signals.status())
+    series = {f'burrow_kafka_consumer_status{{cluster="c", consumer_group="{each}"}}': "1x3" for each in "abc"}
+    for group, its_team in {"a": "billing", "b": "crm"}.items():
+        series[f'{signals.POLICY}{{cluster="c", consumer_group="{group}", team="{its_team}"}}'] = "1x3"
+    check(tmp_path, series, expression, {"2m": {f'{{cluster="c", consumer_group="{each}"}}': 1 for each in groups}})
+
+
+def test_cause(tmp_path: Path) -> None:
+    """The cause is the worst status of a partition, with its topic; by topic where partitions are not published."""
+    of = 'cluster="c", consumer_group='
+    series = {
+        f'burrow_kafka_topic_partition_status{{{of}"a", topic="t", partition="0"}}': "2x3",
+        f'burrow_kafka_topic_partition_status{{{of}"a", topic="u", partition="0"}}': "1x3",
+        f'burrow_kafka_topic_partition_status{{{of}"a", topic="u", partition="1"}}': "5x3",
+        f'burrow_kafka_topic_partition_status{{{of}"ok", topic="u", partition="1"}}': "1x3",
+        f'burrow_kafka_consumer_topic_status{{{of}"b", topic="t"}}': "4x3",
+        f'burrow_kafka_consumer_status{{{of}"a"}}': "3x3",
+        f'burrow_kafka_consumer_status{{{of}"b"}}': "3x3",
+    }
+    expression = signals.cause("burrow_kafka_consumer_status > 1").replace("$cluster", "c").replace("$filter", "")
+    expected = {f'{{{of}"a", topic="u"}}': 5.0, f'{{{of}"b", topic="t"}}': 4.0}
+    check(tmp_path, series, expression, {"2m": expected})
 
 
 def test_the_limit_without_a_policy_is_that_of_the_rules() -> None:

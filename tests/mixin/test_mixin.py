@@ -70,6 +70,15 @@ def test_links_and_selector() -> None:
     assert all(value in json.dumps(found).replace('\\"', '"') for value in new.values())
 
 
+def test_runbook_of_dashboards() -> None:
+    """Links to the stack's runbook lead to your own, and nothing else differs."""
+    url = "https://wiki.example.org/burrow"
+    committed = json.dumps({f"{uid}.json": made for uid, made in DASHBOARDS.items()})
+    assert "/d/burrow-runbook" in committed
+    expected = json.loads(committed.replace("/d/burrow-runbook", url))
+    assert expected == rendered("grafanaDashboards", json.dumps({"runbookUrl": url}))
+
+
 def test_data_source() -> None:
     """The one that is named is selected first in every dashboard."""
     for dashboard in rendered("grafanaDashboards", "{ datasource: 'thanos' }").values():

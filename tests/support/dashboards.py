@@ -58,6 +58,11 @@ def queries() -> Iterator[Query]:
                 yield Query(uid, panel, target)
 
 
+def markers(uid: str) -> list[dict[str, Any]]:
+    """Return the annotations of a dashboard."""
+    return list(DASHBOARDS[uid]["annotations"]["list"])
+
+
 def variables(uid: str, kind: str = "query") -> list[Variable]:
     """Return the variables of a dashboard that are of a kind."""
     return [variable for variable in DASHBOARDS[uid]["templating"]["list"] if variable["type"] == kind]
