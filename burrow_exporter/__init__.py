@@ -1,3 +1,3 @@
-"""Prometheus metrics from LinkedIn Burrow's judgement of Kafka consumers."""
+"""Prometheus exporter for LinkedIn Burrow, the Kafka consumer lag checker."""
 
 __version__ = "0.1.0"

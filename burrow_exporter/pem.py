@@ -1,4 +1,4 @@
-"""Certificates and keys that were read before, for OpenSSL, which reads them from files only."""
+"""Passes certificates and keys that are already read to OpenSSL, which reads only from files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def as_path(data: bytes) -> Iterator[str]:
-    """Yield a path at which OpenSSL finds ``data``, on Linux in memory."""
+    """Yield a path from which OpenSSL can read ``data``, on Linux in memory."""
     if sys.platform == "linux":
         with open(os.memfd_create("pem"), "wb") as file:  # noqa: PTH123  a descriptor, no path
             file.write(data)

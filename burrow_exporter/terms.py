@@ -1,4 +1,4 @@
-"""What the policy says: frozen data, and what the exposition asks of the settings, which stand above it."""
+"""The terms of the policy: frozen data, and the interface that the exposition needs from the settings above it."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Final, Literal, Protocol
 from burrow_exporter.snapshot import Group
 
 MAX_LAG_SECONDS: Final = 300.0
-"""From which age on a group's lag is too old where no policy says otherwise."""
+"""Default threshold of a group's lag in seconds."""
 
 
 Granularity = Literal["partition", "topic", "group"]
 GRANULARITIES: Final[tuple[Granularity, ...]] = ("partition", "topic", "group")
-"""How fine the families of groups and topics are, the finest first."""
+"""Granularity of group and topic families, finest first."""
 
 
 def coarsest(*granularities: Granularity) -> Granularity:
@@ -26,9 +26,9 @@ def coarsest(*granularities: Granularity) -> Granularity:
 class Terms:
     """The terms of one consumer group at one moment.
 
-    ``severity`` is ``critical``, ``warning`` or ``none``. ``max_lag_seconds`` is the age in seconds from which on the
-    group's lag is too old. ``muted`` holds why its alerts are muted now: ``quiet``, ``off``, both or nothing. An empty
-    ``team`` or ``runbook_url`` is unset.
+    ``severity`` is ``critical``, ``warning`` or ``none``. ``max_lag_seconds`` is the threshold of the group's lag in
+    seconds. ``muted`` holds the reasons why its alerts are muted: ``quiet``, ``off``, both or none. An empty ``team``
+    or ``runbook_url`` is unset.
     """
 
     team: str
@@ -39,39 +39,39 @@ class Terms:
 
 
 class GroupPolicy(Protocol):
-    """The entry of the policy that counts for a group.
+    """The policy entry that applies to a group.
 
-    ``granularity`` is that of the group's families, ``None`` where it is the one of all.
+    ``granularity`` is that of the group's families, or ``None`` for the default.
     """
 
     @property
     def granularity(self) -> Granularity | None:
-        """How fine the group's families are; ``None`` where it is as for all."""
+        """Granularity of the group's families, or ``None`` for the default."""
 
     def terms(self, moment: float) -> Terms:
         """Return the terms at a moment, in Unix seconds."""
 
     def lag_seconds(self, group: Group) -> Sequence[float | None]:
-        """Return the lags in seconds of a group's partitions."""
+        """Return the lag in seconds of a group's partitions."""
 
 
 class Policy(Protocol):
     """The policy of all groups, topics and clusters."""
 
     def is_empty(self) -> bool:
-        """Tell whether there is nothing in it."""
+        """Return whether it has no entries."""
 
     def has_least_lags(self) -> bool:
-        """Tell whether lags in seconds of any group are other than computed."""
+        """Return whether the policy changes the lag in seconds of any group."""
 
     def has_topics(self) -> bool:
-        """Tell whether topics are in it."""
+        """Return whether it has entries for topics."""
 
     def of_group(self, burrow: str, cluster: str, group: str) -> GroupPolicy | None:
-        """Return the entry that counts for a group, if there is one."""
+        """Return the entry that applies to a group, if any."""
 
     def max_silence_of(self, burrow: str, cluster: str, topic: str) -> float | None:
-        """Return after how many seconds without production a topic is too silent; ``None`` where that is fine."""
+        """Return after how many seconds without production a topic is silent; ``None`` if never."""
 
     def may_idle(self, burrow: str, cluster: str) -> bool:
-        """Tell whether it is normal that nobody commits on a cluster for a while."""
+        """Return whether it is normal that no group commits on a cluster for a while."""

@@ -1,7 +1,7 @@
 """A simulated Burrow over simulated Kafka clusters, for demonstrations, tests and benchmarks.
 
-It speaks Burrow's HTTP API (v3) on a real socket. What it tells is a function of the clock and a seed: topics are
-produced to, groups keep up or do not, commits stand in windows and are judged by Burrow's rules.
+It serves Burrow's HTTP API (v3) on a real socket. Its data is a function of the clock and a seed: topics get messages,
+groups keep up or fall behind, and commits are evaluated in windows by Burrow's rules.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ __all__ = ["Settings", "SimulatedBurrow"]
 
 
 class SimulatedBurrow:
-    """A Burrow that watches simulated clusters, at the time its clock tells; also a context manager.
+    """A Burrow that monitors simulated clusters at the time of its clock; also a context manager.
 
-    ``groups`` is the number of consumer groups over all clusters (at least the twelve named ones; Burrow's own come on
-    top), ``partitions`` how many each group beyond the named ones reads. ``listen_address`` is ``HOST:PORT``, port 0 a
-    free one. ``clock`` gives Unix seconds. The world is the same for the same seed and the same time of making.
+    ``groups`` is the number of consumer groups in all clusters (at least the twelve named ones, plus Burrow's own),
+    ``partitions`` the number that each unnamed group reads. ``listen_address`` is ``HOST:PORT``; port 0 picks a free
+    port. ``clock`` returns Unix seconds. The same seed and creation time give the same data.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class SimulatedBurrow:
         clock: Callable[[], float] = time.time,
         settings: Settings | None = None,
     ) -> None:
-        """Make the clusters, their past included; nothing listens yet."""
+        """Create the clusters with their history, without listening."""
         settings, now = settings or Settings(), clock()
         knowledge = Knowledge(settings, now - UPTIME)
         clusters = build(groups, partitions, seed, now, settings)
@@ -48,21 +48,21 @@ class SimulatedBurrow:
         self._thread: Thread | None = None
 
     def start(self) -> None:
-        """Listen and serve in daemon threads; raises ``OSError`` where the address is taken."""
+        """Listen and serve in daemon threads; raises ``OSError`` if the address is in use."""
         self._server = Server(self.api, self._listen_address)
         self._thread = Thread(target=self._server.serve_forever, args=(0.05,), name="burrow-demo", daemon=True)
         self._thread.start()
 
     @property
     def address(self) -> str:
-        """The URL to give to an exporter, such as ``http://127.0.0.1:8000``; raises ``RuntimeError`` when stopped."""
+        """The URL for an exporter, such as ``http://127.0.0.1:8000``; raises ``RuntimeError`` if stopped."""
         if self._server is None:
             message = "the simulated Burrow is not started"
             raise RuntimeError(message)
         return self._server.url
 
     def stop(self) -> None:
-        """Stop serving and close every connection, within a second; harmless when it is not started."""
+        """Stop serving and close all connections within a second; does nothing if not started."""
         if self._server and self._thread:
             self._server.stop()
             self._thread.join()

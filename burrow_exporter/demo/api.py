@@ -1,4 +1,4 @@
-"""Burrow's HTTP API (v3) over the simulated clusters: from a request's path to an answer. No sockets here."""
+"""Burrow's HTTP API (v3) over the simulated clusters: from a request path to a response. No sockets."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PROFILE = {"name": "demo", "client-id": "burrow", "kafka-version": "3.6.0", "tls
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP answer."""
+    """An HTTP response."""
 
     status: int
     content_type: str
@@ -33,12 +33,12 @@ class Answer:
 
 
 class UnknownError(Exception):
-    """Burrow knows no such cluster, group or topic; its words are the argument."""
+    """Unknown cluster, group or topic, with Burrow's message as the argument."""
 
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """The answers of a Burrow with these clusters. ``clock`` gives Unix seconds."""
+    """The API of a Burrow with these clusters. ``clock`` returns Unix seconds."""
 
     clusters: Mapping[str, Cluster]
     knowledge: Knowledge
@@ -46,7 +46,7 @@ class Api:
     clock: Callable[[], float]
 
     def answer(self, method: str, target: str) -> Answer:
-        """Answer a request for ``target`` (a path, percent-encoded, with or without a query)."""
+        """Handle a request for ``target`` (a percent-encoded path, with or without a query)."""
         path = unquote(target.partition("?")[0])
         route = self._route(path)
         if route is None:
@@ -59,7 +59,7 @@ class Api:
             return _json(404, path, error=True, message=str(unknown))
 
     def _unrouted(self, path: str) -> Answer:
-        """Answer what no route matches: Burrow's router leads on where tidying the decoded path makes it match."""
+        """Handle a path without a route: Burrow's router redirects if the cleaned path matches."""
         tidy = "/" + "/".join(segment for segment in path.split("/") if segment)
         if tidy != path and self._route(tidy):
             location = quote(tidy)
@@ -68,7 +68,7 @@ class Api:
         return Answer(404, PLAIN, b'{"error":true,"message":"invalid request type","result":{}}\n', {})
 
     def _route(self, path: str) -> Callable[[], Answer] | None:
-        """Find what answers a decoded path: a ``/`` in a name has become one between segments by now."""
+        """Find the handler of a decoded path; a ``/`` in a name has become a separator by now."""
         for pattern, handler in self._routes:
             if match := pattern.fullmatch(path):
                 return partial(handler, self, path, *match.groups())
@@ -160,7 +160,7 @@ class Api:
 
     def _window(self, group: Group, subscription: Subscription, partition: int, window: Window) -> dict[str, Any]:
         owner, client_id = group.owner(subscription, partition)
-        # Burrow makes no window, not even an empty one, before it has seen a commit or an owner.
+        # Burrow creates no window, not even an empty one, before it has seen a commit or an owner.
         missing = self.knowledge.settings.intervals - len(window.commits) if window.commits or owner else 0
         offsets = [*[None] * missing, *window.commits]
         return {"offsets": offsets, "owner": owner, "client_id": client_id, "current-lag": window.current_lag}
@@ -204,7 +204,7 @@ class Api:
 
 
 def _json(code: int, path: str, *, error: bool = False, **content: object) -> Answer:
-    """Return an answer in the order of Burrow's keys: ``error``, ``message``, the content, mostly ``request`` last."""
+    """Return a response with Burrow's order of keys: ``error``, ``message``, the content, usually ``request`` last."""
     answer = {"error": error, **content}
     answer.setdefault("request", {"url": path, "host": HOST})
     return Answer(code, "application/json", msgspec.json.encode(answer), {})

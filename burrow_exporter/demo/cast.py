@@ -1,4 +1,4 @@
-"""The named groups: between them every status at any moment, whatever the size of the rest."""
+"""The named groups: together they show every status at any moment."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from burrow_exporter.demo.topics import Topic
 PARTITIONS = 6
 PROMPT = (Consumer(following()),)
 NAMED = 12
-"""How many groups ``eu_west`` and ``us_east`` return together."""
+"""Number of groups in ``eu_west`` and ``us_east`` together."""
 
 
 def eu_west(stage: Stage) -> list[Group]:
@@ -45,7 +45,7 @@ def eu_west(stage: Stage) -> list[Group]:
 
 
 def us_east(stage: Stage) -> list[Group]:
-    """Return the named groups of the second cluster, one of them with a name that the first has too."""
+    """Return the named groups of the second cluster, one of which has the same name as in the first."""
     orders = _topic(stage, "orders.placed.v1", 25)
     return [
         Group("checkout-payments", stage.schedule(5), [Subscription(orders, PROMPT, members=2)]),
@@ -56,7 +56,7 @@ def us_east(stage: Stage) -> list[Group]:
 
 
 def burrows_own(stage: Stage, cluster: str) -> Group:
-    """Return the group under which Burrow shows its own reading of ``__consumer_offsets``, every whole second."""
+    """Return Burrow's own group on ``__consumer_offsets``, which commits every whole second."""
     schedule = Schedule.of(1.0, 0.0, stage.settings.min_distance)
     topic = stage.topic("__consumer_offsets", stage.rates(4, 30))
     return Group(f"burrow-{cluster}", schedule, [Subscription(topic, (Consumer(following(0)),))])
@@ -74,7 +74,7 @@ def _slow(stage: Stage, name: str, topic: Topic, over: float) -> Group:
 
 
 def _stalled(stage: Stage, name: str, topic: Topic) -> Group:
-    """Return a group that commits without reading on, by turns on the even and the odd partitions."""
+    """Return a group that commits without progress, alternating between even and odd partitions: STALL."""
     schedule = stage.schedule()
     cycle = stage.cycle(schedule, TROUBLE, over=0.5)
     consumers = [Consumer(falling_behind(each, speed=0)) for each in (cycle, cycle.later(0.5))]
@@ -82,7 +82,7 @@ def _stalled(stage: Stage, name: str, topic: Topic) -> Group:
 
 
 def _stopped(stage: Stage, name: str, topic: Topic) -> Group:
-    """Return a group whose process is down more often than not: STOP, then catching up, then OK."""
+    """Return a group whose process is down most of the time: STOP, then catching up, then OK."""
     schedule, running = stage.schedule(), 0.4
     cycle = stage.cycle(schedule, 10, over=0.7)
     consumer = Consumer(resuming(cycle, running), pausing(cycle, running))
@@ -90,7 +90,7 @@ def _stopped(stage: Stage, name: str, topic: Topic) -> Group:
 
 
 def _rewinding(stage: Stage, name: str, topic: Topic) -> Group:
-    """Return a group that reads again and again, its partitions one after the other: REWIND, then catching up."""
+    """Return a group that keeps rewinding, one partition after the other: REWIND, then catching up."""
     schedule = stage.schedule()
     cycle = stage.cycle(schedule, 3, over=0.5)
     consumers = [Consumer(rewinding(cycle.later(each / PARTITIONS))) for each in range(PARTITIONS)]
@@ -98,7 +98,7 @@ def _rewinding(stage: Stage, name: str, topic: Topic) -> Group:
 
 
 def _new(stage: Stage, name: str, topic: Topic) -> Group:
-    """Return a group that is removed and set up anew: its partitions commit one after the other, the last one never."""
+    """Return a group that is deleted and recreated: its partitions commit one after the other, the last one never."""
     schedule = stage.schedule()
     cycle, living = stage.cycle(schedule, 8, over=0.1), 0.9
     blind = stage.settings.offset_refresh
@@ -111,7 +111,7 @@ def _new(stage: Stage, name: str, topic: Topic) -> Group:
 
 
 def _bursty(stage: Stage, name: str) -> Group:
-    """Return a group on a topic that gets its messages all at once: a lag that comes and goes, and is OK."""
+    """Return a group on a topic with bursts of messages: its lag comes and goes, and is OK."""
     schedule = stage.schedule(5)
     cycle = stage.cycle(schedule, 12, over=0.1)
     topic = stage.topic("newsletter.mails.v1", stage.rates(PARTITIONS, 20), burst=cycle)
@@ -119,7 +119,7 @@ def _bursty(stage: Stage, name: str) -> Group:
 
 
 def _half_given_up(stage: Stage, name: str, read: Topic) -> Group:
-    """Return a group that no longer reads one of its topics: its last commits are from before Burrow's start."""
+    """Return a group that no longer reads one of its topics: its last commits there precede Burrow's start."""
     given_up: Sequence[Consumer] = (Consumer(following(), until(stage.now - 2 * UPTIME)),)
     legacy = _topic(stage, "crm.legacy-export", 3)
     subscriptions = [Subscription(read, PROMPT, members=2), Subscription(legacy, given_up)]

@@ -1,7 +1,7 @@
-"""Consumers: until when a consumer has read, and when it commits, are functions of the time alone.
+"""Consumers: progress and commits are functions of time alone.
 
-A consumer's *progress* says for a time of commit until when everything produced had been read by then: time minus
-progress is the age of the first unread message. Its *presence* says in which spans of time it commits at all.
+A consumer's *progress* maps a commit time to the time up to which everything produced has been read; the difference is
+the age of the first unread message. Its *presence* defines the spans of time in which it commits.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from burrow_exporter.demo.topics import BURST, Cycle
 Progress = Callable[[float], float]
 Span = tuple[float, float]
 Presence = Callable[[float], Sequence[Span]]
-"""From a time to the spans (first, last second) until then in which there are commits that count, newest first."""
+"""Maps a time to the spans (first, last second) up to then with valid commits, newest first."""
 
 EVER = -1e12
 PROMPT = 0.3
 GOOD_SHARE = 0.75
-"""The share of a cycle for which trouble lasts; in the rest of it the consumer catches up."""
+"""Share of a cycle with trouble; in the rest the consumer catches up."""
 
 
 def following(delay: float = PROMPT) -> Progress:
-    """Read everything ``delay`` seconds after it was produced."""
+    """Read everything ``delay`` seconds after production."""
     return lambda time: time - delay
 
 
@@ -43,7 +43,7 @@ def falling_behind(cycle: Cycle, speed: float = 0.5) -> Progress:
 
 
 def rewinding(cycle: Cycle) -> Progress:
-    """Step back by two thirds of the period at every turn, and read it again until the turn ends."""
+    """Rewind by two thirds of the period at every turn, and reread until the turn ends."""
 
     def progress(time: float) -> float:
         _, over = cycle.at(time)
@@ -63,7 +63,7 @@ def working_off_bursts(cycle: Cycle) -> Progress:
 
 
 def resuming(cycle: Cycle, running: float) -> Progress:
-    """Begin every turn where the one before stopped (after ``running`` of it), and catch up in half the run."""
+    """Start every turn where the previous one stopped (after ``running`` of it), and catch up in half the run."""
 
     def progress(time: float) -> float:
         _, over = cycle.at(time)
@@ -74,7 +74,7 @@ def resuming(cycle: Cycle, running: float) -> Progress:
 
 
 def always(time: float) -> Sequence[Span]:
-    """Commit without an end."""
+    """Commit forever."""
     return ((EVER, time),)
 
 
@@ -100,7 +100,7 @@ def pausing(cycle: Cycle, running: float) -> Presence:
 
 
 def reborn(cycle: Cycle, living: float, waits: float = 0.0) -> Presence:
-    """Begin anew every turn, ``waits`` seconds into it, and be gone without a trace after ``living`` of it."""
+    """Start afresh every turn after ``waits`` seconds, and disappear after ``living`` of it."""
 
     def presence(time: float) -> Sequence[Span]:
         begun, over = cycle.at(time)
@@ -111,7 +111,7 @@ def reborn(cycle: Cycle, living: float, waits: float = 0.0) -> Presence:
 
 @dataclass(frozen=True, slots=True)
 class Consumer:
-    """What reads one partition. Of its commits in the first ``blind`` seconds Burrow can tell no lag."""
+    """The consumer of one partition. Burrow cannot compute the lag of its commits in the first ``blind`` seconds."""
 
     progress: Progress
     presence: Presence = always
@@ -122,8 +122,8 @@ class Consumer:
 class Schedule:
     """When a group commits: every ``interval`` seconds, ``phase`` seconds after whole intervals.
 
-    Burrow's ``min-distance`` makes ``merged`` commits in a row share one slot of the window: the slot has the time of
-    the first of them and the offset of the last. After a pause the first slot is a whole one.
+    Burrow's ``min-distance`` merges ``merged`` consecutive commits into one slot of the window, with the time of the
+    first and the offset of the last. After a pause the first slot is a full one.
     """
 
     interval: float
@@ -137,7 +137,7 @@ class Schedule:
 
     @property
     def slot_seconds(self) -> float:
-        """How far apart the commits in a window are."""
+        """Distance between commits in a window, in seconds."""
         return self.interval * self.merged
 
     def slots(self, spans: Sequence[Span], count: int) -> list[Span]:

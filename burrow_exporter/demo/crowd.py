@@ -1,4 +1,4 @@
-"""The groups beyond the named ones: as many as asked for, most of them healthy, named like real teams' services."""
+"""The unnamed groups: as many as requested, mostly healthy, with realistic names."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ EVENTS = ("accepted", "assigned", "cancelled", "changed", "created", "deleted", 
 GROUPS_PER_TOPIC = 10
 BURSTY_EVERY = 10
 STRIPE = 20
-"""Partitions behave alike this far apart: the same are without traffic in a topic and in the groups that read it."""
+"""Period of partitions with equal behaviour: the same ones have no traffic in a topic and in its groups."""
 
 Behaviour = Callable[[Stage, Schedule], Sequence[Consumer]]
 
 
 def crowd(stage: Stage, groups: int, partitions: int) -> list[Group]:
-    """Return so many groups; ten to a topic, and each reads all the ``partitions`` of its topic."""
+    """Return this many groups, ten per topic; each reads all ``partitions`` of its topic."""
     names = islice(_names(stage, TEAMS, SERVICES, "{}-{}"), groups)
     topics = _names(stage, TEAMS, EVENTS, "{}.{}")
     made: list[Group] = []
@@ -54,7 +54,7 @@ def crowd(stage: Stage, groups: int, partitions: int) -> list[Group]:
 
 
 def _names(stage: Stage, first: Sequence[str], second: Sequence[str], pattern: str) -> Iterator[str]:
-    """Yield names without end, none of them twice: all pairs in a random order, then again with a number."""
+    """Yield unique names forever: all pairs in random order, then again with a number."""
     pairs = [pattern.format(*pair) for pair in product(first, second)]
     stage.random.shuffle(pairs)
     for version in count(1):
@@ -62,7 +62,7 @@ def _names(stage: Stage, first: Sequence[str], second: Sequence[str], pattern: s
 
 
 def _reading(stage: Stage, name: str, partitions: int, *, bursty: bool) -> tuple[Topic, Cycle | None]:
-    """Return a new topic, with its cycle if it is one of bursts."""
+    """Return a new topic, with its cycle if it has bursts."""
     burst = Cycle(stage.random.uniform(300, 900), stage.now) if bursty else None
     rates = stage.rates(partitions, stage.random.choice((5, 10, 20, 50, 100)))
     moving = [rate if _moves(stage, partition) else 0.0 for partition, rate in enumerate(rates)]
@@ -74,7 +74,7 @@ def _moves(stage: Stage, partition: int) -> bool:
 
 
 def _group(stage: Stage, name: str, topic: Topic, burst: Cycle | None) -> Group:
-    """Return a group with a behaviour by chance, or working off its topic's bursts."""
+    """Return a group with random behaviour, or one that works off its topic's bursts."""
     behaviour: Behaviour = stage.random.choices(BEHAVIOURS, WEIGHTS)[0]
     schedule = stage.schedule(5) if burst or behaviour is _prompt else stage.schedule()
     moving = [Consumer(working_off_bursts(burst))] if burst else behaviour(stage, schedule)
@@ -93,7 +93,7 @@ def _prompt(_stage: Stage, _schedule: Schedule) -> Sequence[Consumer]:
 
 
 def _late(stage: Stage, _schedule: Schedule) -> Sequence[Consumer]:
-    """Read everything after the same delay: a lag that is there to stay and swings with the production."""
+    """Read everything after a constant delay: a steady lag that varies with production."""
     return [Consumer(following(stage.random.uniform(5, 120)))]
 
 

@@ -1,4 +1,4 @@
-"""What Burrow makes of the windows: the statuses of partitions and groups, evaluated on request and cached."""
+"""Burrow's evaluation of windows: statuses of partitions and groups, evaluated on request and cached."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ class GroupStatus(msgspec.Struct, frozen=True):
     totallag: int
 
     def only_bad(self) -> GroupStatus:
-        """Return this status with the partitions that are not OK alone, as ``/status`` gives it."""
+        """Return this status with only the partitions that are not OK, as ``/status`` does."""
         return msgspec.structs.replace(self, partitions=[each for each in self.partitions if each.status != "OK"])
 
 
 def not_found(cluster: str, group: str) -> GroupStatus:
-    """Return what Burrow says of a group it does not know."""
+    """Return Burrow's response for an unknown group."""
     return GroupStatus(cluster, group, "NOTFOUND", 1, (), 0, None, 0)
 
 
@@ -72,7 +72,7 @@ def _partition_status(
 ) -> PartitionStatus:
     owner, client_id = group.owner(subscription, partition)
     commits = window.commits
-    # Burrow counts one commit where there is none, once it has made a window because it had heard of an owner.
+    # Burrow counts one commit too many in a window that it created because of an owner.
     filled = len(commits) or (1 if owner else 0)
     return PartitionStatus(
         subscription.topic.name,
@@ -99,7 +99,7 @@ def _share(part: int, whole: int) -> float:
 
 
 class Evaluator:
-    """Evaluates groups on request, a group not more often than every ``expire_cache`` seconds. Safe for threads."""
+    """Evaluates groups on request, each at most every ``expire_cache`` seconds. Thread-safe."""
 
     def __init__(self, knowledge: Knowledge, clock: Callable[[], float]) -> None:
         self._knowledge = knowledge

@@ -1,4 +1,4 @@
-"""Consumer groups: from the functions of time to the windows that Burrow holds of them at a moment."""
+"""Consumer groups: from functions of time to Burrow's windows at a moment."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Subscription:
     """A topic that a group reads: partition p is read by ``consumers[p % len(consumers)]``.
 
     ``members`` processes own the partitions in turn. 0 means that Burrow knows no owners: commits by an admin client,
-    of the new group protocol (KIP-848), or of a topic that nobody reads any more.
+    by the new group protocol (KIP-848), or on a topic that is no longer read.
     """
 
     topic: Topic
@@ -51,7 +51,7 @@ class Subscription:
 
 
 def _window(start: int, rate: float, stamps: Sequence[Stamp], produced: Sequence[float]) -> Window:
-    """Return one partition's window: what its consumer and its topic did, times the partition's rate."""
+    """Return one partition's window, scaled by the partition's rate."""
     commits = [
         Commit(
             offset := start + int(rate * read),
@@ -66,7 +66,7 @@ def _window(start: int, rate: float, stamps: Sequence[Stamp], produced: Sequence
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A consumer group; ``lives`` says when it exists. An ``expired`` one is listed, but Burrow has forgotten it."""
+    """A consumer group; ``lives`` says when it exists. An ``expired`` one is listed but has no data."""
 
     name: str
     schedule: Schedule
@@ -79,7 +79,7 @@ class Group:
         return {subscription.topic.name for subscription in self.subscriptions}
 
     def owner(self, subscription: Subscription, partition: int) -> tuple[str, str]:
-        """Return the host and the client id of a partition's owner, both empty where Burrow knows none."""
+        """Return host and client ID of a partition's owner, both empty if unknown."""
         if not subscription.members:
             return "", ""
         member = partition % subscription.members
@@ -99,6 +99,6 @@ class Cluster:
         return [group for group in self.groups.values() if group.lives(now)]
 
     def group(self, name: str, now: float) -> Group | None:
-        """Return a group that Burrow can tell about at ``now``, else ``None``."""
+        """Return a group that Burrow knows at ``now``, else ``None``."""
         group = self.groups.get(name)
         return group if group and group.lives(now) and not group.expired else None

@@ -1,4 +1,4 @@
-"""The simulated Burrow's HTTP server: one daemon thread a connection, stopped with all its connections."""
+"""The simulated Burrow's HTTP server: one daemon thread per connection."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from threading import Thread
 from burrow_exporter.demo.api import Api
 
 STOP_SECONDS = 0.5
-"""How long, in seconds, a stop waits for an answer under way."""
+"""Seconds that a stop waits for responses in progress."""
 
 
 class Server(TCPServer):
-    """Serves an ``Api`` on ``listen_address`` (``HOST:PORT``; no host means all, port 0 a free one)."""
+    """Serves an ``Api`` on ``listen_address`` (``HOST:PORT``; no host means all addresses, port 0 a free port)."""
 
     allow_reuse_address = True
     request_queue_size = 128
 
     def __init__(self, api: Api, listen_address: str) -> None:
-        """Bind and listen; raise ``ValueError`` for an address that is none, ``OSError`` for one that is taken."""
+        """Bind and listen; raises ``ValueError`` for an invalid address, ``OSError`` for one in use."""
         host, colon, port = listen_address.rpartition(":")
         if not colon or not port.isdecimal():
             message = f"not HOST:PORT: {listen_address!r}"
@@ -33,13 +33,13 @@ class Server(TCPServer):
 
     @property
     def url(self) -> str:
-        """Where the server can be reached from this machine."""
+        """The server's URL on this machine."""
         host, port = self.server_address[:2]
         reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(str(host), str(host))
         return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
 
     def process_request(self, request: socket.socket | tuple[bytes, socket.socket], client_address: object) -> None:
-        """Serve a new connection in a thread of its own."""
+        """Serve a new connection in its own thread."""
         if isinstance(request, socket.socket):  # always so over TCP
             self._connections = {thread: known for thread, known in self._connections.items() if thread.is_alive()}
             thread = Thread(target=self._serve, args=(request, client_address), name="burrow-demo", daemon=True)
@@ -71,7 +71,7 @@ class Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    wbufsize = -1  # head and body in one packet: in two, the second waits for the first to be acknowledged
+    wbufsize = -1  # head and body in one packet; a second one would wait for the first to be acknowledged
     timeout = 300  # seconds, as in Burrow
     server: Server
 
@@ -88,11 +88,11 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(answer.body)
 
     def refuse(self) -> None:
-        """Answer any other method (405 or 404), and hang up: what it may have sent along is not read."""
+        """Reject any other method (405 or 404) and close: a body is not read."""
         self.close_connection = True
         self.do_GET()
 
     do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = refuse  # noqa: N815 - http.server names them so
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
-        """Keep quiet."""
+        """Log nothing."""

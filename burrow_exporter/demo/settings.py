@@ -1,4 +1,4 @@
-"""How the simulated Burrow is set up: Burrow's own settings by their names, and how busy the generated groups are."""
+"""Settings of the simulated Burrow: Burrow's own settings, and the load of generated groups."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import math
 from dataclasses import dataclass
 
 UPTIME = 3600.0
-"""How long, in seconds, the simulated Burrow has been running when it is made."""
+"""Seconds that the simulated Burrow has been running when created."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What Burrow's configuration says, with Burrow's defaults. Times are in seconds.
+    """Burrow's configuration, with Burrow's defaults. Times are in seconds.
 
-    ``intervals`` commits make a window; a commit less than ``min_distance`` after the one before takes its place; an
-    evaluation is repeated only after ``expire_cache``; log ends are read every ``offset_refresh``. ``moving`` is no
-    setting of Burrow's: the share (0 to 1) of the partitions of generated groups that have any traffic.
+    A window has ``intervals`` commits; a commit within ``min_distance`` of the previous one replaces it; evaluations
+    are cached for ``expire_cache``; log ends are read every ``offset_refresh``. ``moving`` is not a setting of Burrow:
+    the share (0 to 1) of partitions with traffic in generated groups.
     """
 
     intervals: int = 10
@@ -25,7 +25,7 @@ class Settings:
     moving: float = 1.0
 
     def __post_init__(self) -> None:
-        """Refuse what no Burrow could run with."""
+        """Validate the settings."""
         if self.intervals < 1 or self.offset_refresh <= 0:
             message = "intervals and offset_refresh must be above 0"
             raise ValueError(message)
@@ -36,7 +36,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Knowledge:
-    """What a Burrow running since ``started`` (Unix seconds) can know at a time of the log ends it reads regularly."""
+    """The log ends known to a Burrow that has been running since ``started`` (Unix seconds)."""
 
     settings: Settings
     started: float

@@ -1,4 +1,4 @@
-"""What the groups and topics of the simulation are built with: the start's time, the settings and chance."""
+"""Inputs of the simulation: start time, settings and random source."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ it fills a window. So two consumers in trouble half a cycle apart show it withou
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """The time of the start (Unix seconds), Burrow's settings, and the source of all chance."""
+    """Start time (Unix seconds), Burrow's settings, and the random source."""
 
     now: float
     settings: Settings
     random: Random
 
     def schedule(self, interval: float | None = None) -> Schedule:
-        """Return a schedule; without an interval (seconds), commits come as often as Burrow reads the log ends.
+        """Return a schedule; by default commits are as frequent as Burrow's reads of log ends.
 
-        Only with such a schedule does a slow consumer show: Burrow tells the lag of a commit by the log end it read
-        last, so of two commits between two readings the second has always caught up.
+        Only then does a slow consumer show: Burrow computes the lag of a commit from the last log end it read, so of
+        two commits between two reads the second always seems to have caught up.
         """
         interval = interval or self.settings.offset_refresh
         return Schedule.of(interval, self.random.uniform(0, interval), self.settings.min_distance)
@@ -38,7 +38,7 @@ class Stage:
         return Cycle(period, self.now - over * period)
 
     def topic(self, name: str, rates: list[float], burst: Cycle | None = None) -> Topic:
-        """Return a topic with these mean rates (messages a second), one a partition; with a cycle, one of bursts."""
+        """Return a topic with these mean rates (messages per second) by partition; with a cycle, it has bursts."""
         origin = self.now - self.random.uniform(2, 4) * DAY
         swing = Cycle(self.random.uniform(900, 2700), origin)
         produced = bursts(burst) if burst else waves(swing, self.random.uniform(0.05, 0.25))

@@ -1,4 +1,4 @@
-"""Topics: how much was produced is a function of the time alone, so that any moment can be computed from the clock."""
+"""Topics: production is a function of time alone, so that any moment can be computed."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 Production = Callable[[float], float]
-"""From a time (Unix seconds) to how much had been produced by then, in seconds of the topic's mean production."""
+"""Maps a time (Unix seconds) to the amount produced by then, in seconds of mean production."""
 
 BURST = 0.2
-"""The share of a cycle in which a bursty topic gets all its messages."""
+"""Share of a cycle in which a bursty topic gets all its messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ def waves(cycle: Cycle, strength: float) -> Production:
 
 
 def bursts(cycle: Cycle) -> Production:
-    """Produce nothing but for the first part of every turn."""
+    """Produce only in the first part of every turn."""
 
     def produced(time: float) -> float:
         begun, over = cycle.at(time)

@@ -1,4 +1,4 @@
-"""The window of commits that Burrow keeps of a partition, and the rules by which Burrow judges it.
+"""Burrow's window of commits on a partition, and its evaluation rules.
 
 The rules are those of Burrow's evaluator (``core/internal/evaluator/caching.go``, described in its wiki as "Consumer
 Lag Evaluation Rules"), with ``minimum-complete`` and ``allowed-lag`` at their default of 0.
@@ -15,8 +15,8 @@ import msgspec
 class Commit(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """One commit, in the shape of Burrow's JSON.
 
-    ``timestamp`` is when the group committed and ``observed_at`` when Burrow read it (whole seconds, cut off), both in
-    Unix milliseconds. ``lag`` is against the log end known then, ``None`` where none was known.
+    ``timestamp`` is when the group committed and ``observed_at`` when Burrow read it (truncated to seconds), both in
+    Unix milliseconds. ``lag`` is relative to the log end known then, or ``None``.
     """
 
     offset: int
@@ -26,7 +26,7 @@ class Commit(msgspec.Struct, frozen=True, gc=False, rename="camel"):
 
 
 class Window(msgspec.Struct, frozen=True, gc=False):
-    """The latest commits of one partition and the latest log ends that Burrow read of it, each oldest first."""
+    """The latest commits on a partition and the latest log ends that Burrow has read, each oldest first."""
 
     commits: Sequence[Commit]
     log_ends: Sequence[int]
@@ -54,18 +54,18 @@ def judge(window: Window, now: int) -> str:
 
 
 def _stopped(commits: Sequence[Commit], now: int) -> bool:
-    """Whether nothing was committed for longer than the window spans."""
+    """Whether the last commit is older than the window's time span."""
     silence = now * 1000 - commits[-1].timestamp
     return silence > commits[-1].timestamp - commits[0].timestamp
 
 
 def _at_the_end_recently(window: Window) -> bool:
-    """Whether the last commit had reached one of the log ends that Burrow still holds."""
+    """Whether the last commit reached one of the log ends that Burrow still keeps."""
     return any(log_end <= window.commits[-1].offset for log_end in window.log_ends)
 
 
 def _rewound(commits: Sequence[Commit]) -> bool:
-    """Whether the first step back in the window has not been made good since."""
+    """Whether the first rewind in the window has not been caught up since."""
     for index, (before, after) in enumerate(pairwise(commits), start=1):
         if after.offset < before.offset:
             return all(later.offset < before.offset for later in commits[index:])
@@ -73,6 +73,6 @@ def _rewound(commits: Sequence[Commit]) -> bool:
 
 
 def _lag_fell(commits: Sequence[Commit]) -> bool:
-    """Whether the lag fell anywhere between two commits, those without a known lag left out."""
+    """Whether the lag decreased between any two commits with a known lag."""
     lags = [commit.lag for commit in commits if commit.lag is not None]
     return any(after < before for before, after in pairwise(lags))

@@ -1,4 +1,4 @@
-"""Makes one frozen, valid configuration from flags, environment variables and the configuration file.
+"""Builds one frozen, validated configuration from flags, environment variables and the configuration file.
 
-Imports `burrow` and `metrics` for the names that they define; nothing above.
+Imports `burrow` and `metrics` for the names they define; nothing above.
 """

@@ -1,7 +1,7 @@
-"""The configuration: frozen, and valid once it was read. Flags and the file are read into these same types.
+"""The configuration: frozen and validated. Flags and the file are read into the same types.
 
-A field's name is its key in the file; ``about`` says what it is for, in the help and the documentation, and its bounds.
-Flag and environment variable follow from the field too; where they do not, ``about`` says how they differ.
+A field's name is its key in the file. ``about`` holds its description, for help and documentation, and its bounds. Flag
+and environment variable are derived from the field, unless ``about`` overrides them.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ INTERNAL_TOPIC = "__consumer_offsets"
 MAX_GROUPS = 20_000
 MAX_PARTITIONS = 200_000
 FROM_INTERVAL = -1.0
-"""Stands for a time that follows the poll's interval; no duration is negative."""
+"""Marks a duration derived from the poll interval; no duration is negative."""
 
 
 class Filter(Section, frozen=True):
-    """Which names are let through: any that an include matches and no exclude does; regular expressions, whole name."""
+    """Admits names that match any include and no exclude; fully anchored regular expressions."""
 
     include: Annotated[tuple[re.Pattern[str], ...], about("Names to include.", show_default="all")] = ()
     exclude: Annotated[tuple[re.Pattern[str], ...], about("Names to exclude.")] = ()
@@ -53,19 +53,19 @@ class Filter(Section, frozen=True):
         return cls(*(tuple(map(compile_expression, texts)) for texts in (include, exclude)))
 
     def __post_init__(self) -> None:
-        """Drop empty expressions, which stand for none."""
+        """Drop empty expressions, which clear the filter."""
         force_setattr(self, "include", tuple(one for one in self.include if one.pattern))
         force_setattr(self, "exclude", tuple(one for one in self.exclude if one.pattern))
 
     def admits(self, name: str) -> bool:
-        """Tell whether ``name`` is let through."""
+        """Return whether ``name`` is admitted."""
         if self.include and not any(pattern.fullmatch(name) for pattern in self.include):
             return False
         return not any(pattern.fullmatch(name) for pattern in self.exclude)
 
 
 class TopicFilter(Filter, frozen=True):
-    """A filter that leaves out Kafka's own topic unless told what to leave out."""
+    """A filter that excludes Kafka's internal topic by default."""
 
     exclude: Annotated[tuple[re.Pattern[str], ...], about("Names to exclude.")] = field(
         default_factory=lambda: (re.compile(INTERNAL_TOPIC),)
@@ -73,7 +73,7 @@ class TopicFilter(Filter, frozen=True):
 
 
 class Filters(Section, frozen=True):
-    """What of a Burrow is published. ``max_commit_age`` is in seconds, ``None`` for any age."""
+    """What of a Burrow is exposed. ``max_commit_age`` is in seconds, ``None`` for any age."""
 
     cluster: Annotated[Filter, about("Filter on cluster names.", flag="filter.cluster-", names="Clusters")] = field(
         default_factory=Filter
@@ -94,7 +94,7 @@ class Filters(Section, frozen=True):
 
 
 class TlsConfig(Section, frozen=True):
-    """How Burrow and the exporter prove to each other who they are. Files as they were read with the configuration."""
+    """TLS between exporter and Burrow. Files hold their content as read with the configuration."""
 
     ca_file: Annotated[
         NamedFile | None,
@@ -110,7 +110,7 @@ class TlsConfig(Section, frozen=True):
     insecure_skip_verify: Annotated[bool, about("Disable verification of Burrow's certificate.")] = False
 
     def __post_init__(self) -> None:
-        """Refuse what cannot work."""
+        """Validate the section."""
         if self.ca_file:
             attempt("ca_file", check_authorities, self.ca_file)
         require("cert_file", self.cert_file or not self.key_file, "must be set together with key_file")
@@ -119,7 +119,7 @@ class TlsConfig(Section, frozen=True):
             attempt("key_file", check_certificate, self.cert_file, self.key_file)
 
     def tls(self) -> Tls:
-        """Return this as the client takes it."""
+        """Return the settings in the client's form."""
         ca, cert, key = (file.content if file else b"" for file in (self.ca_file, self.cert_file, self.key_file))
         return Tls(ca, cert, key, verify=not self.insecure_skip_verify)
 
@@ -185,7 +185,7 @@ class BurrowConfig(Section, frozen=True):
     ] = 10.0
 
     def __post_init__(self) -> None:
-        """Refuse what cannot work."""
+        """Validate the section."""
         for index, address in enumerate(self.addresses):
             check_address(f"addresses[{index}]", address)
         if self.proxy_url:
@@ -201,18 +201,18 @@ class BurrowConfig(Section, frozen=True):
             attempt("password_file", read_password, self.password_file)
 
     def targets(self) -> tuple[Target, ...]:
-        """Return where its replicas are, in their order, and how they are spoken to."""
+        """Return the replicas in order, with credentials, TLS and proxy."""
         return tuple(Target(each, self.credentials(), self.tls.tls(), self.proxy_url) for each in self.addresses)
 
     def credentials(self) -> tuple[str, str] | None:
-        """Return user name and password, ``None`` where there are none."""
+        """Return user name and password, or ``None``."""
         if self.password_file:
             return self.username, read_password(self.password_file)
         return (self.username, self.password.text) if self.password else None
 
 
 class PollConfig(Section, frozen=True):
-    """The rhythm of the polls, in seconds."""
+    """Polling, in seconds."""
 
     interval: Annotated[Seconds, about("Time from the start of one poll to the start of the next.")] = 15.0
     deadline: Annotated[Seconds, about("Maximum duration of a poll.", show_default="the interval")] = field(
@@ -223,7 +223,7 @@ class PollConfig(Section, frozen=True):
     ] = field(default_factory=lambda: FROM_INTERVAL)
 
     def __post_init__(self) -> None:
-        """Let times follow the interval that were not given, and refuse what cannot work."""
+        """Derive unset durations from the interval, and validate the section."""
         if self.deadline == FROM_INTERVAL:
             force_setattr(self, "deadline", self.interval)
         if self.stale_after == FROM_INTERVAL:
@@ -234,7 +234,7 @@ class PollConfig(Section, frozen=True):
 
 
 class MetricsConfig(Section, frozen=True):
-    """Which families are published. ``max_series`` is 0 for no bound."""
+    """Exposed families. ``max_series`` is 0 for no limit."""
 
     disable: Annotated[frozenset[str], about("Metric families to disable.", metavar="FAMILY")] = frozenset()
     partition_info: Annotated[bool, about("Expose the owner and client ID of each partition.")] = False
@@ -252,13 +252,13 @@ class MetricsConfig(Section, frozen=True):
     ] = 0
 
     def __post_init__(self) -> None:
-        """Refuse what cannot work."""
+        """Validate the section."""
         unknown = self.disable - {family.name for family in FAMILIES}
         require("disable", not unknown, f"unknown metric family: {', '.join(sorted(unknown))}")
 
 
 class WebConfig(Section, frozen=True):
-    """Where the exporter listens, and what it answers there."""
+    """The HTTP server."""
 
     listen_address: Annotated[
         str, about("Address to listen on, as host:port. Omit the host to listen on all addresses.", metavar="ADDRESS")
@@ -281,7 +281,7 @@ class WebConfig(Section, frozen=True):
     ] = ""
 
     def __post_init__(self) -> None:
-        """Refuse what cannot work."""
+        """Validate the section."""
         usable = re.fullmatch(r"/[a-zA-Z0-9_.~/-]*", self.telemetry_path) and not self.telemetry_path.startswith("/-/")
         require(
             "telemetry_path",
@@ -294,29 +294,29 @@ class WebConfig(Section, frozen=True):
 
 
 class ShardConfig(Section, frozen=True):
-    """Which share of the groups is this exporter's, of ``total`` exporters that share them all."""
+    """This exporter's share of the groups, out of ``total``."""
 
     index: Annotated[int, about("Index of this exporter's share of the groups, starting at 0.", ge=0)] = 0
     total: Annotated[int, about("Number of exporters that share the groups.", ge=1)] = 1
 
     def __post_init__(self) -> None:
-        """Refuse what cannot work."""
+        """Validate the section."""
         require("index", self.index < self.total, "must be less than the total")
 
     def holds(self, cluster: str, group: str) -> bool:
-        """Tell whether a group is one of this share, by the BLAKE2b hash of both names."""
+        """Return whether a group belongs to this share, by the BLAKE2b hash of both names."""
         if self.total == 1:
             return True
         names = f"{cluster}\0{group}".encode(errors="surrogatepass")
         return int.from_bytes(blake2b(names, digest_size=8).digest()) % self.total == self.index
 
     def is_first(self) -> bool:
-        """Tell whether this is the share that also publishes what belongs to no group."""
+        """Return whether this share also exposes what belongs to no group."""
         return self.index == 0
 
 
 class LogConfig(Section, frozen=True):
-    """What is logged, and how."""
+    """Logging."""
 
     level: Annotated[log.Level, about("Log messages of this level or above.")] = "info"
     format: Annotated[log.Format, about("Format of log messages.")] = "logfmt"
@@ -338,7 +338,7 @@ class Config(Section, frozen=True):
     ] = field(default_factory=PolicyConfig)
 
     def __post_init__(self) -> None:
-        """Refuse what cannot work."""
+        """Validate the section."""
         for index, burrow in enumerate(self.burrows):
             if self.policy.groups or self.policy.file:
                 check_policy_labels(f"burrows[{index}].labels", burrow.labels)

@@ -1,4 +1,4 @@
-"""Files that the configuration names, read within bounds: whatever stands there, reading it ends."""
+"""Files referenced by the configuration, read with limits so that reading always ends."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ MOST_BYTES = 1024 * 1024
 
 
 def read_file(path: Path) -> bytes:
-    """Return what a regular file holds.
+    """Return the content of a regular file.
 
     Raises ``ValueError`` for anything else, such as a pipe or a device, and for more than ``MOST_BYTES``; ``OSError``
-    where it cannot be read.
+    if it cannot be read.
     """
-    # A pipe that nobody writes to would be waited for.
+    # Opening a pipe without a writer would block.
     with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:  # noqa: PTH123  a descriptor
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             message = "not a regular file"

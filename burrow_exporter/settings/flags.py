@@ -1,4 +1,4 @@
-"""The flags of the command line, each with its environment variable, made from the configuration's fields."""
+"""The command line flags with their environment variables, derived from the configuration's fields."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ PREFIX = "BURROW_EXPORTER_"
 ADDRESSES = "burrows.addresses"
 PATTERNS = "fully anchored regular expression; repeatable; an empty value clears the filter"
 SECTIONS = ("burrow", "poll", "filter", "metrics", "web", "shard", "config", "policy", "demo", "log")
-"""In the order of the help."""
+"""In the order of the help text."""
 
 
 class Text(click.ParamType[Any]):
-    """A value written as a text that ``read`` understands, or refuses by ``ValueError``."""
+    """A value in text form, parsed by ``read``, which raises ``ValueError``."""
 
     def __init__(self, name: str, read: Callable[[str], object]) -> None:
         self.name = name
         self.read = read
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401  click's signature
-        """Return what was read."""
+        """Return the parsed value."""
         try:
             return self.read(value)
         except ValueError as error:
@@ -47,7 +47,7 @@ class Text(click.ParamType[Any]):
 
 
 def given(ctx: click.Context, flag: click.Parameter, value: object) -> object:
-    """Return a value that someone set, else ``None``: the default is the configuration's own."""
+    """Return an explicitly set value, else ``None``: defaults come from the configuration."""
     source = ctx.get_parameter_source(flag.name or "")
     return value if source in {ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT} else None
 
@@ -55,8 +55,8 @@ def given(ctx: click.Context, flag: click.Parameter, value: object) -> object:
 class Flag(click.Option):
     """A flag such as ``--poll.interval`` with its environment variable ``BURROW_EXPORTER_POLL_INTERVAL``.
 
-    One without a value has an opposite, such as ``--no-metrics.partition-info``, to turn off what the variable sets.
-    ``key`` is the path of its value in the configuration, whose default is only shown; empty for what is not in it.
+    A boolean flag has a negation, such as ``--no-metrics.partition-info``, to override the variable. ``key`` is the
+    path of its value in the configuration; empty if it has none. The default is only displayed.
     """
 
     def __init__(self, flag: str, text: str, key: str = "", **attributes: Any) -> None:  # noqa: ANN401  click's own attributes
@@ -71,12 +71,12 @@ class Flag(click.Option):
         super().__init__([declared, self.parameter], help=text, envvar=self.variable, **attributes)
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
-        """Return how the flag is written, and what it is for; one without a value as Prometheus' own help has it."""
+        """Return the flag and its description; boolean flags in the style of Prometheus' help."""
         record = super().get_help_record(ctx)
         return (self.flag.replace("--", "--[no-]", 1), record[1]) if record and self.opposite else record
 
     def resolve_envvar_value(self, ctx: click.Context) -> str | None:
-        """Return the variable's value; an empty one counts where a flag may be empty, as on the command line."""
+        """Return the variable's value; an empty one counts if the flag may be empty."""
         return (
             os.environ.get(self.variable)
             if self.multiple and self.key != ADDRESSES
@@ -85,7 +85,7 @@ class Flag(click.Option):
 
 
 def flags_of(section: type[Section], prefix: str = "", path: str = "", names: str = "") -> Iterator[Flag]:
-    """Yield the flags of a section and of those below it; ``names`` is what its regular expressions are about."""
+    """Yield the flags of a section and its subsections; ``names`` is what its regular expressions match."""
     for name, field in keys(section).items():
         kinds, meta = parts(field.type)
         extra = {"flag": prefix + name.replace("_", "-"), "names": names, **(meta.extra or {})}
@@ -107,7 +107,7 @@ def flags_of(section: type[Section], prefix: str = "", path: str = "", names: st
 
 
 def click_attributes(kind: Any, meta: Meta) -> dict[str, Any]:  # noqa: ANN401  any type
-    """Return what click has to know of a type."""
+    """Return click's attributes for a type."""
     if get_origin(kind) is Literal:
         return {"type": click.Choice(get_args(kind))}
     known: dict[Any, dict[str, Any]] = {
@@ -122,7 +122,7 @@ def click_attributes(kind: Any, meta: Meta) -> dict[str, Any]:  # noqa: ANN401  
 
 
 def default_of(field: FieldInfo, kind: Any) -> dict[str, Any]:  # noqa: ANN401  any type
-    """Return the default of a field as it would be written, for the help."""
+    """Return the default of a field in text form, for the help."""
     default = field.default if field.default is not NODEFAULT else field.default_factory()
     if isinstance(default, tuple | frozenset):
         default = tuple(getattr(each, "pattern", each) for each in default)
@@ -153,5 +153,5 @@ COMMAND_LINE_FLAGS = (
         metavar="ADDRESS",
     ),
 )
-"""Those that are no part of the configuration."""
+"""Flags that are not part of the configuration."""
 FLAGS = tuple(sorted((*flags_of(Config), *COMMAND_LINE_FLAGS), key=lambda flag: SECTIONS.index(flag.section)))

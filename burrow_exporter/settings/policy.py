@@ -1,6 +1,6 @@
-"""The policy: whose a consumer group is, how late is too late, and when its alerts are muted.
+"""The policy: owner, lag threshold and quiet hours of consumer groups.
 
-The first entry that matches counts. Regular expressions match whole names; ``None`` matches any.
+The first matching entry applies. Regular expressions are fully anchored; ``None`` matches any name.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Expression = re.Pattern[str] | None
 
 
 class Entry(Section, frozen=True):
-    """What an entry is about."""
+    """What an entry applies to."""
 
     match: Annotated[Expression, about("Names the entry applies to: a fully anchored regular expression.")] = None
     cluster: Annotated[Expression, about("Clusters the entry applies to: a fully anchored regular expression.")] = None
@@ -31,12 +31,12 @@ class Entry(Section, frozen=True):
     ] = None
 
     def is_for(self, burrow: str, cluster: str, name: str) -> bool:
-        """Tell whether a group or topic of this name is meant."""
+        """Return whether the entry applies to a group or topic."""
         pairs = ((self.match, name), (self.cluster, cluster), (self.burrow, burrow))
         return all(expression is None or expression.fullmatch(text) for expression, text in pairs)
 
     def is_for_all(self) -> bool:
-        """Tell whether every name is meant, so that no entry behind this one counts."""
+        """Return whether the entry applies to every name, so that later entries never apply."""
         return all(each is None or each.pattern in (".*", "") for each in (self.match, self.cluster, self.burrow))
 
 
@@ -58,13 +58,13 @@ class GroupEntry(Entry, frozen=True):
     alerts: Annotated[Switch | bool, about("Set to off to mute all alerts of the groups.")] = True
 
     def __post_init__(self) -> None:
-        """Refuse what cannot work."""
+        """Validate the section."""
         require("max_lag_seconds", self.max_lag_seconds > 0, "must be greater than 0")
         usable = not self.runbook_url or re.fullmatch(r"https?://[^\s\"<>\\]+", self.runbook_url)
         require("runbook_url", usable, "must be a URL such as https://wiki.example.org/page")
 
     def muted(self, moment: float) -> tuple[str, ...]:
-        """Return why alerts are muted at a moment, in Unix seconds; nothing where they are not."""
+        """Return why alerts are muted at a moment, in Unix seconds; empty if they are not."""
         quiet = ("quiet",) if any(window.covers(moment) for window in self.quiet) else ()
         return quiet if self.alerts in (True, "on") else (*quiet, "off")
 
@@ -73,7 +73,7 @@ class GroupEntry(Entry, frozen=True):
         return Terms(self.team, self.severity, self.max_lag_seconds, self.muted(moment), self.runbook_url)
 
     def lag_seconds(self, group: Group) -> Sequence[float | None]:
-        """Return the lags in seconds of a group's partitions, 0 where there are fewer than ``min_lag`` messages."""
+        """Return the lag in seconds of a group's partitions, 0 below ``min_lag`` messages."""
         if not self.min_lag:
             return group.lag_seconds
         pairs = zip(group.partitions.lags, group.lag_seconds, strict=False)
@@ -86,7 +86,7 @@ class TopicEntry(Entry, frozen=True):
     max_silence: Annotated[Seconds | None, about("Alert when nothing has been produced for this long.")] = None
 
     def __post_init__(self) -> None:
-        """Refuse what cannot work."""
+        """Validate the section."""
         require("max_silence", self.max_silence is None or self.max_silence > 0, "must be greater than 0")
 
 
@@ -102,62 +102,62 @@ class ClusterEntry(Section, frozen=True):
     )
 
     def is_for(self, burrow: str, cluster: str) -> bool:
-        """Tell whether a cluster is meant."""
+        """Return whether the entry applies to a cluster."""
         pairs = ((self.match, cluster), (self.burrow, burrow))
         return all(expression is None or expression.fullmatch(text) for expression, text in pairs)
 
 
 class Policy(Section, frozen=True):
-    """All of it; nothing is added to the page without entries."""
+    """The whole policy; without entries it adds no series."""
 
     groups: Annotated[tuple[GroupEntry, ...], about("Policy of consumer groups.", flag=None)] = ()
     topics: Annotated[tuple[TopicEntry, ...], about("Policy of topics.", flag=None)] = ()
     clusters: Annotated[tuple[ClusterEntry, ...], about("Policy of clusters.", flag=None)] = ()
 
     def __post_init__(self) -> None:
-        """Refuse entries that can never count."""
+        """Reject entries that can never apply."""
         for name, entries in (("groups", self.groups), ("topics", self.topics)):
             for index, entry in enumerate(entries[:-1]):
                 require(f"{name}[{index}]", not entry.is_for_all(), "matches every name, so it must be the last entry")
 
     def is_empty(self) -> bool:
-        """Tell whether there is nothing in it."""
+        """Return whether it has no entries."""
         return not (self.groups or self.topics or self.clusters)
 
     def has_least_lags(self) -> bool:
-        """Tell whether any group has a ``min_lag``."""
+        """Return whether any group has a ``min_lag``."""
         return any(entry.min_lag for entry in self.groups)
 
     def has_topics(self) -> bool:
-        """Tell whether topics are in it."""
+        """Return whether it has entries for topics."""
         return bool(self.topics)
 
     def of_group(self, burrow: str, cluster: str, group: str) -> GroupEntry | None:
-        """Return the entry that counts for a group, if there is one."""
+        """Return the entry that applies to a group, if any."""
         return next((entry for entry in self.groups if entry.is_for(burrow, cluster, group)), None)
 
     def min_lag_of(self, cluster: str, group: str, burrow: str = "default") -> int:
-        """Return how many unread messages of a partition are the least that count as lag in seconds."""
+        """Return from how many unread messages a partition has lag in seconds."""
         entry = self.of_group(burrow, cluster, group)
         return entry.min_lag if entry else 0
 
     def max_silence_of(self, burrow: str, cluster: str, topic: str) -> float | None:
-        """Return after how many seconds without production a topic is too silent; ``None`` where that is fine."""
+        """Return after how many seconds without production a topic is silent; ``None`` if never."""
         return next((entry.max_silence for entry in self.topics if entry.is_for(burrow, cluster, topic)), None)
 
     def may_idle(self, burrow: str, cluster: str) -> bool:
-        """Tell whether it is normal that nobody commits on a cluster for a while."""
+        """Return whether it is normal that no group commits on a cluster for a while."""
         return next((entry.idle == "ok" for entry in self.clusters if entry.is_for(burrow, cluster)), False)
 
 
 class PolicyConfig(Policy, frozen=True):
-    """The policy as the configuration has it: its entries, or the file that holds them."""
+    """The policy in the configuration: inline entries, or a file."""
 
     file: Annotated[
         NamedFile | None, about("YAML policy file: team, severity, threshold and quiet hours of consumer groups.")
     ] = None
 
     def __post_init__(self) -> None:
-        """Refuse what cannot work."""
+        """Validate the section."""
         super().__post_init__()
         require("file", self.file is None or self.is_empty(), "cannot be used with groups, topics or clusters")

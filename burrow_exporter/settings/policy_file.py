@@ -1,4 +1,4 @@
-"""The policy's own file: read, and what is said of one that is wrong, with the line in which it stands."""
+"""Reads the policy file; errors contain the line number."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ALLOWED = "must be a mapping with the keys groups, topics or clusters"
 
 
 def read_policy(policy: PolicyConfig) -> PolicyConfig:
-    """Return a policy with what its file holds; raises ``ConfigError`` with the key ``policy.file``."""
+    """Return a policy with the entries of its file; raises ``ConfigError`` with the key ``policy.file``."""
     if policy.file is None:
         return policy
     held = parse_policy(policy.file)
@@ -25,7 +25,7 @@ def read_policy(policy: PolicyConfig) -> PolicyConfig:
 
 
 def parse_policy(file: NamedFile) -> Policy:
-    """Return the policy that a file holds; raises ``ConfigError``."""
+    """Return the policy in a file; raises ``ConfigError``."""
     try:
         node, document = parse_yaml(file.content)
     except ValueError as error:
@@ -40,13 +40,13 @@ def parse_policy(file: NamedFile) -> Policy:
 
 
 def fault(file: NamedFile, node: yaml.Node | None, key: str, message: str) -> ConfigError:
-    """Return what is said of a key: file, line, key, and what is wrong."""
+    """Return the error for a key: file, line, key and message."""
     place = f"{file.path}, line {line_of(node, key)}"
     return ConfigError("policy.file", f"{place}: {key}: {message}" if key else f"{place}: {message}")
 
 
 def line_of(node: yaml.Node | None, path: str) -> int:
-    """Return the line of a key's path such as ``groups[1].team``, or that of what stands nearest above it."""
+    """Return the line of a key's path such as ``groups[1].team``, or of its nearest parent."""
     line = node.start_mark.line + 1 if node else 1
     for index, name in re.findall(r"\[(\d+)\]|([^.\[\]]+)", path):
         if index and isinstance(node, yaml.SequenceNode) and int(index) < len(node.value):

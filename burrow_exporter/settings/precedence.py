@@ -1,4 +1,4 @@
-"""From flags, environment and file to the configuration: which of them counts, and whose name an error bears."""
+"""Combines flags, environment and file into the configuration, and names the source of an error."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from burrow_exporter.settings.yaml_file import parse_yaml
 
 Document = dict[str, Any]
 Values = Mapping[str, Any]
-"""The flags' values by parameter, those of the environment among them."""
+"""Values of flags by parameter, including those from the environment."""
 
 
 def build_config(values: Values) -> Config:
-    """Return the configuration, the file and the files that it names read anew; raises ``ConfigError``.
+    """Return the configuration, reading the file and the files it refers to; raises ``ConfigError``.
 
-    A value of ``None`` is one that nobody set.
+    A value of ``None`` is unset.
     """
     flags = [flag for flag in FLAGS if flag.key and values[flag.parameter] is not None]
     file = values["config_file"]
@@ -40,7 +40,7 @@ def build_config(values: Values) -> Config:
 
 
 def load_beside(file: Path, flags: Collection[Flag]) -> Document:
-    """Return the file's document, if no flag is set whose place is the file."""
+    """Return the file's document, unless a flag is set that belongs in the file."""
     for flag in flags:
         if flag.key.startswith("burrows."):
             key = f"{flag.flag} ({flag.variable})"
@@ -49,7 +49,7 @@ def load_beside(file: Path, flags: Collection[Flag]) -> Document:
 
 
 def load_document(path: Path) -> Document:
-    """Return what a YAML file holds; raises ``ConfigError``."""
+    """Return the content of a YAML file; raises ``ConfigError``."""
     try:
         content = read_file(path)
     except (OSError, ValueError) as error:
@@ -64,7 +64,7 @@ def load_document(path: Path) -> Document:
 
 
 def put(document: Document, key: str, value: object) -> None:
-    """Set the value at a key's path, of Burrows in the first; leave out what conversion will find wrong."""
+    """Set the value at a key's path, in the first Burrow; invalid documents are left to validation."""
     *path, name = key.split(".")
     place: object = document
     for part in path:
@@ -75,7 +75,7 @@ def put(document: Document, key: str, value: object) -> None:
 
 
 def place_of(key: str, flags: Collection[Flag], file: str | None) -> str:
-    """Return where the value of a key stands: its flag, or the file and the key."""
+    """Return the source of a key's value: its flag, or the file and the key."""
     path = re.sub(r"\[.*?\]", "", key)
     if flag := next((flag for flag in flags if flag.key == path), None):
         return flag.flag
@@ -85,5 +85,5 @@ def place_of(key: str, flags: Collection[Flag], file: str | None) -> str:
 
 
 def section(name: str, values: Values) -> dict[str, Any]:
-    """Return the values of one section of flags, without its name in theirs."""
+    """Return the values of one section of flags, without its prefix."""
     return {key.removeprefix(f"{name}_"): value for key, value in values.items() if key.startswith(f"{name}_")}

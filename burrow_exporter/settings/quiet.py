@@ -1,4 +1,4 @@
-"""Quiet windows: the hours and days of a week in which nobody wants an alert, by the clock on a wall."""
+"""Quiet windows: days and hours of the week in which alerts are muted, in local time."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ WORDS = re.compile(
     rf"(?=[MTWFS\d])(?P<days>{SPAN}(?:,{SPAN})*)?"
     rf"(?:(?:^| )(?P<start>{TIME})-(?P<end>{TIME}|24:00))?(?: (?P<zone>{ZONE}))?"
 )
-"""Days, hours and time zone, each of which may be missing, but not days and hours both."""
+"""Days, hours and time zone, all optional, but not both days and hours missing."""
 ALLOWED = "days, hours or both, and optionally a time zone, such as Mon-Fri 22:00-06:00 Europe/Berlin"
 
 
 class Quiet:
-    """One window of a week; equal where the texts are.
+    """A weekly window; equal if the texts are equal.
 
-    ``days`` are those on which it begins, Monday is 0. ``start`` and ``end`` are minutes since midnight by the clock of
-    ``zone``; a window whose end is not after its start ends on the next day.
+    ``days`` are those on which it starts, Monday is 0. ``start`` and ``end`` are minutes since midnight in ``zone``; a
+    window that does not end after its start ends on the next day.
     """
 
     def __init__(self, text: str, days: frozenset[int], start: int, end: int, zone: ZoneInfo) -> None:
@@ -47,10 +47,9 @@ class Quiet:
         return f"Quiet({self.text!r})"
 
     def covers(self, moment: float) -> bool:
-        """Tell whether a moment, in Unix seconds, lies in the window.
+        """Return whether a moment, in Unix seconds, is in the window.
 
-        The clock decides, as people read it: an hour that summer time leaves out is in no window, one that it repeats
-        is in it twice.
+        Local time applies: an hour skipped by daylight saving time is in no window, a repeated one counts twice.
         """
         local = datetime.fromtimestamp(moment, self.zone)
         minute = 60 * local.hour + local.minute
@@ -61,7 +60,7 @@ class Quiet:
 
 
 def parse_quiet(text: str) -> Quiet:
-    """Return the window that a text describes; ``ValueError`` says what is allowed."""
+    """Parse a window; raises ``ValueError``."""
     match = WORDS.fullmatch(" ".join(text.split()).replace(", ", ","))
     if not match:
         message = f"{text!r} is not a quiet window; use {ALLOWED}"
@@ -80,7 +79,7 @@ def minutes(clock: str) -> int:
 
 
 def days_of(text: str) -> frozenset[int]:
-    """Return the days that a list such as ``Mon-Wed,Sat`` names; ``Sat-Mon`` goes over Sunday."""
+    """Return the days in a list such as ``Mon-Wed,Sat``; ``Sat-Mon`` includes Sunday."""
     found: set[int] = set()
     for span in text.split(","):
         first, _, last = span.partition("-")
@@ -90,7 +89,7 @@ def days_of(text: str) -> frozenset[int]:
 
 
 def zone_of(name: str) -> ZoneInfo:
-    """Return a time zone by its IANA name; ``ValueError`` where there is none of that name."""
+    """Return a time zone by its IANA name; raises ``ValueError``."""
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):

@@ -1,4 +1,4 @@
-"""A document read into the types of the configuration; what is wrong in it is said with the path of the key."""
+"""Reads a document into the types of the configuration; errors contain the path of the key."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ FROM_NAME: Mapping[Any, Callable[[Path], object]] = {Path: Path, NamedFile: Name
 
 
 def read_document(whole: type[T], document: object, folder: Path, *, of_text: bool = False) -> T:
-    """Return what a document describes; raises ``ConfigError``. Names of files in it count from ``folder``.
+    """Parse a document; raises ``ConfigError``. File names in it are relative to ``folder``.
 
-    In a document ``of_text``, which is one of ``TextLoader``, numbers are texts too, and what is empty is unset.
+    In a document ``of_text`` (loaded by ``TextLoader``) numbers are strings too, and empty values are unset.
     """
     check_size(document)
     return Reader(folder, of_text).section(whole, document, "")
@@ -51,25 +51,25 @@ def read_document(whole: type[T], document: object, folder: Path, *, of_text: bo
 
 @cache
 def keys(section: type[Section]) -> Mapping[str, FieldInfo]:
-    """Return the keys of a section, each with what may stand there."""
+    """Return the keys of a section with their fields."""
     return {field.name: field for field in fields(section)}
 
 
 def parts(annotated: Any) -> tuple[tuple[Any, ...], Meta]:  # noqa: ANN401  any type
-    """Return the types that a field may have, the foremost first, and what is said of it."""
+    """Return the types of a field, the main one first, and its metadata."""
     kind, meta = get_args(annotated) if get_origin(annotated) is Annotated else (annotated, FREE)
     return (get_args(kind) if get_origin(kind) in {Union, UnionType} else (kind,)), meta
 
 
 def number_of(raw: Any) -> Any:  # noqa: ANN401  whatever YAML holds
-    """Return the number, or true or false, that a text says, if it does."""
+    """Convert a string to a number or boolean if possible."""
     if isinstance(raw, str) and re.fullmatch(r"-?[0-9]{1,9}", raw):
         return int(raw)
     return {"true": True, "false": False}.get(raw.lower(), raw) if isinstance(raw, str) else raw
 
 
 def is_section(kind: Any) -> bool:  # noqa: ANN401  any type
-    """Tell whether a type is that of a section."""
+    """Return whether a type is a section."""
     return isinstance(kind, type) and issubclass(kind, Section)
 
 
@@ -79,26 +79,26 @@ def join(path: str, key: str) -> str:
 
 
 def expect(path: str, raw: object, kind: type, wanted: str = "") -> None:
-    """Raise ``ConfigError`` unless ``raw`` is of this very type."""
+    """Raise ``ConfigError`` unless ``raw`` is exactly of this type."""
     message = f"must be {wanted or WORDS[kind]}, not {WORDS.get(type(raw), type(raw).__name__)}"
     require(path or WHOLE, type(raw) is kind, message)
 
 
 def check_bounds(path: str, number: int, least: float | None, most: float | None, what: str) -> None:
-    """Raise ``ConfigError`` where a number, or a length, is out of bounds."""
+    """Raise ``ConfigError`` if a number or length is out of bounds."""
     require(path, least is None or number >= least, f"must be {what} >= {least}")
     require(path, most is None or number <= most, f"must be {what} <= {most}")
 
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Reads values, and files whose names count from ``folder``. All of it raises ``ConfigError``."""
+    """Reads values, and files relative to ``folder``. All methods raise ``ConfigError``."""
 
     folder: Path
     of_text: bool
 
     def section(self, kind: type[T], raw: Any, path: str) -> T:  # noqa: ANN401  whatever YAML holds
-        """Return a section. An unknown key without a value may be a piece of a password, and is not named."""
+        """Return a section. An unknown key without a value may be part of a password, so it is not quoted."""
         expect(path, raw, dict)
         known = keys(kind)
         values = {}
@@ -116,7 +116,7 @@ class Reader:
             raise ConfigError(join(path, error.key), error.message) from None
 
     def value(self, annotated: Any, raw: Any, path: str) -> Any:  # noqa: ANN401  any type
-        """Return a value of a type, or of the foremost of several."""
+        """Return a value of a type, or of the main one of several."""
         kinds, meta = parts(annotated)
         if type(raw) in {bool, NoneType} and type(raw) in kinds:
             return raw
@@ -128,12 +128,12 @@ class Reader:
             return origin(self.value(types[0], item, f"{path}[{index}]") for index, item in enumerate(items))
         if origin is dict:
             expect(path, raw, dict)
-            # A name may be a piece of a secret, and is not named.
+            # A name may be part of a secret, so it is not quoted.
             return {self.text(str, name, path): self.value(types[1], raw[name], f"{path}[...]") for name in raw}
         return self.section(kind, raw, path) if is_section(kind) else self.scalar(kind, raw, path, meta)
 
     def scalar(self, kind: Any, raw: Any, path: str, meta: Meta) -> Any:  # noqa: ANN401  any type
-        """Return a value of a type that holds no others; a duration may have been read before."""
+        """Return a scalar; a duration may already be parsed."""
         if get_origin(kind) is Literal:
             words = get_args(kind)
             require(path, raw in words, f"must be one of {', '.join(sorted(words))}")
@@ -146,7 +146,7 @@ class Reader:
         return raw if kind is Seconds and isinstance(raw, Seconds) else self.text(kind, raw, path, meta)
 
     def text(self, kind: Any, raw: Any, path: str, meta: Meta = FREE) -> Any:  # noqa: ANN401  any type
-        """Return a value of a type that is written as text; a duration of 0 may be a number."""
+        """Return a value written as a string; a duration of 0 may be a number."""
         text = "0" if kind is Seconds and type(raw) is int and raw == 0 else raw
         expect(path, text, str, "a duration such as 15s" if kind is Seconds else "")
         check_text(path, text)

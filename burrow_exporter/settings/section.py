@@ -1,4 +1,4 @@
-"""What every part of the configuration is made of."""
+"""Base of all parts of the configuration."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ class Section(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def about(text: str, **more: Any) -> Meta:  # noqa: ANN401  bounds, and what flags say
-    """Return what is said of a field: what it is for, its bounds as msgspec calls them, and of its flag the rest.
+    """Return a field's metadata: description, bounds as msgspec names them, and attributes of its flag.
 
-    The rest is what the flag cannot have from the field: ``flag``, its own words or, of a section, the beginning of
-    those below it (``None`` for no flag), and click's attributes.
+    Flag attributes are those that cannot be derived from the field: ``flag``, its name or, for a section, the prefix of
+    its flags (``None`` for no flag), and click's attributes.
     """
     bounds = {name: more.pop(name) for name in BOUNDS if name in more}
     return Meta(description=text, extra=more, **bounds)

@@ -1,4 +1,4 @@
-"""What the configuration refuses, and in which words."""
+"""Validation of the configuration, with its error messages."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from burrow_exporter.settings.value_types import NamedFile
 ADDRESS = re.compile(r"https?://(?P<host>\[[0-9a-fA-F:.]+(%\w+)?\]|[\w.-]+)(:(?P<port>[0-9]{1,5}))?(/[^\s\x00-\x1f]*)?")
 LARGEST_PORT = 65535
 MOST_VALUES = 100_000
-"""How many values a configuration may hold: enough for some thousand Burrows, read within seconds."""
+"""Maximum number of values in a configuration: enough for some thousand Burrows, read within seconds."""
 WHOLE = "the document"
 SURROGATE = re.compile("[\ud800-\udfff]")
 LABEL_NAME = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*")
 OF_POLICY = frozenset(family.name for family in POLICY_FAMILIES)
 CONTRACT_LABELS = frozenset(label for family in FAMILIES if family.name not in OF_POLICY for label in family.labels)
 POLICY_LABELS = frozenset(label for family in POLICY_FAMILIES for label in family.labels) - CONTRACT_LABELS
-"""Labels that a Burrow may have as long as the policy has nothing to say about groups."""
+"""Labels that a Burrow may have only without a policy for groups."""
 
 
 class ConfigError(ValueError):
-    """A value that cannot be used. ``key`` is where it stands, ``message`` says what is wrong, or what is allowed."""
+    """An invalid value. ``key`` is its location, ``message`` says what is wrong or allowed."""
 
     def __init__(self, key: str, message: str) -> None:
         super().__init__(f"{key}: {message}")
@@ -41,7 +41,7 @@ def require(key: str, condition: object, message: str) -> None:
 
 
 def attempt(key: str, check: Callable[..., object], *values: object) -> None:
-    """Raise ``ConfigError`` where ``check`` of the values raises ``ValueError``."""
+    """Raise ``ConfigError`` if ``check`` of the values raises ``ValueError``."""
     try:
         check(*values)
     except ValueError as error:
@@ -49,9 +49,9 @@ def attempt(key: str, check: Callable[..., object], *values: object) -> None:
 
 
 def check_address(key: str, address: str, example: str = "http://burrow:8000") -> None:
-    """Raise ``ConfigError`` unless ``address`` is a base URL like the ``example``, free of credentials.
+    """Raise ``ConfigError`` unless ``address`` is a base URL like ``example``, without credentials.
 
-    One that is refused is not quoted: what is wrong with it may be a password or a token.
+    A rejected address is not quoted, as it may contain a password or a token.
     """
     require(key, "@" not in address, "must not contain credentials")
     require(key, not set("?#") & set(address), "must not contain ? or #")
@@ -61,7 +61,7 @@ def check_address(key: str, address: str, example: str = "http://burrow:8000") -
 
 
 def check_proxy(key: str, address: str) -> None:
-    """Raise ``ConfigError`` unless ``address`` is a proxy's, free of credentials, and asked without TLS."""
+    """Raise ``ConfigError`` unless ``address`` is an http URL of a proxy, without credentials."""
     check_address(key, address)
     require(
         key,
@@ -71,7 +71,7 @@ def check_proxy(key: str, address: str) -> None:
 
 
 def is_host(name: str) -> bool:
-    """Tell whether a name, or an address, can be looked up: with parts of 1 to 63 letters between its dots."""
+    """Return whether a host name or address is valid: labels of 1 to 63 characters."""
     try:
         return name.startswith("[") or bool(name.encode("idna"))
     except UnicodeError:
@@ -79,14 +79,14 @@ def is_host(name: str) -> bool:
 
 
 def check_text(key: str, text: str) -> None:
-    """Raise ``ConfigError`` for a text that UTF-8 cannot write, such as a flag with a byte astray."""
+    """Raise ``ConfigError`` for text that is not valid UTF-8, such as a flag with a stray byte."""
     require(key, not SURROGATE.search(text), "is not valid UTF-8")
 
 
 def check_size(document: object) -> None:
     """Raise ``ConfigError`` for a document that contains itself, or more than ``MOST_VALUES`` values.
 
-    With aliases a short one may hold millions.
+    With aliases a short document may contain millions.
     """
     budget = iter(range(MOST_VALUES))
 
@@ -102,7 +102,7 @@ def check_size(document: object) -> None:
 
 
 def check_labels(labels: Mapping[str, str]) -> None:
-    """Raise ``ConfigError`` unless the labels can stand beside those of the contract."""
+    """Raise ``ConfigError`` if labels are invalid or used by the exporter."""
     for name, value in labels.items():
         key = f"labels.{name}"
         require(
@@ -115,17 +115,17 @@ def check_labels(labels: Mapping[str, str]) -> None:
 
 
 def check_policy_labels(key: str, labels: Mapping[str, str]) -> None:
-    """Raise ``ConfigError`` unless the labels can stand beside those of the policy."""
+    """Raise ``ConfigError`` if labels are used by the policy."""
     for name in labels:
         require(f"{key}.{name}", name not in POLICY_LABELS, "is used by the policy; choose another name")
 
 
 def read_password(file: NamedFile) -> str:
-    """Return the password that a file holds, without the end of its line; ``ValueError`` if it holds none."""
+    """Return the password in a file, without the trailing line break; raises ``ValueError``."""
     try:
         password = file.content.decode().rstrip("\r\n")
     except UnicodeDecodeError:
-        password = ""  # nosec B105 # none, which is refused
+        password = ""  # nosec B105 # empty, which is rejected
     if not password:
         message = f"{file.path} contains no password, or is not valid UTF-8"
         raise ValueError(message)
@@ -133,7 +133,7 @@ def read_password(file: NamedFile) -> str:
 
 
 def check_authorities(file: NamedFile) -> None:
-    """Raise ``ValueError`` unless a file holds certificates of authorities."""
+    """Raise ``ValueError`` unless a file contains CA certificates."""
     try:
         with as_path(file.content) as path:
             ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
@@ -143,7 +143,7 @@ def check_authorities(file: NamedFile) -> None:
 
 
 def check_certificate(certificate: NamedFile, key: NamedFile) -> None:
-    """Raise ``ValueError`` unless two files hold a certificate and the key to it, not encrypted."""
+    """Raise ``ValueError`` unless two files contain a certificate and its unencrypted key."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         with as_path(certificate.content) as cert_path, as_path(key.content) as key_path:

@@ -1,4 +1,4 @@
-"""What values of the configuration are made of beside numbers and text: how they are read, and their JSON schema."""
+"""Types of configuration values besides numbers and strings: parsing and JSON schema."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ UNITS_DOWN = tuple(reversed(DURATION_UNITS))
 LONGEST_DURATION = 2**63 / 1e9
 DURATION = re.compile("".join(rf"(?:([0-9]{{1,18}}){unit})?" for unit in UNITS_DOWN))
 PEM = "-----BEGIN"
-"""Begins what may be a key, which is not to be shown."""
+"""Start of what may be a private key, which must not be shown."""
 
 if TYPE_CHECKING:
     Seconds = float
 else:
 
     class Seconds(float):
-        """A duration; to a type checker any number of seconds is one."""
+        """A duration; for type checkers any number of seconds."""
 
 
 class Secret:
-    """A text that is never shown."""
+    """A string that is never shown."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -42,10 +42,10 @@ class Secret:
 
 
 class NamedFile:
-    """A file that the configuration names, and what it held when it was read; equal only where both are."""
+    """A file referenced by the configuration, with its content when read; equal only if both are equal."""
 
     def __init__(self, path: Path) -> None:
-        """Read it; raises ``ValueError`` where that cannot be done."""
+        """Read the file; raises ``ValueError``."""
         if PEM in str(path):
             message = "must be a file name, not the content of the file"
             raise ValueError(message)
@@ -65,14 +65,15 @@ class NamedFile:
         return hash(self.path)
 
     def __repr__(self) -> str:
-        """Return what may be shown: the content may be a secret."""
+        """Return the path only: the content may be secret."""
         return f"NamedFile({str(self.path)!r})"
 
 
 def parse_duration(text: str) -> float:
-    """Return the seconds of a duration as Prometheus writes it (``15s``, ``1m30s``, ``250ms``); ValueError if not one.
+    """Return the seconds of a duration in Prometheus syntax (``15s``, ``1m30s``, ``250ms``); raises ``ValueError``.
 
-    The same grammar as Prometheus' ``model.ParseDuration``: units descend and stand once, ``0`` needs no unit.
+    The grammar of Prometheus' ``model.ParseDuration``: each unit at most once, in descending order; ``0`` needs no
+    unit.
     """
     match = DURATION.fullmatch(text)
     if text == "0":
@@ -89,7 +90,7 @@ def parse_duration(text: str) -> float:
 
 
 def compile_expression(text: str) -> re.Pattern[str]:
-    """Return a regular expression, compiled; ``ValueError`` if it is none."""
+    """Compile a regular expression; raises ``ValueError``."""
     try:
         return re.compile(text)
     except (re.error, RecursionError, OverflowError) as error:
@@ -98,13 +99,13 @@ def compile_expression(text: str) -> re.Pattern[str]:
 
 
 def format_duration(seconds: float) -> str:
-    """Return whole seconds as one number with the largest unit that they are a multiple of."""
+    """Format whole seconds with the largest unit that divides them."""
     unit = next(unit for unit in ("h", "m", "s") if seconds % DURATION_UNITS[unit] == 0)
     return f"{seconds / DURATION_UNITS[unit]:g}{unit}"
 
 
 def schema_of(kind: type) -> dict[str, Any]:
-    """Return the JSON schema of a ``kind`` that is not JSON's own."""
+    """Return the JSON schema of a non-JSON type."""
     if kind is Seconds:
         return {"type": "string", "pattern": f"^(0|(?=.){DURATION.pattern})$"}
     return {"type": "string"} if kind in (Secret, NamedFile, Path, Quiet) else {"type": "string", "format": "regex"}

@@ -1,6 +1,6 @@
-"""YAML, read within bounds: what every file of the configuration has in common.
+"""YAML with limits, for all configuration files.
 
-Nothing of a value is repeated where YAML cannot be read: it may be a password.
+Errors quote no values, as they may be passwords.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from burrow_exporter.settings.validation import MOST_VALUES
 
 
 class Loader(yaml.SafeLoader):
-    """PyYAML's safe loader, which lets no key stand twice (the last would count in silence), and bounds its work."""
+    """PyYAML's safe loader, which rejects duplicate keys (PyYAML silently takes the last) and limits its work."""
 
     nodes = 0
 
@@ -25,12 +25,12 @@ class Loader(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        """Put into a mapping what it merges; those that merge each other double and double again."""
+        """Merge mappings; nested merges can grow exponentially."""
         super().flatten_mapping(node)
         self.check_size(len(node.value), node.start_mark)
 
     def check_size(self, values: int, mark: yaml.Mark) -> None:
-        """Raise where there are too many values."""
+        """Raise if there are too many values."""
         if values > MOST_VALUES:
             raise yaml.constructor.ConstructorError(None, None, f"found more than {MOST_VALUES} values", mark)
 
@@ -46,7 +46,7 @@ class Loader(yaml.SafeLoader):
 
 
 class TextLoader(Loader):
-    """YAML whose scalars are text, so that a user may be called ``no`` or ``007``; what is not there is ``None``."""
+    """YAML with string scalars, so that a user may be called ``no`` or ``007``; missing values are ``None``."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012  PyYAML's own
         first: [("tag:yaml.org,2002:null", re.compile("(~|null|Null|NULL|)$"))] for first in ("~", "n", "N", "")
@@ -54,23 +54,23 @@ class TextLoader(Loader):
 
 
 def parse_yaml(content: bytes, loader_class: type[Loader] = Loader) -> tuple[yaml.Node | None, Any]:
-    """Return a document as nodes, which know their lines, and as values; ``ValueError`` says why it is none."""
+    """Return a document as nodes, which have line numbers, and as values; raises ``ValueError``."""
     try:
         loader = loader_class(content.decode())
         node = loader.get_single_node()
         return node, loader.construct_document(node) if node else None
     except UnicodeDecodeError:
         message = "is not valid UTF-8"
-    # Where a tag such as !!bool does not fit its value, PyYAML fails in ways of its own, and quotes the value.
+    # If a tag such as !!bool does not fit its value, PyYAML raises various errors that quote the value.
     except (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError) as error:
         message = f"is not valid YAML: {describe_yaml(error)}"
     raise ValueError(message)
 
 
 def describe_yaml(error: Exception) -> str:
-    """Return what is wrong with YAML and where, without anything that stands there."""
+    """Return what is wrong with YAML and where, without quoting it."""
     problem = (getattr(error, "problem", None) or "cannot be read").partition(", but ")[0]
-    # What YAML's own rules expect is quoted, too, such as ',' or ']'.
+    # Expected tokens, such as ',' or ']', are quoted too.
     if not re.match("(could not find |did not find )?expected ", problem):
         problem = re.split("['\"]", problem)[0].strip()
     mark = getattr(error, "problem_mark", None)
