@@ -1,1 +1,1 @@
-"""The Helm chart, and what writes the parts of it that stand elsewhere too."""
+"""The Helm chart, and the script that generates its derived files."""

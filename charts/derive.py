@@ -1,7 +1,7 @@
-"""Write what the chart has from elsewhere: ``python -m charts.derive``; ``--check`` only tells if it is current.
+"""Generate the chart's derived files: ``python -m charts.derive``; ``--check`` only checks that they are up to date.
 
-Its version, the addresses of repository and image, the part of its schema that is the exporter's configuration, and the
-table of its values. Rules and dashboards are links in its ``files``, which helm follows.
+They are its version, the URLs of repository and image, the configuration's part of its schema, and the table of its
+values. Rules and dashboards are symbolic links in ``files``, which helm follows.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from burrow_exporter import __version__
 ROOT = Path(__file__).parents[1]
 CHART = ROOT / "charts" / "burrow-exporter"
 KEPT_OUT = (("Config", "web"), ("BurrowConfig", "password"))
-"""What the chart's ``config`` may not have: port and path are the chart's, and a ConfigMap is no place for secrets."""
+"""Keys not allowed in the chart's ``config``: the chart sets port and path, and a ConfigMap must not contain
+secrets."""
 VERSION = re.compile(r"^(version|appVersion): .*$", re.MULTILINE)
 ADDRESS = re.compile(r"https://github\.com/[\w.-]+/burrow_exporter\b")
 IMAGE = re.compile(r"(?<=^  repository: )\S+$", re.MULTILINE)
@@ -29,7 +30,7 @@ TABLE = re.compile(r"(?<=<!-- values -->\n).*?(?=\n<!-- end of values -->)", re.
 
 
 def files() -> dict[Path, str]:
-    """Return what is written, by its path."""
+    """Return the generated files by path."""
     return {
         CHART / "Chart.yaml": ADDRESS.sub(address(), VERSION.sub(rf"\1: {__version__}", read(CHART / "Chart.yaml"))),
         CHART / "values.yaml": values(),
@@ -39,25 +40,25 @@ def files() -> dict[Path, str]:
 
 
 def read(path: Path) -> str:
-    """Return what a file holds."""
+    """Return the content of a file."""
     return path.read_text(encoding="utf-8")
 
 
 def address() -> str:
-    """Return where the repository is, from ``setup.cfg``."""
+    """Return the URL of the repository from ``setup.cfg``."""
     setup = ConfigParser()
     setup.read(ROOT / "setup.cfg", encoding="utf-8")
     return setup["metadata"]["url"]
 
 
 def values() -> str:
-    """Return the default values, with the image that a release pushes and the runbook of the repository."""
+    """Return the default values, with the released image and the URL of the runbook."""
     image = address().lower().replace("https://github.com/", "ghcr.io/")
     return IMAGE.sub(image, ADDRESS.sub(address(), read(CHART / "values.yaml")))
 
 
 def schema() -> str:
-    """Return the schema of the values, its ``$defs`` those of the exporter's configuration."""
+    """Return the schema of the values, with the ``$defs`` of the exporter's configuration."""
     own = json.loads(read(CHART / "values.schema.json"))
     own["$defs"] = json.loads(read(ROOT / "burrow_exporter" / "config.schema.json"))["$defs"]
     for section, key in KEPT_OUT:
@@ -65,7 +66,7 @@ def schema() -> str:
     del own["$defs"]["WebConfig"]
     for section in own["$defs"].values():
         for field in section["properties"].values():
-            if "pattern" in field:  # Helm's regular expressions cannot look ahead
+            if "pattern" in field:  # Helm's regular expressions have no lookahead
                 field |= {"pattern": field["pattern"].replace("(?=.)", ""), "minLength": 1}
     return json.dumps(own, indent=2, ensure_ascii=False) + "\n"
 
@@ -83,7 +84,7 @@ def table() -> str:
 def documented(
     node: yaml.Node, values: Mapping[str, Any], lines: list[str], before: str = ""
 ) -> Iterator[tuple[str, Any, str]]:
-    """Yield name, default and comment of each value; what is below one with a comment is its default.
+    """Yield name, default and comment of each value; a commented mapping is one value.
 
     Raises ``ValueError`` for a value without a comment above it.
     """
@@ -109,7 +110,7 @@ def above(lines: list[str], number: int) -> str:
 
 
 def stale(made: Mapping[Path, str]) -> list[Path]:
-    """Return the files that are not as they would be written now."""
+    """Return the files that are out of date."""
     return [path for path, text in made.items() if read(path) != text]
 
 

@@ -1,1 +1,1 @@
-"""From `.env` to the files of the stack: what the settings mean, what is wrong with them, and the rendering."""
+"""Renders the files of the stack from `.env`: parsing, validation and templates."""

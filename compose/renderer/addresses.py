@@ -1,4 +1,4 @@
-"""What an address in `.env` is made of: hosts, IP addresses, ports."""
+"""Parts of addresses in `.env`: hosts, IP addresses, ports."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import ipaddress
 import re
 
 HOST = r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?"
-"""A regular expression for the name or the address of a host."""
+"""A regular expression for a host name or address."""
 LAST_PORT = (1 << 16) - 1
 
 
 def is_ip_address(text: str) -> bool:
-    """Return whether it is an address of IPv4 or IPv6, without brackets."""
+    """Return whether it is an IPv4 or IPv6 address, without brackets."""
     try:
         ipaddress.ip_address(text)
     except ValueError:
@@ -20,5 +20,5 @@ def is_ip_address(text: str) -> bool:
 
 
 def is_port(text: str, last: int = LAST_PORT) -> bool:
-    """Return whether it is the number of a port, from 1 to ``last``."""
+    """Return whether it is a port number from 1 to ``last``."""
     return bool(re.fullmatch("[0-9]{1,5}", text)) and 0 < int(text) <= last

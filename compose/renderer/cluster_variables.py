@@ -1,4 +1,4 @@
-"""What `.env` says of one Kafka cluster, as it stands there, and a collector of what is wrong with it."""
+"""The raw variables of one Kafka cluster in `.env`, and a collector of errors and warnings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from compose.renderer import pem
 
 @dataclass(frozen=True)
 class Given:
-    """The names for a cluster, lower case, with their defaults; of a second cluster they end in ``_2``, and so on."""
+    """The variables of a cluster, in lower case, with defaults; those of a second cluster end in ``_2``, and so on."""
 
     cluster: str = ""
     brokers: str = ""
@@ -34,37 +34,37 @@ NAMES = tuple(each.name for each in fields(Given))
 
 
 def differing(given: object, names: Iterable[str]) -> list[str]:
-    """Return which of these names of a dataclass have another value than their default."""
+    """Return which of these fields differ from their default."""
     return [name for name in names if getattr(given, name) != getattr(type(given), name)]
 
 
 @dataclass
 class Cause:
-    """Where what is given comes from, and what turned out to be wrong or odd with it."""
+    """Source of the variables, and errors and warnings about them."""
 
     suffix: str = ""
-    """What the names end in: nothing, ``_2``, ``_3`` and so on."""
+    """Suffix of the names: empty, ``_2``, ``_3`` and so on."""
     root: Path = Path()
-    """From where relative paths count."""
+    """Base of relative paths."""
     faults: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
     def name(self, name: str) -> str:
-        """Return a name as it stands in the file."""
+        """Return a name as written in the file."""
         return f"{name.upper()}{self.suffix}"
 
     def fault(self, name: str, what: str) -> None:
-        """Note what is wrong with a name, and what to do."""
+        """Add an error for a name."""
         self.faults.append(f"{self.name(name)}: {what}")
 
     def warn(self, name: str, what: str) -> None:
-        """Note what is odd with a name, though it works."""
+        """Add a warning for a name."""
         self.warnings.append(f"{self.name(name)}: {what}")
 
     def pem(self, name: str, path: str) -> str:
-        """Return the certificates of the file that a name gives, or the key if the name ends in ``key_file``.
+        """Return the certificates in the file of a setting, or the key if its name ends in ``key_file``.
 
-        Nothing where it gives none, and where the file is of no use, which is noted.
+        Empty if the setting is unset, or the file is invalid, which adds an error.
         """
         take = pem.private_key if name.endswith("key_file") else pem.certificates
         try:
@@ -74,7 +74,7 @@ class Cause:
             return ""
 
     def pair(self, given: object, key: str, certificate: str) -> bool:
-        """Return whether the file that one name gives is the key of the certificate of the other's, or note it."""
+        """Return whether the key in one file belongs to the certificate in the other; add an error if not."""
         files = (self.root / getattr(given, name) for name in (key, certificate))
         found = pem.belongs(*files)
         if not found:

@@ -1,4 +1,4 @@
-"""The Kafka clusters that Burrow watches: from what `.env` says of each to what is rendered."""
+"""The Kafka clusters that Burrow monitors, parsed and validated from `.env`."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from compose.renderer.kafka_auth import OPEN, Access, read_access
 
 LABEL = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 SERVER = re.compile(rf"(?P<host>{LABEL}(\.{LABEL})*|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{{1,5}})")
-"""What Burrow takes for a broker."""
+"""A broker as Burrow accepts it."""
 NOT_IN_RE2 = re.compile(r"\(\?(=|!|<=|<!|>|P=|\()|(?<!\\)(\\\\)*\\[1-9]")
-"""Looking around, back references and the like, which Python's regular expressions have and Burrow's do not."""
+"""Lookaround, backreferences and the like, which Go's regular expressions do not support."""
 ONLY_IN_RE2 = re.compile(r"\\[pP](\{\^?\w+\}|\w)|\\x\{[0-9A-Fa-f]+\}|\\[zCQE]|\[:\^?\w+:\]|\(\?[imsU-]+\)")
-"""What Burrow's have and Python's do not; each may stand where an ``x`` may."""
+"""Syntax of Go that Python lacks; replaced by ``x`` for the check."""
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """A Kafka cluster as Burrow shows it: its name, where and how it is reached, which groups count, what to scrape."""
+    """A Kafka cluster: name, servers, authentication, group filters, and exporters to scrape."""
 
     name: str
     servers: tuple[str, ...]
@@ -32,13 +32,13 @@ class Cluster:
     access: Access = OPEN
     allowed: str = ""
     denied: str = ""
-    """Regular expressions of Go for names of groups; empty: all, and none."""
+    """Go regular expressions for group names; empty: all, and none."""
     jmx_port: str = ""
     node_port: str = ""
-    """Where each of the brokers' hosts has its exporters; empty: it has none."""
+    """Ports of the exporters on the brokers' hosts; empty: none."""
 
     def targets(self, port: str) -> list[str]:
-        """Return the hosts of the brokers at another port, in order and each once."""
+        """Return the unique broker hosts in order, with another port."""
         return list(dict.fromkeys(f"{server.rpartition(':')[0]}:{port}" for server in self.servers))
 
 
@@ -46,17 +46,17 @@ DEMO_CLUSTERS = (
     Cluster("shop", ("kafka:9092",), denied="^analytics-"),
     Cluster("analytics", ("kafka:9092",), allowed="^analytics-"),
 )
-"""The demo's one Kafka under two names, so that every query has two clusters to keep apart."""
+"""The demo's Kafka under two names, so that every query has two clusters to distinguish."""
 
 
 def suffixes(values: Mapping[str, str]) -> list[str]:
-    """Return what the names of clusters end in, in order: nothing for the first, ``_2``, ``_3`` and so on."""
+    """Return the suffixes of the clusters' names in order: empty for the first, ``_2``, ``_3`` and so on."""
     found = {_suffix(name) for name in values}
     return sorted({each for each in found if each is not None}, key=lambda each: int(each[1:] or 1))
 
 
 def known(name: str) -> bool:
-    """Return whether a name is one for a cluster."""
+    """Return whether a name is a cluster setting."""
     return _suffix(name) is not None
 
 
@@ -66,7 +66,7 @@ def _suffix(name: str) -> str | None:
 
 
 def read_clusters(values: Mapping[str, str], root: Path) -> tuple[tuple[Cluster, ...], list[str], list[str]]:
-    """Return the clusters, what is wrong with them, and what is odd; relative paths count from ``root``."""
+    """Return the clusters, errors and warnings; paths are relative to ``root``."""
     causes = [Cause(suffix, root) for suffix in suffixes(values)]
     clusters = tuple(_cluster(_given(values, cause.suffix), cause) for cause in causes)
     before: set[str] = set()
@@ -86,7 +86,7 @@ def _given(values: Mapping[str, str], suffix: str) -> Given:
 
 
 def _cluster(given: Given, cause: Cause) -> Cluster:
-    """Return one cluster; what is wrong is noted with the cause."""
+    """Return one cluster; adds errors to the cause."""
     servers = _servers(given, cause)
     return Cluster(
         _name(given, cause),
@@ -139,7 +139,7 @@ def _is_server(text: str) -> bool:
 
 
 def _port(given: Given, name: str, cause: Cause) -> str:
-    """Return the port of an exporter, or nothing where there is none."""
+    """Return the port of an exporter, or an empty string."""
     value: str = getattr(given, name)
     if value == "off":
         return ""
@@ -149,7 +149,7 @@ def _port(given: Given, name: str, cause: Cause) -> str:
 
 
 def _expression(given: Given, name: str, cause: Cause) -> str:
-    """Return a regular expression, which Burrow would not start with if it is none of Go's."""
+    """Return a regular expression; Burrow does not start if it is not valid in Go."""
     value: str = getattr(given, name)
     plain = ONLY_IN_RE2.sub("x", value)
     if NOT_IN_RE2.search(plain):
@@ -160,9 +160,9 @@ def _expression(given: Given, name: str, cause: Cause) -> str:
 
 
 def _wrong(expression: str) -> str:
-    """Return what is wrong with a regular expression, or nothing."""
+    """Return what is wrong with a regular expression, or an empty string."""
     try:
-        with warnings.catch_warnings(action="ignore"):  # of what may mean something else in a later Python
+        with warnings.catch_warnings(action="ignore"):  # about syntax that may change in a later Python
             re.compile(expression)
     except re.error as error:
         return error.msg

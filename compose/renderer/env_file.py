@@ -1,9 +1,9 @@
-"""The grammar of `.env`, and its one parser.
+"""The grammar of `.env` and its parser.
 
-The file is UTF-8. A blank line, and one that begins with ``#``, is nothing. Every other line is ``NAME=value``: a name
-of capitals, digits and ``_``, an equals sign, and the value, which is all the rest of the line as it stands. Nothing in
-it is special, neither quotes nor ``$``, ``#``, backslashes or spaces, and nothing is expanded or cut off; control
-characters are refused. A name with nothing behind the sign is as good as not there. No name stands twice.
+The file is UTF-8. Blank lines, and lines that start with ``#``, are ignored. Every other line is ``NAME=value``: a name
+of upper-case letters, digits and ``_``, an equals sign, and the value, which extends to the end of the line. Quotes,
+``$``, ``#``, backslashes and spaces have no special meaning, and nothing is expanded or trimmed; control characters are
+rejected. An empty value counts as unset. Duplicate names are rejected.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 NAME = re.compile("[A-Z][A-Z0-9_]*")
-LOST_LINK = "a symbolic link to a target outside the checkout, which cannot be read here; replace it with a file"
-"""What is wrong with a file that is there on the host alone, or not at all: taken for none, it would be the demo."""
+LOST_LINK = "a symbolic link without a target inside the checkout; replace it with a file"
+"""Error for a link without a target here; treating it as a missing file would start the demo."""
 
 
 @dataclass(frozen=True)
 class EnvFile:
-    """What a file says: the values by name, and what is wrong or odd with its lines, a line for each."""
+    """The content of a file: values by name, errors and warnings."""
 
     values: dict[str, str] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
@@ -29,7 +29,7 @@ class EnvFile:
 
 
 def read(path: Path) -> EnvFile:
-    """Return what a file says; one that is not there says nothing, but a link to one that is not is a fault."""
+    """Parse a file; a missing file is empty, but a dangling link is an error."""
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
@@ -47,12 +47,12 @@ def read(path: Path) -> EnvFile:
 
 
 def parse(text: str, file: str) -> EnvFile:
-    """Return what the text of a file says. Values are not quoted in faults: they may be secrets."""
+    """Parse the text of a file. Errors quote no values, as they may be secrets."""
     numbers: dict[str, list[int]] = {}
     found = EnvFile()
     for number, line in _lines(text):
         name, equals, value = line.partition("=")
-        if not equals or not NAME.fullmatch(name):  # not quoted either: it may be a piece of a password
+        if not equals or not NAME.fullmatch(name):  # not quoted either: it may be part of a password
             found.faults.append(f"{file}, line {number}: must be NAME=value, without `export` and spaces")
             continue
         numbers.setdefault(name, []).append(number)
@@ -68,7 +68,7 @@ def parse(text: str, file: str) -> EnvFile:
 
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:
-    """Yield number and text of the lines that say something; they may end as in Windows."""
+    """Yield number and text of the significant lines; Windows line endings are accepted."""
     for number, line in enumerate(text.split("\n"), 1):
         content = line.removesuffix("\r")
         if content.strip() and not content.startswith("#"):
@@ -76,7 +76,7 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _twice(numbers: dict[str, list[int]]) -> Iterator[str]:
-    """Yield a fault for each name that stands in several lines."""
+    """Yield an error for each duplicate name."""
     for name, lines in numbers.items():
         if len(lines) > 1:
             yield f"{name}: set in lines {', '.join(map(str, lines))}; keep one"

@@ -1,4 +1,4 @@
-"""The names of an older `.env`, taken for those of today: docs/settings.md has the table."""
+"""Deprecated names of an older `.env`, mapped to current ones: see the table in docs/settings.md."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ GONE = {
 
 
 def translated(found: EnvFile) -> EnvFile:
-    """Return the same with today's names; a word for each old one, and a fault where both are set."""
+    """Return the file with current names; a warning for each old one, and an error if both are set."""
     old = {name: new for name in found.values if (new := RENAMED.get(name))}
     hosts = sorted(filter(HOST.fullmatch, found.values), key=lambda name: int(name.rpartition("_")[2]))
     gone = {name: why for name in found.values for pattern, why in GONE.items() if pattern.fullmatch(name)}
@@ -45,5 +45,5 @@ def translated(found: EnvFile) -> EnvFile:
 
 
 def _server(host: str, values: Mapping[str, str]) -> str:
-    """Return a broker; where no port was said it is MSK's, with a password or without."""
+    """Return a broker; the default port is MSK's, with or without a password."""
     return host if ":" in host else f"{host}:{9096 if 'KAFKA_USERNAME' in values else 9092}"

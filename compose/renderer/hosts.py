@@ -1,4 +1,4 @@
-"""Where a host stands if the stack is spread over several: what it runs, whom it reaches, how they know each other."""
+"""The role of a host in a stack of several hosts: what it runs, its peers, and its certificates."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from compose.renderer.addresses import HOST
 from compose.renderer.cluster_variables import Cause, differing
 
 TLS_NAME = "burrow-stack"
-"""The name in every host's certificate, by whatever address the host is reached; docs/hosts.md says why."""
+"""The name in every host's certificate, whatever its address; see docs/hosts.md."""
 MISSING = "missing; hosts authenticate with certificates, see docs/hosts.md"
 
 
 @dataclass(frozen=True)
 class Given:
-    """The names in `.env`, lower case, with their defaults."""
+    """The variables in `.env`, in lower case, with defaults."""
 
     role: str = "all"
     replica: str = ""
@@ -35,18 +35,18 @@ NAMES = tuple(each.name for each in fields(Given))
 
 @dataclass(frozen=True)
 class Hosts:
-    """This host among the others. Files are given by their content, PEM."""
+    """This host among the others. Files are given by their PEM content."""
 
     role: str = "all"
     """``all`` on one host; ``collect`` on two, and ``query`` on a third, among several."""
     replica: str = ""
-    """``a`` or ``b`` where it collects."""
+    """``a`` or ``b`` on a collecting host."""
     query_host: str = ""
-    """Where a host that collects sends its alerts."""
+    """Where a collecting host sends alerts."""
     collect_hosts: tuple[str, ...] = ()
-    """Where the query host asks for what has been collected."""
+    """The collecting hosts that the query host queries."""
     bind_address: str = Given.tls_bind_address
-    """The address of this host at which is published what asks for certificates."""
+    """The address on which to publish ports that require certificates."""
     authorities: str = ""
     certificate: str = ""
     key: str = field(default="", repr=False)
@@ -63,7 +63,7 @@ class Hosts:
 
     @property
     def answers(self) -> bool:
-        """Whether Alertmanager, and what answers queries, run here."""
+        """Whether Alertmanager and the query components run here."""
         return self.role != "collect"
 
 
@@ -71,7 +71,7 @@ ONE_HOST = Hosts()
 
 
 def read_hosts(values: Mapping[str, str], root: Path) -> tuple[Hosts, list[str]]:
-    """Return where this host stands, and what is wrong with it; relative paths count from ``root``."""
+    """Return the role of this host, and errors; paths are relative to ``root``."""
     given = Given(**{name.lower(): value for name, value in values.items()})
     cause = Cause(root=root)
     if given.role not in {"all", "collect", "query"}:
@@ -89,7 +89,7 @@ def _is_host(text: str) -> bool:
 
 
 def _one_of_several(given: Given, cause: Cause) -> Hosts:
-    """Return where a host stands that is not alone; what is wrong is noted with the cause."""
+    """Return the role of one of several hosts; adds errors to the cause."""
     collects = given.role == "collect"
     if collects and given.replica not in {"a", "b"}:
         cause.fault("replica", "must be a on one of the two collecting hosts, and b on the other")
@@ -112,7 +112,7 @@ def _one_of_several(given: Given, cause: Cause) -> Hosts:
 
 
 def _certificate(given: Given, cause: Cause) -> tuple[str, str, str]:
-    """Return the CA, this host's certificate and its key, by which it can speak with another such host."""
+    """Return the CA, this host's certificate and its key, checked by a handshake."""
     names = ("grpc_ca_file", "grpc_cert_file", "grpc_key_file")
     for name in names:
         if not getattr(given, name):
@@ -128,7 +128,7 @@ def _certificate(given: Given, cause: Cause) -> tuple[str, str, str]:
 
 
 def refusal(authorities: Path, certificate: Path, key: Path) -> str:
-    """Return why two hosts with this certificate would not speak with each other, or nothing: they try, in memory."""
+    """Return why two hosts with this certificate would reject each other, by an in-memory handshake; empty if not."""
     client, server = (ssl.SSLContext(side) for side in (ssl.PROTOCOL_TLS_CLIENT, ssl.PROTOCOL_TLS_SERVER))
     server.verify_mode = ssl.CERT_REQUIRED
     for each in (client, server):
@@ -150,7 +150,7 @@ def refusal(authorities: Path, certificate: Path, key: Path) -> str:
 
 
 def _go_on(ends: tuple[ssl.SSLObject, ...]) -> None:
-    """Let each end do what it can of the handshake."""
+    """Advance both ends of the handshake."""
     for end in ends:
         try:
             end.do_handshake()

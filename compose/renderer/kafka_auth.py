@@ -1,4 +1,4 @@
-"""How Burrow shows a Kafka cluster who it is, and how it knows the cluster: SCRAM, IAM, TLS or nothing."""
+"""Authentication between Burrow and a Kafka cluster: SCRAM, IAM, TLS or none."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ PORTS = {
     9098: "iam",
     9198: "iam",
 }
-"""What MSK has at its ports (those from 91xx for public access), and the default for any Kafka at such a port."""
+"""Authentication on MSK's ports (91xx for public access), and the default for any Kafka on such a port."""
 USES = {
     WAYS[1:]: ("kafka_ca_file", "kafka_tls_skip_verify"),
     SCRAM: ("kafka_username", "kafka_password"),
     ("tls",): ("kafka_cert_file", "kafka_key_file"),
     ("iam",): ("aws_region", "aws_role_arn"),
 }
-"""The names that are for some ways to authenticate alone."""
+"""Settings that are valid only with some kinds of authentication."""
 MSK = re.compile(r"\.kafka(-serverless)?\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(\.cn)?:\d+")
 REGION = re.compile(r"[a-z]{2,4}(-[a-z]+){1,2}-\d{1,2}")
 ROLE = re.compile(r"arn:aws(-[a-z-]+)?:iam::\d{12}:role/[\w+=,.@/-]+", re.ASCII)
@@ -34,7 +34,7 @@ ROLE = re.compile(r"arn:aws(-[a-z-]+)?:iam::\d{12}:role/[\w+=,.@/-]+", re.ASCII)
 
 @dataclass(frozen=True)
 class Access:
-    """What goes into Burrow's client profile. Files are given by their content, PEM."""
+    """The content of Burrow's client profile. Files are given by their PEM content."""
 
     auth: str = "plaintext"
     username: str = ""
@@ -48,21 +48,21 @@ class Access:
 
     @property
     def tls(self) -> bool:
-        """Whether the connection is encrypted and the brokers show a certificate."""
+        """Whether the connection uses TLS."""
         return self.auth != "plaintext"
 
     @property
     def mechanism(self) -> str:
-        """Return SASL's name for SCRAM, or nothing."""
+        """Return the SASL mechanism of SCRAM, or an empty string."""
         return self.auth.upper() if self.auth in SCRAM else ""
 
 
 OPEN = Access()
-"""Neither encrypted nor authenticated."""
+"""No encryption, no authentication."""
 
 
 def read_access(given: Given, servers: tuple[str, ...], cause: Cause) -> Access:
-    """Return how to reach these servers; what is wrong is noted with the cause."""
+    """Return the access to these servers; adds errors to the cause."""
     auth = _auth(given, servers, cause)
     if not auth:
         return OPEN
@@ -86,7 +86,7 @@ def read_access(given: Given, servers: tuple[str, ...], cause: Cause) -> Access:
 
 
 def _auth(given: Given, servers: tuple[str, ...], cause: Cause) -> str:
-    """Return the way to authenticate, said or told by the ports; nothing if it is not known."""
+    """Return the authentication, as set or inferred from the ports; empty if unknown."""
     ports = sorted({int(server.rpartition(":")[2]) for server in servers})
     said = given.kafka_auth
     if said and said not in WAYS:
@@ -97,13 +97,13 @@ def _auth(given: Given, servers: tuple[str, ...], cause: Cause) -> str:
     msk = all(MSK.search(server) for server in servers)
     for port in ports:
         there = PORTS.get(port, said)
-        if there != said and (msk or said == "iam"):  # IAM is MSK's alone, whatever name leads there
+        if there != said and (msk or said == "iam"):  # IAM exists only on MSK, whatever the host name
             cause.fault("kafka_auth", f"{said}, but MSK has {there} at port {port}; change one of the two")
     return said
 
 
 def _told(ports: list[int], cause: Cause) -> str:
-    """Return the way to authenticate that all ports tell; nothing if they do not."""
+    """Return the authentication that all ports imply; empty if there is none."""
     told = {PORTS.get(port, "") for port in ports}
     if len(told) == 1 and "" not in told:
         return told.pop()
@@ -114,7 +114,7 @@ def _told(ports: list[int], cause: Cause) -> str:
 
 
 def _foreign(given: Given, auth: str, cause: Cause) -> None:
-    """Note names that are for another way to authenticate."""
+    """Add errors for settings of another kind of authentication."""
     for ways, names in USES.items():
         for name in () if auth in ways else differing(given, names):
             what = f"only valid with {', '.join(ways)}, but this cluster uses {auth}"
@@ -122,7 +122,7 @@ def _foreign(given: Given, auth: str, cause: Cause) -> None:
 
 
 def _credentials(given: Given, auth: str, cause: Cause) -> None:
-    """Note what is wrong with user name and password."""
+    """Validate user name and password."""
     for name in USES[SCRAM]:
         value = getattr(given, name)
         if not value:
@@ -134,7 +134,7 @@ def _credentials(given: Given, auth: str, cause: Cause) -> None:
 
 
 def _skip_verify(given: Given, cause: Cause) -> bool:
-    """Return whether the brokers' certificates go unverified."""
+    """Return whether certificate verification is disabled."""
     if given.kafka_tls_skip_verify not in {"true", "false"}:
         cause.fault("kafka_tls_skip_verify", "must be true or false")
     if given.kafka_tls_skip_verify != "true":
@@ -145,7 +145,7 @@ def _skip_verify(given: Given, cause: Cause) -> bool:
 
 
 def _region(given: Given, servers: tuple[str, ...], cause: Cause) -> str:
-    """Return the region that tokens are made for, said or told by MSK's names of brokers."""
+    """Return the region for IAM tokens, as set or inferred from MSK's broker names."""
     said = given.aws_region
     told = {match["region"] for server in servers if (match := MSK.search(server))}
     if said and not REGION.fullmatch(said):
@@ -158,14 +158,14 @@ def _region(given: Given, servers: tuple[str, ...], cause: Cause) -> str:
 
 
 def _role(given: Given, cause: Cause) -> str:
-    """Return the role to assume, if one is named."""
+    """Return the role to assume, if any."""
     if given.aws_role_arn and not ROLE.fullmatch(given.aws_role_arn):
         cause.fault("aws_role_arn", "must be the ARN of a role such as arn:aws:iam::123456789012:role/burrow")
     return given.aws_role_arn
 
 
 def _client_certificate(given: Given, cause: Cause) -> tuple[str, str]:
-    """Return certificate and key of Burrow as a client, or nothing twice."""
+    """Return Burrow's client certificate and key, or two empty strings."""
     names = ("kafka_cert_file", "kafka_key_file")
     certificate, key = (cause.pem(name, getattr(given, name)) for name in names)
     for name, other in (names, names[::-1]):

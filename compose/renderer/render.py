@@ -1,7 +1,7 @@
 """Render ``generated`` from ``templates``, ``rules``, the dashboards and the settings: ``python -m compose.renderer``.
 
-What is made up (a password, a key) stays as it was. Files that have not changed are left alone, with the owner that
-``init.sh`` gave them; what the settings no longer call for is removed.
+Generated secrets (a password, a key) are kept. Unchanged files are not written, so they keep the owner set by
+``init.sh``; files that are no longer needed are removed.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from compose.renderer.settings import Settings, SettingsError, read_settings
 
 HERE = Path(__file__).parents[1]
 OWN_RULES = HERE / "rules.d"
-"""Rules of one's own, which are loaded beside the stack's."""
+"""Custom rules, loaded in addition to the stack's."""
 BUCKET = HERE / "bucket.yaml"
-"""Where one's own object store is described, if there is one."""
+"""Configuration of a custom object store, if any."""
 
 
 def quoted(text: str) -> str:
-    """Return a text in double quotes, as both TOML and YAML read it, with nothing that anyone might expand.
+    """Return a double-quoted string valid in TOML and YAML, with nothing that could be expanded.
 
-    What is no plain letter is written by its number: line ends, which neither format takes as they are, and ``$``,
-    as Thanos replaces ``$(NAME)`` before it reads YAML.
+    Other characters are escaped by number: line breaks, and ``$``, because Thanos expands ``$(NAME)`` before parsing
+    YAML.
     """
     return f'"{"".join(map(_letter, text))}"'
 
@@ -55,9 +55,9 @@ TEMPLATES.filters["quoted"] = quoted
 
 
 def render(settings: Settings, target: Path, bucket: Path = BUCKET) -> None:
-    """Write everything for ``settings`` into the folder ``target``; ``bucket`` may describe an object store.
+    """Render everything for ``settings`` into ``target``; ``bucket`` may describe an object store.
 
-    Raises SettingsError where both it and the settings do, and where it is a link to nothing.
+    Raises SettingsError if the settings do so too, or if it is a dangling link.
     """
     if bucket.is_symlink() and not bucket.exists():
         raise SettingsError([f"compose/{bucket.name}: {env_file.LOST_LINK}"])
@@ -80,7 +80,7 @@ def render(settings: Settings, target: Path, bucket: Path = BUCKET) -> None:
 
 
 def public_files(settings: Settings) -> Iterator[tuple[str, str]]:
-    """Yield name and content of what everyone may read."""
+    """Yield name and content of world-readable files."""
     for name in filled(settings):
         yield name, fill(name, settings)
     for replica in settings.replicas:
@@ -99,7 +99,7 @@ def public_files(settings: Settings) -> Iterator[tuple[str, str]]:
 
 
 def filled(settings: Settings) -> Iterator[str]:
-    """Yield the names of the templates that are filled once, under their own name."""
+    """Yield the names of templates rendered once, under their own name."""
     yield from (f"prometheus/targets/{job}.yaml" for job in settings.jobs)
     yield "prometheus/alertmanagers.yaml"
     if not settings.hosts.answers:
@@ -115,7 +115,7 @@ def filled(settings: Settings) -> Iterator[str]:
 
 
 def dashboards(settings: Settings) -> Iterator[Path]:
-    """Yield the files of the dashboards that Grafana is to show."""
+    """Yield the dashboard files for Grafana."""
     folder = HERE.parent / "grafana" / "dashboards"
     if settings.hosts.answers:
         yield from sorted(folder.glob("*.json"))
@@ -123,7 +123,7 @@ def dashboards(settings: Settings) -> Iterator[Path]:
 
 
 def secret_files(settings: Settings, folder: Path, own_bucket: str) -> Iterator[tuple[str, str]]:
-    """Yield name and content of what is for one service's user alone; all of them, used or not, for init.sh."""
+    """Yield name and content of secrets readable by one service's user; all of them, used or not, for init.sh."""
     key = kept(folder / "object-store-key")
     yield "object-store-key", key
     yield "object-store.env", fill("secrets/object-store.env", settings, object_store_key=key)
@@ -139,7 +139,7 @@ def secret_files(settings: Settings, folder: Path, own_bucket: str) -> Iterator[
 
 
 def pem_files(settings: Settings) -> Iterator[tuple[str, str]]:
-    """Yield name and content of PEM files: of Burrow, beside burrow.toml, which names them, and of this host."""
+    """Yield name and content of PEM files: Burrow's, next to burrow.toml, and those of this host."""
     yield "grpc/ca.pem", settings.hosts.authorities
     yield "grpc/cert.pem", settings.hosts.certificate
     yield "grpc/key.pem", settings.hosts.key
@@ -151,7 +151,7 @@ def pem_files(settings: Settings) -> Iterator[tuple[str, str]]:
 
 
 def policy(settings: Settings) -> str:
-    """Return the policy's file, which counts from the checkout; one without entries where there is none."""
+    """Return the policy file, relative to the checkout; an empty policy if unset."""
     if not settings.policy_file:
         return "groups: []\n"
     path = HERE.parent / settings.policy_file
@@ -163,7 +163,7 @@ def policy(settings: Settings) -> str:
 
 
 def profiles(settings: Settings, own_bucket: str) -> list[str]:
-    """Return the profiles of compose.yaml that are to run."""
+    """Return the compose profiles to run."""
     if settings.hosts.several:
         return [settings.hosts.role]
     store = ["object-store"] if settings.full and not own_bucket and not settings.s3_bucket else []
@@ -171,9 +171,9 @@ def profiles(settings: Settings, own_bucket: str) -> list[str]:
 
 
 def digests(files: Mapping[str, str]) -> dict[str, str]:
-    """Return a digest for each folder, and for each in ``secrets``, keyed as labels of containers are no secret.
+    """Return a digest for each folder, and for each secret, keyed because container labels are not secret.
 
-    Compose does not look into files: a changed digest is why it makes the container anew that reads them.
+    Compose does not check file content: a changed digest makes it recreate the container that reads the file.
     """
     found = {}
     for unit in sorted({"/".join(name.split("/")[: 1 + name.startswith("secrets/")]) for name in files}):
@@ -186,27 +186,27 @@ def digests(files: Mapping[str, str]) -> dict[str, str]:
 
 
 def fill(name: str, settings: Settings, **more: object) -> str:
-    """Return a template filled with the settings, ``settings`` itself, and ``more``."""
+    """Render a template with the settings, ``settings`` itself, and ``more``."""
     values: dict[str, Any] = {each.name: getattr(settings, each.name) for each in fields(settings)}
     values |= {"settings": settings, "tls_name": TLS_NAME, **more}
     return TEMPLATES.get_template(name).render(values).lstrip("\n")
 
 
 def rules(name: str, settings: Settings) -> str:
-    """Return a file of rules with its links, and each ``for`` replaced if there is something to replace it with."""
+    """Return a rules file with links replaced, and each ``for`` if ALERT_FOR is set."""
     text = (HERE / "rules" / f"{name}.yaml").read_text(encoding="utf-8")
-    grafana = settings.grafana_url.rstrip("/")  # the files have the default, and a slash after it: two lead nowhere
+    grafana = settings.grafana_url.rstrip("/")  # the rules contain the default followed by a slash
     text = runbook.linked(text.replace(Settings.grafana_url, grafana), settings.runbook_url, grafana)
     return re.sub(r"(?m)^(\s+for:) .*$", rf"\g<1> {settings.alert_for}", text) if settings.alert_for else text
 
 
 def kept(path: Path) -> str:
-    """Return what the file holds, or something made up if there is none."""
+    """Return the content of the file, or a random secret if it does not exist."""
     return path.read_text(encoding="utf-8") if path.exists() else secrets.token_hex(16)
 
 
 def write(path: Path, text: str, mode: int) -> None:
-    """Write a file whole, or leave it alone if that is what it holds; folders are open, whatever the umask."""
+    """Write a file atomically unless unchanged; folders are readable, whatever the umask."""
     if path.exists() and path.read_text(encoding="utf-8") == text:
         return
     for folder in reversed([each for each in path.parents if not each.exists()]):
@@ -220,7 +220,7 @@ def write(path: Path, text: str, mode: int) -> None:
 
 
 def main() -> int:
-    """Render ``compose/generated`` from ``.env`` beside the README; return the exit code."""
+    """Render ``compose/generated`` from ``.env``; return the exit code."""
     try:
         settings = read_settings(HERE.parent / ".env")
         tell(settings.warnings)
@@ -233,5 +233,5 @@ def main() -> int:
 
 
 def tell(warnings: tuple[str, ...]) -> None:
-    """Say what is odd, which keeps nothing from being rendered."""
+    """Print warnings, which do not prevent rendering."""
     sys.stderr.writelines(f"warning: {each}\n" for each in warnings)

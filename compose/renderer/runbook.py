@@ -1,4 +1,4 @@
-"""The runbook as a dashboard of Grafana: it opens wherever the dashboards do, without the internet."""
+"""The runbook as a Grafana dashboard, available offline wherever the dashboards are."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from pathlib import Path
 PAGE = Path(__file__).parents[2] / "docs" / "runbook.md"
 UID = "burrow-runbook"
 IN_RULES = "docs/runbook.md"
-"""How links in the files of rules begin."""
+"""Prefix of runbook links in rules files."""
 LINK = re.compile(r"\[([^]]+)\]\((?!http)[^)]*\)")
 
 
 def sections() -> dict[str, str]:
-    """Return the runbook's chapters by the name of their alert, in order; links to other pages are their text alone."""
+    """Return the runbook's sections by alert, in order; links to other pages are reduced to their text."""
     parts = re.split(r"^### (\w+)$", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)
     texts = (re.split(r"^## ", text, flags=re.MULTILINE)[0] for text in parts[2::2])
     return {name: LINK.sub(r"\1", text).strip() for name, text in zip(parts[1::2], texts, strict=True)}
 
 
 def dashboard() -> str:
-    """Return the dashboard: a panel of text for each alert."""
+    """Return the dashboard: a text panel per alert."""
     panels = [
         {
             "id": number,
@@ -44,7 +44,7 @@ def dashboard() -> str:
 
 
 def linked(rules: str, address: str, grafana: str) -> str:
-    """Return rules whose links lead to the runbook at ``address``, or without one to its dashboard in Grafana."""
+    """Return rules with links to the runbook at ``address``, or to its dashboard in Grafana."""
     if address:
         return rules.replace(IN_RULES, address)
     numbers = {name.lower(): number for number, name in enumerate(sections(), 1)}

@@ -1,4 +1,4 @@
-"""What can be set: one frozen mapping, read from `.env`, from which everything in ``generated`` is rendered."""
+"""The settings: a frozen object, read from `.env`, from which everything in ``generated`` is rendered."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ JMX_KEPT = {
     "kafka_server_KafkaRequestHandlerPool_OneMinuteRate": ".*",
     "kafka_server_ReplicaManager_Value": ".*",
 }
-"""Metric and label ``name`` (a regular expression): some have a series for each partition and name."""
+"""Metric and label ``name`` (a regular expression); some metrics have a series per partition and name."""
 
 
 class SettingsError(ValueError):
-    """What is wrong with the settings, a line for each fault, and what is odd besides."""
+    """Invalid settings: one line per error, and the warnings."""
 
     def __init__(self, faults: Sequence[str], warnings: Sequence[str] = ()) -> None:
         super().__init__("\n".join(faults))
@@ -36,59 +36,59 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True)
 class Settings:
-    """The settings by their names in `.env`, lower case; all but the first four are text."""
+    """The settings by their names in `.env`, in lower case; all but the first four are strings."""
 
     clusters: tuple[Cluster, ...] = DEMO_CLUSTERS
-    """The Kafka clusters; those of the demo bring a Kafka of their own."""
+    """The Kafka clusters; the demo runs its own Kafka."""
     hosts: Hosts = ONE_HOST
-    """Which of several hosts this is, if there are several."""
+    """The role of this host, if there are several."""
     teams: tuple[Team, ...] = ()
-    """Teams whose alerts go elsewhere."""
+    """Teams with their own receivers."""
     warnings: tuple[str, ...] = ()
-    """What is odd, but works."""
+    """Warnings."""
     profile: str = "full"
-    """``small``, ``sidecar`` for one host whose Thanos is elsewhere, or ``full`` for the whole."""
+    """``small``, ``sidecar`` for one host with Thanos elsewhere, or ``full``."""
     monitor: str = "burrow"
     """Name of this stack, an external label."""
     bind_address: str = "127.0.0.1"
-    """The address of the host at which ports are published."""
+    """The host address on which ports are published."""
     grafana_bind_address: str = ""
-    """That of Grafana alone; none: the same."""
+    """The same for Grafana; empty: as above."""
     sidecar_bind_address: str = ""
-    """That at which a Thanos Query elsewhere asks the sidecar of ``sidecar``; none: the same."""
+    """The same for the sidecar with ``sidecar``, for a Thanos Query elsewhere; empty: as above."""
     grafana_port: str = "3000"
     prometheus_port: str = "9090"
-    """Of the first; the second has the next one."""
+    """Port of the first; the second uses the next one."""
     alertmanager_port: str = "9093"
     thanos_port: str = "10902"
     exporter_port: str = "9254"
     scrape_interval: str = "15s"
     alert_for: str = ""
-    """How long every alert has to last, in place of what the rules say."""
+    """``for`` duration of every alert, overriding the rules."""
     grafana_url: str = "http://localhost:3000"
     runbook_url: str = ""
-    """Where links in alerts lead: to Grafana, and to the page that says what to do; none: its dashboard in Grafana."""
+    """Base URLs of links in alerts: Grafana, and the runbook; empty: the runbook dashboard in Grafana."""
     prometheus_url: str = "http://localhost:9090"
     alertmanager_url: str = "http://localhost:9093"
-    """Where people reach them, for the links that they put into messages."""
+    """External URLs, for links in notifications."""
     retention: str = ""
-    """How long each Prometheus keeps data; none: 2 days, or 30 in ``small``, which has no object store."""
+    """Retention of each Prometheus; empty: 2 days, or 30 with ``small``, which has no object store."""
     retention_size: str = "20GB"
-    """How much disk each Prometheus may take."""
+    """Maximum disk usage of each Prometheus."""
     retention_raw: str = "30d"
     retention_5m: str = "120d"
     retention_1h: str = "1y"
-    """How long the object store keeps data, by resolution."""
+    """Retention of the object store by resolution."""
     s3_bucket: str = ""
-    """None: the stack brings an object store, unless ``bucket.yaml`` describes one."""
+    """Empty: the stack runs an object store, unless ``bucket.yaml`` describes one."""
     s3_region: str = ""
     s3_endpoint: str = ""
-    """None: that of AWS in the region."""
+    """Empty: AWS in the region."""
     s3_access_key: str = ""
     s3_secret_key: str = field(default="", repr=False)
-    """None: the role of the instance."""
+    """Empty: the instance role."""
     grafana_admin_password: str = field(default="", repr=False)
-    """None: one is made up."""
+    """Empty: a random one."""
     slack_webhook_url: str = field(default="", repr=False)
     slack_channel: str = "#alerts"
     email_to: str = ""
@@ -99,44 +99,44 @@ class Settings:
     webhook_url: str = field(default="", repr=False)
     teams_webhook_url: str = field(default="", repr=False)
     pagerduty_routing_key: str = field(default="", repr=False)
-    """Pages for what is critical."""
+    """Pages for critical alerts."""
     pagerduty_url: str = ""
-    """None: that of PagerDuty's events API."""
+    """Empty: PagerDuty's events API."""
     policy_file: str = ""
     """None: no policy."""
     filter_max_commit_age: str = ""
     metrics_max_series: str = ""
     """None: off."""
     allowed_lag: str = "0"
-    """Messages of lag that Burrow takes for none."""
+    """Lag in messages that Burrow ignores."""
     cloudwatch: str = "false"
-    """``true``: Grafana can ask CloudWatch, as the role of the instance allows."""
+    """``true``: Grafana queries CloudWatch with the instance role."""
     cloudwatch_region: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse what cannot work, all of it at once."""
+        """Validate the settings and report all errors at once."""
         faults = list(validation.faults(self))
         if faults:
             raise SettingsError(faults)
 
     @property
     def full(self) -> bool:
-        """Whether Thanos and the second Prometheus are there."""
+        """Whether Thanos and a second Prometheus run."""
         return self.profile == "full"
 
     @property
     def uploads(self) -> bool:
-        """Whether a sidecar brings what Prometheus holds to an object store."""
+        """Whether a sidecar uploads to an object store."""
         return self.profile != "small"
 
     @property
     def kept_for(self) -> str:
-        """Return how long each Prometheus keeps data."""
+        """Return the retention of each Prometheus."""
         return self.retention or ("2d" if self.uploads else "30d")
 
     @property
     def alerting(self) -> bool:
-        """Whether a receiver is set, so that somebody will read the links in messages."""
+        """Whether a receiver is set, so that notifications are sent."""
         return bool(
             self.slack_webhook_url
             or self.email_to
@@ -147,7 +147,7 @@ class Settings:
 
     @property
     def demo(self) -> bool:
-        """Whether the stack brings its own Kafka."""
+        """Whether the stack runs its own Kafka."""
         return self.clusters is DEMO_CLUSTERS
 
     @property
@@ -159,18 +159,18 @@ class Settings:
 
     @property
     def jobs(self) -> list[str]:
-        """Return what Prometheus scrapes; each has a file of targets."""
+        """Return the scrape jobs; each has a targets file."""
         thanos = ["thanos"] if self.uploads else []
         manager = ["alertmanager"] if self.hosts.answers else []
         return [*self._collected("burrow"), "prometheus", *thanos, *manager, *self._collected(*self.broker_jobs)]
 
     def _collected(self, *names: str) -> tuple[str, ...]:
-        """Return the names if what they are about is collected on this host."""
+        """Return the names if this host collects, else nothing."""
         return names if self.hosts.collects else ()
 
     @property
     def thanos(self) -> list[str]:
-        """Return the components of Thanos that run here, but for the sidecar of one of several hosts."""
+        """Return the Thanos components on this host, except the sidecar of one of several hosts."""
         if not self.full:
             return ["sidecar-one"] if self.uploads else []
         sidecars = [] if self.hosts.several else ["sidecar-a", "sidecar-b"]
@@ -178,24 +178,24 @@ class Settings:
 
     @property
     def stores(self) -> list[str]:
-        """Return the hosts that Thanos Query asks."""
+        """Return the hosts that Thanos Query connects to."""
         sidecars = [*self.hosts.collect_hosts, "thanos-sidecar"]
         return [*(sidecars if self.hosts.several else ["thanos-sidecar-a", "thanos-sidecar-b"]), "thanos-store"]
 
     @property
     def alertmanager(self) -> str:
-        """Return the host and the port to which alerts go."""
+        """Return host and port of Alertmanager."""
         return "alertmanager:9093" if self.hosts.answers else f"{self.hosts.query_host}:{self.alertmanager_port}"
 
     @property
     def broker_jobs(self) -> list[str]:
-        """Return what is scraped of brokers."""
+        """Return the broker jobs."""
         ports = {"jmx": [each.jmx_port for each in self.clusters], "node": [each.node_port for each in self.clusters]}
         return [job for job, each in ports.items() if self.demo or any(each)]
 
     @property
     def rules(self) -> list[str]:
-        """Return the files of rules that have something to watch."""
+        """Return the rules files that apply."""
         of_brokers = [*(["brokers"] if self.broker_jobs else []), *(["loss"] if "jmx" in self.broker_jobs else [])]
         collected = self._collected("recording", "advice", "consumers", "exporter", *of_brokers)
         others = {"all": ["prometheus", "thanos"], "collect": ["thanos"], "query": ["hosts", "thanos"]}
@@ -204,24 +204,24 @@ class Settings:
 
     @property
     def jmx_kept(self) -> tuple[str, ...]:
-        """Return what is kept of a broker's JMX exporter: ``metric;name`` of what dashboards and rules use."""
+        """Return the JMX metrics to keep: ``metric;name`` of those used by dashboards and rules."""
         return tuple(f"{metric};({names})" for metric, names in JMX_KEPT.items())
 
     @property
     def s3_address(self) -> str:
-        """Return the host of one's own bucket, with a port if it has one of its own."""
+        """Return the host of the S3 endpoint, with its port if any."""
         domain = "amazonaws.com.cn" if self.s3_region.startswith("cn-") else "amazonaws.com"
         return self.s3_endpoint or f"s3.{self.s3_region}.{domain}"
 
 
 NAMES = tuple(each.name for each in fields(Settings))[4:]
-"""The settings that concern the whole stack, and not one cluster."""
+"""The settings of the whole stack, not of a cluster."""
 
 
 def read_settings(path: Path) -> Settings:
-    """Return the settings of a file, in the grammar of ``envfile``; without the file those of the demo.
+    """Read the settings from a file; without the file, those of the demo.
 
-    Relative paths in it count from its folder. Raises SettingsError with all that is wrong, the file's lines included.
+    Paths are relative to its folder. Raises SettingsError with all errors, including those of the file's syntax.
     """
     found = former_names.translated(env_file.read(path))
     values = {name: value for name, value in found.values.items() if name.lower() in NAMES}
@@ -245,13 +245,13 @@ def read_settings(path: Path) -> Settings:
 
 
 def _unknown(name: str) -> str:
-    """Return the fault of a name that is not known, with the nearest that is."""
+    """Return the error for an unknown name, with the nearest known one."""
     suffix = match.group() if (match := re.search(r"_\d+$", name)) else ""
     nearest = difflib.get_close_matches(name, _known_names(suffix), n=1, cutoff=0.7)
     return f"{name}: unknown setting; {f'did you mean {nearest[0]}?' if nearest else 'see docs/settings.md'}"
 
 
 def _known_names(suffix: str) -> Iterator[str]:
-    """Yield all names, those of a cluster with this suffix too."""
+    """Yield all names, including those of a cluster with this suffix."""
     yield from (name.upper() for name in (*NAMES, *hosts.NAMES, *cluster_variables.NAMES))
     yield from filter(clusters.known, (f"{name.upper()}{suffix}" for name in cluster_variables.NAMES))

@@ -1,4 +1,4 @@
-"""Teams and where their alerts go: `TEAM_DATA_SLACK_CHANNEL`, `TEAM_DATA_EMAIL_TO`."""
+"""Teams and their receivers: `TEAM_DATA_SLACK_CHANNEL`, `TEAM_DATA_EMAIL_TO`."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ NAME = re.compile(r"TEAM_(?P<team>[A-Z0-9]+(?:_[A-Z0-9]+)*?)_(?P<what>SLACK_CHAN
 
 @dataclass(frozen=True)
 class Team:
-    """One team, and where its alerts go; empty is where all others go."""
+    """A team and its receivers; empty for the common ones."""
 
     name: str
-    """Of its receiver, as in `team-data-science`."""
+    """Name of its receiver, such as `team-data-science`."""
     pattern: str
-    """A regular expression for the label ``team``, whatever its capitals, with any of ``-_. `` for ``_``."""
+    """A case-insensitive regular expression for the label ``team``, with any of ``-_. `` for ``_``."""
     slack_channel: str = ""
     email_to: str = ""
 
 
 def known(name: str) -> bool:
-    """Return whether a name is one for a team."""
+    """Return whether a name is a team setting."""
     return NAME.fullmatch(name) is not None
 
 
 def read_teams(values: Mapping[str, str]) -> tuple[Team, ...]:
-    """Return the teams that have names in `.env`, in the order of their first."""
+    """Return the teams in `.env`, in order of appearance."""
     found: dict[str, dict[str, str]] = {}
     for name, value in values.items():
         if match := NAME.fullmatch(name):

@@ -1,4 +1,4 @@
-"""What is refused of the settings that concern the whole stack, a line ``NAME: what is wrong and what to do`` each."""
+"""Validation of the settings of the whole stack: one line ``NAME: what is wrong and what to do`` per error."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from compose.renderer.settings import Settings
 
 DURATION = re.compile(r"(?=.*[1-9])(\d+y)?(\d+w)?(\d+d)?(\d+h)?(\d+m)?(\d+s)?(\d+ms)?")
-"""A duration of Prometheus, the larger units first, and not 0."""
+"""A non-zero Prometheus duration."""
 SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "y": 31536000}
 FORMATS: dict[str, tuple[str, tuple[str, ...]]] = {
     "must be small, sidecar or full": ("small|sidecar|full", ("profile",)),
@@ -54,9 +54,9 @@ FORMATS: dict[str, tuple[str, tuple[str, ...]]] = {
         ("s3_endpoint",),
     ),
 }
-"""What is said of a value that does not look as it must, the pattern, and for which names. None of them must be set."""
+"""Message for a malformed value, pattern, and names. All are optional."""
 PORTS = ("prometheus_port", "grafana_port", "alertmanager_port", "thanos_port", "exporter_port")
-"""Each needs a port of its own; the first takes the next one too, for the second Prometheus."""
+"""Each needs a separate port; the first also takes the next one, for the second Prometheus."""
 TOGETHER = (
     ("s3_access_key", "s3_secret_key"),
     ("s3_secret_key", "s3_access_key"),
@@ -71,11 +71,11 @@ TOGETHER = (
     ("s3_endpoint", "s3_bucket"),
     ("s3_access_key", "s3_bucket"),
 )
-"""Where the first is set, the second must be too."""
+"""If the first is set, the second must be too."""
 
 
 def faults(settings: Settings) -> Iterator[str]:
-    """Yield all that cannot work."""
+    """Yield all errors."""
     for check in CHECKS:
         yield from check(settings)
 
@@ -89,13 +89,13 @@ def _formats(settings: Settings) -> Iterator[str]:
 
 
 def seconds(duration: str) -> float:
-    """Return the seconds of a duration of Prometheus."""
+    """Return the seconds of a Prometheus duration."""
     parts = re.findall(r"(\d+)(ms|[smhdwy])", duration, re.ASCII)
     return sum(int(number) * SECONDS[unit] for number, unit in parts)
 
 
 def _interval(settings: Settings) -> Iterator[str]:
-    """Yield an interval at which alerts, which look back for 2m, would find no reading there, or not each time."""
+    """Yield an error for a scrape interval that is too long for alerts, which look back 2m."""
     if seconds(settings.scrape_interval) > SECONDS["m"]:
         yield "SCRAPE_INTERVAL: must be at most 1m, because alerts look back 2m"
 
@@ -139,7 +139,7 @@ def _bucket(settings: Settings) -> Iterator[str]:
 
 
 def _passwords(settings: Settings) -> Iterator[str]:
-    """Yield passwords that would not arrive as they are: by whom they are read is not ours to change."""
+    """Yield errors for passwords that their consumers would alter."""
     if settings.smtp_password != settings.smtp_password.strip():
         yield "SMTP_PASSWORD: must not start or end with a space, which Alertmanager removes"
     if re.search(r"\$(__\w+)?\{|%\(", settings.grafana_admin_password):
@@ -147,7 +147,7 @@ def _passwords(settings: Settings) -> Iterator[str]:
 
 
 def _runbook(settings: Settings) -> Iterator[str]:
-    """Yield a link that leads nowhere from a message."""
+    """Yield an error for a link that does not work in notifications."""
     if settings.alerting and settings.runbook_url and not settings.runbook_url.startswith("http"):
         yield (
             "RUNBOOK_URL: must be a URL if alerts are sent, such as "
@@ -156,7 +156,7 @@ def _runbook(settings: Settings) -> Iterator[str]:
 
 
 def warnings(settings: Settings) -> Iterator[str]:
-    """Yield what works, and is not safe."""
+    """Yield warnings for insecure settings."""
     if not _is_loopback(settings.bind_address):
         yield (
             f"BIND_ADDRESS: {settings.bind_address} exposes Prometheus, Alertmanager, Thanos and the exporter to the "
@@ -176,7 +176,7 @@ def _is_loopback(address: str) -> bool:
 
 
 def _hosts(settings: Settings) -> Iterator[str]:
-    """Yield what does not fit with several hosts."""
+    """Yield errors for settings that conflict with several hosts."""
     if not settings.hosts.several:
         return
     if settings.hosts.collects and settings.demo:

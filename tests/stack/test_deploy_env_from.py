@@ -157,8 +157,8 @@ def test_good_but_not_healthy(host: Host, server: Snippets) -> None:
 @pytest.mark.parametrize(
     ("status", "text", "told"),
     [
-        (401, "", "HTTP 401 from {}: is that the address, and the token in --token-file?"),
-        (404, "{}", "HTTP 404 from {}: is that the address, and the token in --token-file?"),
+        (401, "", "HTTP 401 from {}: check the URL and the token in --token-file"),
+        (404, "{}", "HTTP 404 from {}: check the URL and the token in --token-file"),
         (500, "", "HTTP 500 from {}"),
         (200, "", "{} is empty"),
     ],
@@ -177,7 +177,7 @@ def test_more_than_settings(headers: dict[str, str], host: Host, server: Snippet
     server.headers, server.text = headers, "A=1234\n" * 1_000_000
     run = host.run("--env-from", server.address)
     assert 3 == run.code
-    assert "could not be fetched; what runs, and .env, stay as they are" in run.errors
+    assert "could not be fetched; nothing was changed" in run.errors
     refused(host, run)
 
 
@@ -187,7 +187,7 @@ def test_redirects(scheme: str, host: Host, server: Snippets) -> None:
     server.status, server.headers = 302, {"Location": f"{scheme}://127.0.0.1:{server.server_port}/elsewhere"}
     run = host.run("--env-from", server.address)
     assert (3, 1) == (run.code, len(server.asked))
-    assert "leads elsewhere (HTTP 302), perhaps to sign in" in run.errors
+    assert "redirects (HTTP 302), perhaps to a login page" in run.errors
     refused(host, run)
 
 
@@ -196,7 +196,7 @@ def test_unreachable(host: Host) -> None:
     run = host.run("--env-from", f"https://127.0.0.1:{lasting_port()}/x")
     assert 3 == run.code
     assert "curl: (7)" in run.errors
-    assert "could not be fetched; what runs, and .env, stay as they are" in run.errors
+    assert "could not be fetched; nothing was changed" in run.errors
     refused(host, run)
 
 

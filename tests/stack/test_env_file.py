@@ -41,7 +41,7 @@ def test_a_link(tmp_path: Path) -> None:
     """One to a file is as good as the file; one to nothing is a fault, and never taken for no file, the demo."""
     path, there = tmp_path / ".env", tmp_path / "there.env"
     path.symlink_to(there)
-    lost = "a symbolic link to a target outside the checkout, which cannot be read here; replace it with a file"
+    lost = "a symbolic link without a target inside the checkout; replace it with a file"
     assert EnvFile(faults=[f".env: {lost}"]) == read(path)
     there.write_text("A=b\n")
     assert EnvFile({"A": "b"}) == read(path)

@@ -215,7 +215,7 @@ def test_a_bucket_of_ones_own_is_needed(folder: Path) -> None:
 def test_the_key_of_another(folder: Path) -> None:
     """A key that does not belong to the certificate is told as such."""
     trustme.CA().issue_cert(TLS_NAME).private_key_pem.write_to_path(folder / "host-key.pem")
-    assert ["GRPC_KEY_FILE: is not the key of GRPC_CERT_FILE; name the pair"] == told(folder, QUERY)
+    assert ["GRPC_KEY_FILE: does not match GRPC_CERT_FILE; set a matching pair"] == told(folder, QUERY)
 
 
 def test_what_is_no_pem(folder: Path) -> None:
@@ -223,8 +223,8 @@ def test_what_is_no_pem(folder: Path) -> None:
     (folder / "ca.pem").unlink()
     (folder / "host.pem").write_text("nothing\n", encoding="utf-8")
     assert [
-        "GRPC_CA_FILE: no such file; keep it in the checkout, from which paths count",
-        "GRPC_CERT_FILE: has no -----BEGIN CERTIFICATE-----; a PEM file is needed",
+        "GRPC_CA_FILE: no such file; paths are relative to the checkout, which must contain it",
+        "GRPC_CERT_FILE: contains no -----BEGIN CERTIFICATE-----; use a PEM file",
     ] == told(folder, QUERY)
 
 
@@ -248,7 +248,7 @@ def test_a_certificate_of_another_authority(folder: Path) -> None:
     """So is who signed it."""
     trustme.CA().cert_pem.write_to_path(folder / "ca.pem")
     (refused,) = told(folder, QUERY)
-    assert refused.startswith("GRPC_CERT_FILE: another host would refuse it: ")
+    assert refused.startswith("GRPC_CERT_FILE: other hosts would reject it: ")
     assert "issuer" in refused
 
 

@@ -198,34 +198,36 @@ AUTHENTICATION = {
     ),
 }
 FILES = {
-    "KAFKA_CA_FILE=none.pem": ("KAFKA_CA_FILE: no such file; keep it in the checkout, from which paths count"),
-    "KAFKA_CA_FILE=pem": "KAFKA_CA_FILE: cannot be read: is a directory; name a file that can",
-    "KAFKA_CA_FILE=pem/key.pem": ("KAFKA_CA_FILE: has no -----BEGIN CERTIFICATE-----; a PEM file is needed"),
-    "KAFKA_CA_FILE=pem/torn.pem": ("KAFKA_CA_FILE: its certificate cannot be read; export it anew, as PEM"),
+    "KAFKA_CA_FILE=none.pem": (
+        "KAFKA_CA_FILE: no such file; paths are relative to the checkout, which must contain it"
+    ),
+    "KAFKA_CA_FILE=pem": "KAFKA_CA_FILE: cannot be read: is a directory; use a readable file",
+    "KAFKA_CA_FILE=pem/key.pem": ("KAFKA_CA_FILE: contains no -----BEGIN CERTIFICATE-----; use a PEM file"),
+    "KAFKA_CA_FILE=pem/torn.pem": ("KAFKA_CA_FILE: its certificate cannot be read; export it again as PEM"),
     "KAFKA_CERT_FILE=pem/cert.pem": f"KAFKA_KEY_FILE: {PAIR.format('KAFKA_CERT_FILE')}",
     "KAFKA_KEY_FILE=pem/key.pem": f"KAFKA_CERT_FILE: {PAIR.format('KAFKA_KEY_FILE')}",
     "KAFKA_CERT_FILE=pem/cert.pem\nKAFKA_KEY_FILE=pem/cert.pem": (
-        "KAFKA_KEY_FILE: has no -----BEGIN PRIVATE KEY-----; a PEM file is needed"
+        "KAFKA_KEY_FILE: contains no -----BEGIN PRIVATE KEY-----; use a PEM file"
     ),
     "KAFKA_CERT_FILE=pem/cert.pem\nKAFKA_KEY_FILE=pem/other.pem": (
-        "KAFKA_KEY_FILE: is not the key of KAFKA_CERT_FILE; name the pair"
+        "KAFKA_KEY_FILE: does not match KAFKA_CERT_FILE; set a matching pair"
     ),
     "KAFKA_CERT_FILE=pem/cert.pem\nKAFKA_KEY_FILE=pem/encrypted.pem": (
-        "KAFKA_KEY_FILE: the key is encrypted; store it without a passphrase, which nobody is there to type"
+        "KAFKA_KEY_FILE: the key is encrypted; store it without a passphrase"
     ),
 }
 OLDER = {
     "PROM_CLUSTER=a\nCLUSTER=b\nBROKERS=b:9092": (
-        "PROM_CLUSTER: is an older name of CLUSTER, which is set too; remove PROM_CLUSTER"
+        "PROM_CLUSTER: deprecated name of CLUSTER, which is set too; remove PROM_CLUSTER"
     ),
     "BURROW_USERNAME=a\nBURROW_PASSWORD=p\nKAFKA_USERNAME=b\nBROKERS=b:9096": (
-        "BURROW_USERNAME: is an older name of KAFKA_USERNAME, which is set too; remove BURROW_USERNAME"
+        "BURROW_USERNAME: deprecated name of KAFKA_USERNAME, which is set too; remove BURROW_USERNAME"
     ),
     f"BURROW_PASSWORD=a\n{SCRAM}": (
-        "BURROW_PASSWORD: is an older name of KAFKA_PASSWORD, which is set too; remove BURROW_PASSWORD"
+        "BURROW_PASSWORD: deprecated name of KAFKA_PASSWORD, which is set too; remove BURROW_PASSWORD"
     ),
     "BROKER_HOST_1=b:9092\nBROKERS=b:9092": (
-        "BROKER_HOST_1: is an older name of BROKERS, which is set too; remove BROKER_HOST_1"
+        "BROKER_HOST_1: deprecated name of BROKERS, which is set too; remove BROKER_HOST_1"
     ),
 }
 
@@ -295,6 +297,6 @@ def test_a_bucket_twice(tmp_path: Path) -> None:
 def test_a_bucket_out_of_sight(tmp_path: Path) -> None:
     """A description that is a link to nothing is refused: without it the stack would bring a store of its own."""
     (tmp_path / "bucket.yaml").symlink_to(tmp_path / "elsewhere.yaml")
-    with pytest.raises(SettingsError, match=r"compose/bucket\.yaml: a link that leads to nothing"):
+    with pytest.raises(SettingsError, match=r"compose/bucket\.yaml: a symbolic link without a target"):
         render(Settings(), tmp_path / "generated", tmp_path / "bucket.yaml")
     assert not (tmp_path / "generated").exists()

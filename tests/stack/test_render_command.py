@@ -13,8 +13,8 @@ from tests import ROOT
 from tests.support.stack import COMPOSE
 
 SKIPPED = (
-    "warning: KAFKA_TLS_SKIP_VERIFY: the brokers' certificates are not verified, so that whoever stands in between can "
-    "pose as a broker; name their authority in KAFKA_CA_FILE instead\n"
+    "warning: KAFKA_TLS_SKIP_VERIFY: the brokers' certificates are not verified, so anyone on the network path can "
+    "impersonate a broker; set KAFKA_CA_FILE to their CA instead\n"
 )
 
 

@@ -103,20 +103,20 @@ def test_skipping_verification_is_warned_of(tmp_path: Path) -> None:
     settings = read("BROKERS=a:9094\nBROKERS_2=b:9094\nCLUSTER_2=b\nKAFKA_TLS_SKIP_VERIFY_2=true\n", tmp_path)
     assert [False, True] == [each.access.skip_verify for each in settings.clusters]
     (warning,) = settings.warnings
-    expected = "KAFKA_TLS_SKIP_VERIFY_2: the brokers' certificates are not verified, so that whoever stands in between"
-    assert warning.startswith(f"{expected} can pose as a broker; ")
+    expected = "KAFKA_TLS_SKIP_VERIFY_2: the brokers' certificates are not verified, so anyone on the network path"
+    assert warning.startswith(f"{expected} can impersonate a broker; ")
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("BIND_ADDRESS=0.0.0.0", ["BIND_ADDRESS: 0.0.0.0 opens Prometheus, Alertmanager, Thanos and the exporter"]),
-        ("BIND_ADDRESS=::", ["BIND_ADDRESS: :: opens Prometheus, Alertmanager, Thanos and the exporter"]),
+        ("BIND_ADDRESS=0.0.0.0", ["BIND_ADDRESS: 0.0.0.0 exposes Prometheus, Alertmanager, Thanos and the exporter"]),
+        ("BIND_ADDRESS=::", ["BIND_ADDRESS: :: exposes Prometheus, Alertmanager, Thanos and the exporter"]),
         ("BIND_ADDRESS=::1", []),
         ("GRAFANA_BIND_ADDRESS=0.0.0.0", []),
-        ("PROFILE=sidecar\nSIDECAR_BIND_ADDRESS=10.0.1.10", ["SIDECAR_BIND_ADDRESS: 10.0.1.10 opens all metrics"]),
+        ("PROFILE=sidecar\nSIDECAR_BIND_ADDRESS=10.0.1.10", ["SIDECAR_BIND_ADDRESS: 10.0.1.10 exposes all metrics"]),
         ("PROFILE=sidecar\nSIDECAR_BIND_ADDRESS=127.0.0.1", []),
-        ("SIDECAR_BIND_ADDRESS=10.0.1.10", ["SIDECAR_BIND_ADDRESS: has no effect; only PROFILE=sidecar"]),
+        ("SIDECAR_BIND_ADDRESS=10.0.1.10", ["SIDECAR_BIND_ADDRESS: has no effect without PROFILE=sidecar"]),
     ],
 )
 def test_what_is_open_without_a_password_is_warned_of(text: str, expected: list[str], tmp_path: Path) -> None:
@@ -138,9 +138,9 @@ def test_older_names(tmp_path: Path) -> None:
     assert Access("scram-sha-512", "u", "p") == cluster.access
     assert "9999" == settings.prometheus_port
     assert (
-        "PROM_CLUSTER: an older name, taken for CLUSTER; rename it",
-        "BURROW_USERNAME: an older name, taken for KAFKA_USERNAME; rename it",
-        "BURROW_PASSWORD: an older name, taken for KAFKA_PASSWORD; rename it",
+        "PROM_CLUSTER: deprecated, used as CLUSTER; rename it",
+        "BURROW_USERNAME: deprecated, used as KAFKA_USERNAME; rename it",
+        "BURROW_PASSWORD: deprecated, used as KAFKA_PASSWORD; rename it",
         "BROKER_HOST_1: deprecated, used as an entry of BROKERS; set BROKERS instead",
         "BROKER_HOST_2: deprecated, used as an entry of BROKERS; set BROKERS instead",
         "BROKER_HOST_10: deprecated, used as an entry of BROKERS; set BROKERS instead",
