@@ -1,9 +1,9 @@
-# burrow_exporter as a container. The base is an argument, any Python from 3.11 on: --build-arg PYTHON_IMAGE=...
+# burrow_exporter as a container. The base image can be any Python 3.11 or later: --build-arg PYTHON_IMAGE=...
 ARG PYTHON_IMAGE=python:3.13.14-slim-trixie
 
 FROM ${PYTHON_IMAGE} AS build
 WORKDIR /src
-# The locks first: what they bring is built anew only when they change.
+# Locked dependencies first, so that they are rebuilt only when the locks change.
 COPY requirements.txt requirements-build.txt ./
 RUN pip install --no-cache-dir --require-hashes --only-binary :all: --requirement requirements-build.txt \
     && pip install --no-cache-dir --require-hashes --only-binary :all: --prefix /installed --requirement requirements.txt
@@ -21,7 +21,7 @@ EXPOSE 9254
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=30s --timeout=10s --start-period=10s CMD ["burrow-exporter", "healthcheck"]
 ENTRYPOINT ["burrow-exporter"]
-# Last, as they change with each commit; `make image` gives all of them, the address from setup.cfg.
+# Last, as they change with each commit; `make image` sets all of them.
 ARG VERSION=unreleased
 ARG REVISION=unknown
 ARG REPOSITORY=https://github.com/OWNER/burrow_exporter

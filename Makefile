@@ -8,6 +8,12 @@ TOOLS := .tools
 LOCKS := requirements.txt requirements-dev.txt requirements-build.txt compose/workload/requirements.txt
 WORKFLOWS := .github/workflows/*.yml
 ISSUE_FORMS := .github/ISSUE_TEMPLATE/bug.yml .github/ISSUE_TEMPLATE/feature.yml
+# Texts that people read, for the prose linter; one that is added to .vale.ini's style applies to all of them.
+PROSE := .env.example Makefile tools.mk 'charts/*.py' 'charts/burrow-exporter/*.md' 'charts/burrow-exporter/*.yaml' \
+	'compose/*.sh' 'compose/messages/*' 'compose/renderer/*.py' ':(glob)compose/rules/*.yaml' config.example.yaml \
+	'burrow_exporter/*.html' 'burrow_exporter/demo/*.py' 'burrow_exporter/settings/*.py' 'burrow_exporter/status/*.py' \
+	'burrow_exporter/web/*.py' ':(glob)burrow_exporter/*.py' ':!burrow_exporter/snapshot.py' 'mixin/*' policy.example.yaml \
+	$(addprefix docs/,messages.md metrics.md openapi.yaml policy.md rules.md runbook.md)
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' burrow_exporter/__init__.py)
 REVISION = $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 REPOSITORY = $(shell sed -n 's/^url = //p' setup.cfg)
@@ -50,7 +56,7 @@ test: $(INSTALLED) ## Run all tests, with branch coverage (WORKERS=3 at a time; 
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
-lint: $(INSTALLED) $(TOOLS)/actionlint ## Check style, types and prose, and that generated files are up to date
+lint: $(INSTALLED) $(TOOLS)/actionlint $(TOOLS)/vale ## Check style, types and prose, and that generated files are up to date
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -60,6 +66,8 @@ lint: $(INSTALLED) $(TOOLS)/actionlint ## Check style, types and prose, and that
 	$(BIN)/python -m grafana.burrow_dashboards --check
 	$(BIN)/python -m charts.derive --check
 	$(BIN)/hadolint Dockerfile compose/*/Dockerfile
+	git ls-files -z | xargs -0 $(BIN)/codespell
+	$(TOOLS)/vale --output=line $$(git ls-files $(PROSE))
 	shellcheck --external-sources .ci/run .ci/release-notes compose/*.sh compose/kafka/*.sh
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows $(WORKFLOWS)
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml

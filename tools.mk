@@ -1,7 +1,7 @@
 # Tools for tests and lint in .tools, those of Go at the versions that the stack runs; the Makefile includes this.
 .PHONY: tools
 
-tools: $(addprefix $(TOOLS)/,promtool amtool alertmanager helm crds jsonnet actionlint axe.js) ## Get promtool, amtool, alertmanager, helm, jsonnet, actionlint and axe-core, for tests and lint (needs Go and npm)
+tools: $(addprefix $(TOOLS)/,promtool amtool alertmanager helm crds jsonnet actionlint vale axe.js) ## Get the tools for tests and lint (needs Go, a C compiler and npm)
 
 # Prometheus' module v0.3NN is its release v3.NN; other kinds of service discovery than files are left out.
 $(TOOLS)/promtool: compose/compose.yaml
@@ -55,7 +55,12 @@ $(TOOLS)/actionlint: tools.mk
 	GOBIN=$(CURDIR)/$(TOOLS) go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 	@touch $@
 
-# What looks for faults of accessibility in the status pages.
+# Checks prose; its parsers are C.
+$(TOOLS)/vale: tools.mk
+	GOBIN=$(CURDIR)/$(TOOLS) go install github.com/vale-cli/vale/v3/cmd/vale@v3.21.0
+	@touch $@
+
+# Checks the accessibility of the status pages.
 AXE := axe-core@4.14.1
 AXE_SHA512 := 1477dafa598d8d065f273d6af302aa203c02e83131707b7fa648cd41bd3d6b734f8c22a0dab86ee6a6f64b8afbe804b214d36db85a2826965edfb3a0b9d546b5
 $(TOOLS)/axe.js: tools.mk

@@ -57,7 +57,7 @@ def complaint(capfd: Capture, *arguments: str, code: int = 2) -> str:
     ("named", "arguments"),
     [
         ("--nothing", "--nothing"),
-        ("--burrow.adress", "--burrow.adress http://a"),
+        ("--burrow.adress", "--burrow.adress http://a"),  # codespell:ignore
         ("--poll.interval", "--poll.interval"),
         ("word", "word"),
         ("more", "serve more"),

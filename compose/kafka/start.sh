@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Formats the broker's folder unless it is, and runs the broker. Nothing is written outside the folder and /tmp.
+# Formats the broker's folder if needed and runs the broker. Writes only to the folder and /tmp.
 set -euo pipefail
 export LOG_DIR=/tmp/logs
 

@@ -146,7 +146,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
         _, address = stack.enter_context(exporter("demo", *flags))
         recorded = stack.enter_context(replay())
         command = (tool("prometheus-node-exporter"), "--web.listen-address=127.0.0.1:0")
-        node = stack.enter_context(running(command=command)).wait_for(r'[Ll]istening on"? address="?([\d.:]+)')
+        node = stack.enter_context(running(command=command)).wait_for(r'(?i)listening on"? address="?([\d.:]+)')
         addresses = {"exporter": address.removeprefix("http://"), "node": node, "replay": recorded}
         process, own = stack.enter_context(prometheus(CONFIGURATION, folder, **addresses))
         result, end = Asked(own), time.monotonic() + 40

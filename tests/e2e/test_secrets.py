@@ -63,7 +63,7 @@ BAD_BURROWS = {
     "password without a user": f"{{password: {SECRET}}}",
     "password beside its file": f"{{username: {USER}, password: {SECRET}, password_file: password}}",
     "password in the user's name": f"{{username: '{USER}:{SECRET}', password: {SECRET}}}",
-    "misspelt password": f"{{username: {USER}, pasword: {SECRET}}}",
+    "misspelt password": f"{{username: {USER}, pasword: {SECRET}}}",  # codespell:ignore
     "password in the address": f"{{addresses: ['http://{USER}:{SECRET}@localhost']}}",
     "password in an address without a host": f"{{addresses: ['http://{USER}:{SECRET}']}}",
     "token in the address": f"{{addresses: ['http://localhost:8000/?token={SECRET}']}}",
@@ -87,7 +87,7 @@ BAD_FLAGS = {
     "password in an address without a host": [f"--burrow.address=http://{USER}:{SECRET}"],
     "token in the address": [f"--burrow.address=http://localhost:8000/?token={SECRET}"],
     "a byte astray in the user's name": ["--burrow.username=\udcff", "--burrow.password-file=password"],
-    "password in a misspelt flag": [f"--burrow.addres=http://{USER}:{SECRET}@localhost"],
+    "password in a misspelt flag": [f"--burrow.addres=http://{USER}:{SECRET}@localhost"],  # codespell:ignore
     "password as a flag": [f"--burrow.password={SECRET}"],
     "password in the user's name": [f"--burrow.username={USER}:{SECRET}"],
     "password in the proxy": [f"--burrow.proxy-url=http://{USER}:{SECRET}@localhost"],

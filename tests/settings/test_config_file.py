@@ -127,8 +127,8 @@ log: {level: debug, format: json}
         ("burrows[0]: must be a mapping, not a string", "burrows: [a]"),
         ("pol: unknown key; allowed keys: burrows, poll, metrics, web, shard, log", BURROW + "pol: {}"),
         (
-            "poll.intervall: unknown key; allowed keys: interval, deadline, stale_after",
-            BURROW + "poll: {intervall: 1s}",
+            "poll.intervall: unknown key; allowed keys: interval, deadline, stale_after",  # codespell:ignore
+            BURROW + "poll: {intervall: 1s}",  # codespell:ignore
         ),
         (
             "burrows[0].tls.ca: unknown key; allowed keys: ca_file, cert_file, key_file, insecure_skip_verify",

@@ -30,7 +30,7 @@ from tests.support.receivers import Received, endpoints
 pytestmark = pytest.mark.prometheus
 
 GOLDEN = ROOT / "tests" / "golden" / "messages"
-ODD = 'q"uo`te\\ <b> | ü✓ &amp; *x*_y_[z]'
+ODD = 'q"uo`te\\ <b> | ü✓ &amp; *x*_y_[z]'  # codespell:ignore
 LONG = "x" * 200
 SAYS = "At least one partition of the group is in status STOP, STALL or REWIND (group status 3)."
 STARTED, ENDED = "2026-01-02T03:04:05Z", "2026-01-02T04:16:17Z"

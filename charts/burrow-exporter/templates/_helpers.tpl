@@ -2,7 +2,7 @@
 {{ .Values.nameOverride | default .Chart.Name | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
-{{/* The release's name, and the chart's unless it stands in it already. */}}
+{{/* The release's name, plus the chart's unless it is already part of it. */}}
 {{- define "burrow-exporter.fullname" -}}
 {{- $name := include "burrow-exporter.name" . }}
 {{- $both := contains $name .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name $name) }}
@@ -29,11 +29,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- .Values.serviceAccount.name | default $default }}
 {{- end }}
 
-{{/* What a monitor does at the scrape; the same for services and pods. */}}
+{{/* Scrape settings shared by ServiceMonitor and PodMonitor. */}}
 {{- define "burrow-exporter.endpoint" -}}
 port: metrics
 interval: {{ .monitor.interval }}
-# `cluster` is which Kafka cluster: a label of the same name on the target must not take its place.
+# `cluster` is the Kafka cluster: a target label of the same name must not replace it.
 honorLabels: true
 relabelings:
   - targetLabel: job
@@ -59,8 +59,8 @@ relabelings:
 {{- end }}
 
 {{/*
-A probe asks `path`. With a web config it cannot: the kubelet has neither password nor certificate. The exporter's own
-health check is let in without, as it comes from inside; it starts a Python each time, so it is run less often.
+A probe requests `path`. With a web config it runs the exporter's own health check instead, as the kubelet has neither
+password nor certificate, and the local health check needs none. It starts Python each time, so it runs less often.
 */}}
 {{- define "burrow-exporter.probe" -}}
 {{- if .root.Values.webConfig.secret -}}
@@ -77,7 +77,7 @@ timeoutSeconds: 5
 {{- end }}
 {{- end }}
 
-{{/* The exporter's configuration file; its first Burrow is the chart's own, where there is one. */}}
+{{/* The exporter's configuration file; its first Burrow is the chart's own, if enabled. */}}
 {{- define "burrow-exporter.config" -}}
 {{- $config := deepCopy .Values.config }}
 {{- with .Values.policy }}
@@ -116,8 +116,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 
 {{/*
-Burrow's configuration. Why each value is as it is: compose/templates/secrets/burrow/burrow.toml, with which the tests
-compare it. User names and passwords are put in their places by the pod, from the Secrets.
+Burrow's configuration. compose/templates/secrets/burrow/burrow.toml explains the values; tests compare both. The pod
+inserts user names and passwords from the Secrets.
 */}}
 {{- define "burrow-exporter.burrow.toml" -}}
 [general]
