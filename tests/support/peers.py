@@ -120,9 +120,7 @@ PEERS: dict[str, tuple[Family, ...]] = {
         Family("kminion_kafka_topic_partition_low_water_mark", MINION_PARTITION, ""),
         Family("kminion_kafka_topic_low_water_mark_sum", MINION_TOPIC, ""),
         Family("kminion_kafka_consumer_group_info", MINION_GROUP, ""),
-        Family("kminion_kafka_consumer_group_empty_members", MINION_GROUP, ""),
         Family("kminion_kafka_consumer_group_topic_members", MINION_GROUP | MINION_TOPIC, ""),
-        Family("kminion_kafka_consumer_group_topic_assigned_partitions", MINION_GROUP | MINION_TOPIC, ""),
         Family("kminion_kafka_consumer_group_offset_commits_total", MINION_GROUP, ""),
     ),
     "klag": (
