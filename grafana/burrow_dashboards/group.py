@@ -101,7 +101,7 @@ def summary() -> Section:
                     "Partitions not OK",
                     "Partitions whose status in Burrow is WARN, STOP, STALL or REWIND.",
                     "none",
-                    3,
+                    4,
                     4,
                     "unknown",
                     steps=NONE_IS_GOOD,
@@ -111,7 +111,7 @@ def summary() -> Section:
             ),
             figure(
                 Look(
-                    "Number of partitions",
+                    "All partitions",
                     "Partitions of the group, including those without a committed offset.",
                     "none",
                     3,
@@ -126,7 +126,7 @@ def summary() -> Section:
                     "Members that own a partition, by host and client ID. Burrow knows no members of groups that use "
                     "the new protocol (KIP-848).",
                     "none",
-                    3,
+                    2,
                     4,
                     NO_OWNERS,
                 ),

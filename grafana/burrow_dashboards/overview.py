@@ -32,7 +32,7 @@ GROUP_LABELS = (
     Label(
         "consumer_group", "Consumer group", None, from_row(GROUP, cluster="Cluster", consumer_group="Consumer group")
     ),
-    Label("cluster", "Cluster", 120),
+    Label("cluster", "Cluster", 85),
 )
 TO_GROUP = from_series("Show this group", GROUP, labels=["cluster", "consumer_group"])
 LEGEND = "{{consumer_group}} ({{cluster}})"
@@ -109,8 +109,8 @@ def trouble() -> Section:
         "Groups that are not OK",
         "The worst 50. 'Cause' is the worst status of the group's partitions, 'Topic' where that is. 'Of limit' is the "
         "time lag as a share of the policy's max_lag_seconds (default: 5 minutes). 'Muted' says why the policy mutes "
-        "the group's alerts. 'Lag growth' is measured over 10 minutes. 'Not OK for' looks back 6 hours. 'What would "
-        "help' needs the rules in advice.yaml. Click a group to see its partitions.",
+        "the group's alerts. 'Caught up in' goes by the last 10 minutes. 'Not OK for' looks back 6 hours. 'What "
+        "would help' needs the rules in advice.yaml. Click a group to see its partitions.",
         "short",
         24,
         10,
@@ -148,22 +148,22 @@ def newly_broken() -> list[Cell]:
 def described(chosen: str) -> list[Cell]:
     """Return the columns that describe the groups that an expression chooses: status, cause, lag, policy."""
     return [
-        Column("Status", signals.among(signals.status(), chosen), "none", 75, words=GROUP_STATUS, filled=True),
+        Column("Status", signals.among(signals.status(), chosen), "none", 65, words=GROUP_STATUS, filled=True),
         *GROUP_LABELS,
-        Column("Cause", signals.cause(chosen), "none", 85, words=PARTITION_STATUS, filled=True),
-        Label("topic", "Topic", 180, from_row(TOPICS, cluster="Cluster", topic="Topic")),
-        Column("Time lag", signals.among(signals.lag_seconds(), chosen), DURATION, 110, steps=LAG_SECONDS),
+        Column("Cause", signals.cause(chosen), "none", 80, words=PARTITION_STATUS, filled=True),
+        Label("topic", "Topic", 150, from_row(TOPICS, cluster="Cluster", topic="Topic")),
+        Column("Time lag", signals.among(signals.lag_seconds(), chosen), DURATION, 95, steps=LAG_SECONDS),
         Column(
             "Of limit",
             signals.among(f"{signals.lag_seconds()} / {signals.limit()}", chosen),
             "percentunit",
-            80,
+            75,
             steps=OF_LIMIT,
             decimals=0,
         ),
-        Column("Lag", signals.among(signals.lag(), chosen), "short", 80),
-        Label("team", "Team", 90),
-        Label("reason", "Muted", 70),
+        Column("Lag", signals.among(signals.lag(), chosen), "short", 75),
+        Label("team", "Team", 80),
+        Label("reason", "Muted", 65),
         Column(
             "Policy",
             signals.among(signals.merged(signals.POLICY, f"{signals.GROUP}, team", signals.GROUPS), chosen),
@@ -182,10 +182,9 @@ def more_of(chosen: str) -> list[Cell]:
     lag, growth, advice = signals.lag(), signals.growth(), signals.advice(signals.GROUPS, signals.GROUP)
     since = f"time() - {signals.last_ok(signals.GROUPS, signals.GROUP, '6h', '1m')}"
     return [
-        Column("Not OK for", signals.among(f"({since})", chosen), DURATION, 100, empty=LONGER),
-        Column("Lag growth", signals.among(growth, chosen), MESSAGES_A_SECOND, 105, decimals=1),
+        Column("Not OK for", signals.among(f"({since})", chosen), DURATION, 95, empty=LONGER),
         Column(
-            "Caught up in", signals.among(f"({signals.catch_up(lag, growth)})", chosen), DURATION, 125, words=CATCH_UP
+            "Caught up in", signals.among(f"({signals.catch_up(lag, growth)})", chosen), DURATION, 110, words=CATCH_UP
         ),
         Column("What would help", signals.among(advice, chosen), "none", 135, words=WOULD_HELP),
     ]

@@ -47,7 +47,7 @@ WOULD_HELP = words(
 """What ``signals.advice`` says."""
 HALTED = words({0: ("running", GREEN), 1: ("HALTED", RED)})
 UP = words({1: ("UP", GREEN), 0: ("DOWN", RED)})
-CATCH_UP = words({0: ("caught up", GREEN), -1: ("lag not shrinking", "text")})
+CATCH_UP = words({0: ("caught up", GREEN), -1: ("not shrinking", "text")})
 """What ``signals.catch_up`` says beside a number of seconds."""
 LONGER = "> 6 h"
 """Shown where a group has not been OK for as long as is looked back."""
