@@ -11,6 +11,7 @@ from grafana.burrow_dashboards.links import GROUP, OVERVIEW, TOPICS, from_row, f
 from grafana.burrow_dashboards.panels import MESSAGES_A_SECOND, Look, Query, figure, over_time
 from grafana.burrow_dashboards.statuses import (
     CATCH_UP,
+    CLEAR,
     DATA_AGE,
     DURATION,
     GREEN,
@@ -32,7 +33,7 @@ GROUP_LABELS = (
     Label(
         "consumer_group", "Consumer group", None, from_row(GROUP, cluster="Cluster", consumer_group="Consumer group")
     ),
-    Label("cluster", "Cluster", 85),
+    Label("cluster", "Cluster", 80),
 )
 TO_GROUP = from_series("Show this group", GROUP, labels=["cluster", "consumer_group"])
 LEGEND = "{{consumer_group}} ({{cluster}})"
@@ -151,8 +152,8 @@ def described(chosen: str) -> list[Cell]:
         Column("Status", signals.among(signals.status(), chosen), "none", 65, words=GROUP_STATUS, filled=True),
         *GROUP_LABELS,
         Column("Cause", signals.cause(chosen), "none", 80, words=PARTITION_STATUS, filled=True),
-        Label("topic", "Topic", 150, from_row(TOPICS, cluster="Cluster", topic="Topic")),
-        Column("Time lag", signals.among(signals.lag_seconds(), chosen), DURATION, 95, steps=LAG_SECONDS),
+        Label("topic", "Topic", 140, from_row(TOPICS, cluster="Cluster", topic="Topic")),
+        Column("Time lag", signals.among(signals.lag_seconds(), chosen), DURATION, 90, steps=LAG_SECONDS),
         Column(
             "Of limit",
             signals.among(f"{signals.lag_seconds()} / {signals.limit()}", chosen),
@@ -162,7 +163,7 @@ def described(chosen: str) -> list[Cell]:
             decimals=0,
         ),
         Column("Lag", signals.among(signals.lag(), chosen), "short", 75),
-        Label("team", "Team", 80),
+        Label("team", "Team", 75),
         Label("reason", "Muted", 65),
         Column(
             "Policy",
@@ -184,7 +185,7 @@ def more_of(chosen: str) -> list[Cell]:
     return [
         Column("Not OK for", signals.among(f"({since})", chosen), DURATION, 95, empty=LONGER),
         Column(
-            "Caught up in", signals.among(f"({signals.catch_up(lag, growth)})", chosen), DURATION, 110, words=CATCH_UP
+            "Caught up in", signals.among(f"({signals.catch_up(lag, growth)})", chosen), DURATION, 105, words=CATCH_UP
         ),
         Column("What would help", signals.among(advice, chosen), "none", 135, words=WOULD_HELP),
     ]
@@ -198,8 +199,8 @@ def per_cluster() -> Section:
         Label("cluster", "Cluster", None, from_row(OVERVIEW, cluster="Cluster")),
         Column("Groups", f"count by (cluster) ({signals.status()})", "none"),
         Column("OK", how_many(1, "by (cluster) "), "none"),
-        Column("WARN", how_many(2, "by (cluster) "), "none", steps=NONE_IS_BEST),
-        Column("ERR", how_many(3, "by (cluster) "), "none", steps=NONE_IS_GOOD),
+        Column("WARN", how_many(2, "by (cluster) "), "none", steps=((None, CLEAR), (1, YELLOW)), filled=True),
+        Column("ERR", how_many(3, "by (cluster) "), "none", steps=((None, CLEAR), (1, RED)), filled=True),
         Column("Not OK", f"avg by (cluster) ({signals.status()} > bool 1)", "percentunit", decimals=1),
         Column("Worst time lag", f"max by (cluster) ({signals.lag_seconds()})", DURATION, 130, steps=LAG_SECONDS),
         Column("Total lag", f"sum by (cluster) ({signals.lag()})", "short", 110),
@@ -269,5 +270,5 @@ def build() -> str:
         "Which consumer groups are in trouble, why, since when, and how far behind they are.",
         [variables.clusters(), variables.teams(), variables.group_filter()],
         [counts(), trouble(), per_cluster(), worst(), moving()],
-        [alerts.of_alerts(f'{alerts.ANY}, severity="critical"')],
+        [alerts.of_alerts(f'{alerts.ANY}, severity="critical"').enable(enable=False)],
     )

@@ -16,7 +16,7 @@ from grafana_foundation_sdk.models.dashboard import (
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 from grafana.burrow_dashboards.panels import Look, dress, query
-from grafana.burrow_dashboards.statuses import Step, thresholds
+from grafana.burrow_dashboards.statuses import CLEAR, Step, thresholds
 
 NOTHING = "–"  # noqa: RUF001  an empty cell, not a minus
 
@@ -110,7 +110,7 @@ def properties(cell: Cell) -> Iterator[DynamicConfigValue]:
         yield DynamicConfigValue("decimals", cell.decimals)
     if cell.words:
         yield DynamicConfigValue("mappings", [cell.words])
-    plain = "transparent" if cell.filled else "text"
+    plain = CLEAR if cell.filled else "text"
     yield DynamicConfigValue("thresholds", thresholds(*(cell.steps or ((None, plain),))).build())
     if cell.words or cell.steps:
         yield from coloured("color-background" if cell.filled else "color-text")
