@@ -47,25 +47,27 @@ def columns() -> list[Cell]:
         Label("team", "Team", 100),
         Label("instance", "Instance", 150),
         Column("Active for", active, DURATION, 120),
-        Label("runbook_url", "Runbook", 220, "${__value.raw}"),
+        Label("runbook_url", "Runbook", 220, "${__value.raw}", empty=" "),
         Column("Own", f"{alerts(ANY)} * on ({signals.GROUP}) group_left (runbook_url) {page}", hidden=True),
     ]
 
 
-def alerts(matchers: str) -> str:
+def alerts(matchers: str, at: str = "") -> str:
     """Return the firing alerts that have labels."""
-    return f'max by ({LABELS}) (ALERTS{{alertstate="firing", {matchers}}})'
+    return f'max by ({LABELS}) (ALERTS{{alertstate="firing", {matchers}}}{at})'
 
 
 def of_alerts(matchers: str) -> AnnotationQuery:
-    """Return an annotation for the time during which alerts that have labels are firing."""
-    made = AnnotationQuery().name("Alerts").datasource(DATA_SOURCE).icon_color(RED).expr(alerts(matchers))
+    """Return an annotation for the moment in which alerts that have labels begin to fire."""
+    made = AnnotationQuery().name("Alerts").datasource(DATA_SOURCE).icon_color(RED)
+    made.expr(f"{alerts(matchers)} unless {alerts(matchers, ' offset 1m')}")
     return made.title_format("{{alertname}}").text_format("{{consumer_group}} {{topic}} {{instance}}")
 
 
 def of_owner_changes() -> AnnotationQuery:
-    """Return an annotation for each minute in which partitions of the group changed hands."""
-    changed = f"burrow_kafka_consumer_owner_changes_total{{{signals.ONE_GROUP}}}"
+    """Return an annotation for the moment in which partitions of the group begin to change hands."""
+    metric = f"burrow_kafka_consumer_owner_changes_total{{{signals.ONE_GROUP}}}"
+    now, before = (f"max by ({signals.GROUP}) (increase({metric}[1m]{at})) > 0" for at in ("", " offset 1m"))
     made = AnnotationQuery().name("Owner changes").datasource(DATA_SOURCE).icon_color(BLUE)
-    made.expr(f"max by ({signals.GROUP}) (increase({changed}[1m])) > 0")
+    made.expr(f"{now} unless {before}")
     return made.title_format("Owner change").text_format("Partitions moved from one member to another.")

@@ -76,7 +76,7 @@ def health() -> Section:
             ),
             figure(
                 Look(
-                    "Under-replicated partitions",
+                    "Under-replicated",
                     "Partitions with fewer in-sync replicas than replicas.",
                     "none",
                     4,

@@ -47,7 +47,7 @@ def summary() -> Section:
                     "Status",
                     "Status of the group in Burrow: that of its worst partition.",
                     "none",
-                    3,
+                    2,
                     4,
                     GONE,
                     GROUP_STATUS,
@@ -101,7 +101,7 @@ def summary() -> Section:
                     "Partitions not OK",
                     "Partitions whose status in Burrow is WARN, STOP, STALL or REWIND.",
                     "none",
-                    3,
+                    4,
                     4,
                     "unknown",
                     steps=NONE_IS_GOOD,
@@ -111,7 +111,7 @@ def summary() -> Section:
             ),
             figure(
                 Look(
-                    "Number of partitions",
+                    "All partitions",
                     "Partitions of the group, including those without a committed offset.",
                     "none",
                     3,
@@ -227,18 +227,18 @@ def partitions() -> Section:
     filled = signals.merged(FILLED, signals.PARTITION, TOPIC_OF)
     read = signals.among(signals.consumed(TOPIC_OF, signals.PARTITION), signals.committed(), signals.PARTITION)
     cells: list[Cell] = [
-        Column("Status", signals.partition_status(), "none", 90, words=PARTITION_STATUS, filled=True),
+        Column("Status", signals.partition_status(), "none", 80, words=PARTITION_STATUS, filled=True),
         Label("topic", "Topic", None, from_row(TOPICS, "cluster", topic="Topic")),
         Label("partition", "Partition", 80, number=True),
-        Column("Lag", signals.partition_lag(), "short", 90),
-        Column("Time lag", signals.partition_lag_seconds(), DURATION, 120, steps=LAG_SECONDS),
-        Column("Current offset", signals.committed(), "locale", 130),
-        Column("Log end offset", signals.log_end(), "locale", 130),
-        Column("Consumption", read, MESSAGES_A_SECOND, 110, decimals=1),
-        Column("Last commit", signals.age(COMMITTED_AT, signals.PARTITION, TOPIC_OF), DURATION, 110),
-        Column("Window", f"{filled} or ({signals.partition_status()} > bool 0)", "percentunit", 80),
-        Label("owner", "Owner", 150),
-        Label("client_id", "Client", 180),
+        Column("Lag", signals.partition_lag(), "short", 75),
+        Column("Time lag", signals.partition_lag_seconds(), DURATION, 95, steps=LAG_SECONDS),
+        Column("Current offset", signals.committed(), "locale", 115),
+        Column("Log end offset", signals.log_end(), "locale", 115),
+        Column("Consumption", read, MESSAGES_A_SECOND, 105, decimals=1),
+        Column("Last commit", signals.age(COMMITTED_AT, signals.PARTITION, TOPIC_OF), DURATION, 100),
+        Column("Window", f"{filled} or ({signals.partition_status()} > bool 0)", "percentunit", 75),
+        Label("owner", "Owner", 110),
+        Label("client_id", "Client", 160),
         Column("Known", f"max by ({signals.PARTITION}, owner, client_id) ({INFO}{{{TOPIC_OF}}})", "none", hidden=True),
     ]
     return Section("Partitions now", [rows(look, cells, sort_by=["Lag"])])

@@ -65,7 +65,7 @@ def disk() -> Section:
                     "Disk full in",
                     f"Days until the disk is full if it keeps filling as in the last 6 hours; {DAYS} also stands for "
                     "longer, and for a disk that is not filling.",
-                    "suffix: d",
+                    "suffix:d",
                     7,
                     8,
                     NO_DISK,

@@ -281,7 +281,7 @@ def thanos() -> Section:
     failed = of_job("thanos_shipper_upload_failures_total", "instance")
     bucket = of_job("thanos_objstore_bucket_operation_failures_total", "instance, operation")
     halted = 'max(thanos_compact_halted{job=~"$job"})'
-    ready = 'max by (component, instance) (thanos_status{job=~"$job", check="ready"})'
+    ready = 'max by (instance) (thanos_status{job=~"$job", check="ready"})'
     return Section(
         "Thanos",
         [
@@ -295,7 +295,7 @@ def thanos() -> Section:
                     "not scraped",
                     UP,
                 ),
-                Query(ready, "{{component}} {{instance}}"),
+                Query(ready, "{{instance}}"),
             ),
             over_time(
                 Look(

@@ -11,6 +11,7 @@ from grafana.burrow_dashboards.links import GROUP, OVERVIEW, TOPICS, from_row, f
 from grafana.burrow_dashboards.panels import MESSAGES_A_SECOND, Look, Query, figure, over_time
 from grafana.burrow_dashboards.statuses import (
     CATCH_UP,
+    CLEAR,
     DATA_AGE,
     DURATION,
     GREEN,
@@ -32,7 +33,7 @@ GROUP_LABELS = (
     Label(
         "consumer_group", "Consumer group", None, from_row(GROUP, cluster="Cluster", consumer_group="Consumer group")
     ),
-    Label("cluster", "Cluster", 120),
+    Label("cluster", "Cluster", 80),
 )
 TO_GROUP = from_series("Show this group", GROUP, labels=["cluster", "consumer_group"])
 LEGEND = "{{consumer_group}} ({{cluster}})"
@@ -109,8 +110,8 @@ def trouble() -> Section:
         "Groups that are not OK",
         "The worst 50. 'Cause' is the worst status of the group's partitions, 'Topic' where that is. 'Of limit' is the "
         "time lag as a share of the policy's max_lag_seconds (default: 5 minutes). 'Muted' says why the policy mutes "
-        "the group's alerts. 'Lag growth' is measured over 10 minutes. 'Not OK for' looks back 6 hours. 'What would "
-        "help' needs the rules in advice.yaml. Click a group to see its partitions.",
+        "the group's alerts. 'Caught up in' goes by the last 10 minutes. 'Not OK for' looks back 6 hours. 'What "
+        "would help' needs the rules in advice.yaml. Click a group to see its partitions.",
         "short",
         24,
         10,
@@ -148,22 +149,22 @@ def newly_broken() -> list[Cell]:
 def described(chosen: str) -> list[Cell]:
     """Return the columns that describe the groups that an expression chooses: status, cause, lag, policy."""
     return [
-        Column("Status", signals.among(signals.status(), chosen), "none", 75, words=GROUP_STATUS, filled=True),
+        Column("Status", signals.among(signals.status(), chosen), "none", 65, words=GROUP_STATUS, filled=True),
         *GROUP_LABELS,
-        Column("Cause", signals.cause(chosen), "none", 85, words=PARTITION_STATUS, filled=True),
-        Label("topic", "Topic", 180, from_row(TOPICS, cluster="Cluster", topic="Topic")),
-        Column("Time lag", signals.among(signals.lag_seconds(), chosen), DURATION, 110, steps=LAG_SECONDS),
+        Column("Cause", signals.cause(chosen), "none", 80, words=PARTITION_STATUS, filled=True),
+        Label("topic", "Topic", 140, from_row(TOPICS, cluster="Cluster", topic="Topic")),
+        Column("Time lag", signals.among(signals.lag_seconds(), chosen), DURATION, 90, steps=LAG_SECONDS),
         Column(
             "Of limit",
             signals.among(f"{signals.lag_seconds()} / {signals.limit()}", chosen),
             "percentunit",
-            80,
+            75,
             steps=OF_LIMIT,
             decimals=0,
         ),
-        Column("Lag", signals.among(signals.lag(), chosen), "short", 80),
-        Label("team", "Team", 90),
-        Label("reason", "Muted", 70),
+        Column("Lag", signals.among(signals.lag(), chosen), "short", 75),
+        Label("team", "Team", 75),
+        Label("reason", "Muted", 65),
         Column(
             "Policy",
             signals.among(signals.merged(signals.POLICY, f"{signals.GROUP}, team", signals.GROUPS), chosen),
@@ -182,10 +183,9 @@ def more_of(chosen: str) -> list[Cell]:
     lag, growth, advice = signals.lag(), signals.growth(), signals.advice(signals.GROUPS, signals.GROUP)
     since = f"time() - {signals.last_ok(signals.GROUPS, signals.GROUP, '6h', '1m')}"
     return [
-        Column("Not OK for", signals.among(f"({since})", chosen), DURATION, 100, empty=LONGER),
-        Column("Lag growth", signals.among(growth, chosen), MESSAGES_A_SECOND, 105, decimals=1),
+        Column("Not OK for", signals.among(f"({since})", chosen), DURATION, 95, empty=LONGER),
         Column(
-            "Caught up in", signals.among(f"({signals.catch_up(lag, growth)})", chosen), DURATION, 125, words=CATCH_UP
+            "Caught up in", signals.among(f"({signals.catch_up(lag, growth)})", chosen), DURATION, 105, words=CATCH_UP
         ),
         Column("What would help", signals.among(advice, chosen), "none", 135, words=WOULD_HELP),
     ]
@@ -199,8 +199,8 @@ def per_cluster() -> Section:
         Label("cluster", "Cluster", None, from_row(OVERVIEW, cluster="Cluster")),
         Column("Groups", f"count by (cluster) ({signals.status()})", "none"),
         Column("OK", how_many(1, "by (cluster) "), "none"),
-        Column("WARN", how_many(2, "by (cluster) "), "none", steps=NONE_IS_BEST),
-        Column("ERR", how_many(3, "by (cluster) "), "none", steps=NONE_IS_GOOD),
+        Column("WARN", how_many(2, "by (cluster) "), "none", steps=((None, CLEAR), (1, YELLOW)), filled=True),
+        Column("ERR", how_many(3, "by (cluster) "), "none", steps=((None, CLEAR), (1, RED)), filled=True),
         Column("Not OK", f"avg by (cluster) ({signals.status()} > bool 1)", "percentunit", decimals=1),
         Column("Worst time lag", f"max by (cluster) ({signals.lag_seconds()})", DURATION, 130, steps=LAG_SECONDS),
         Column("Total lag", f"sum by (cluster) ({signals.lag()})", "short", 110),
@@ -270,5 +270,5 @@ def build() -> str:
         "Which consumer groups are in trouble, why, since when, and how far behind they are.",
         [variables.clusters(), variables.teams(), variables.group_filter()],
         [counts(), trouble(), per_cluster(), worst(), moving()],
-        [alerts.of_alerts(f'{alerts.ANY}, severity="critical"')],
+        [alerts.of_alerts(f'{alerts.ANY}, severity="critical"').enable(enable=False)],
     )

@@ -8,6 +8,7 @@ from grafana_foundation_sdk.builders.dashboard import ThresholdsConfig
 from grafana_foundation_sdk.models.dashboard import Threshold, ThresholdsMode, ValueMap, ValueMappingResult
 
 GREEN, YELLOW, ORANGE, RED, PURPLE, BLUE = "green", "yellow", "orange", "red", "purple", "blue"
+CLEAR = "transparent"
 OK, WARN, ERR = ("OK", GREEN), ("WARN", YELLOW), ("ERR", RED)
 STOP, STALL, REWIND = ("STOP", "dark-red"), ("STALL", "semi-dark-red"), ("REWIND", "light-red")
 """Each status has one colour wherever it is shown; those that make a group ERR are shades of its red."""
@@ -37,8 +38,8 @@ PARTITION_STATUS = words({1: OK, 2: WARN, 4: STOP, 5: STALL, 6: REWIND})
 WOULD_HELP = words(
     {
         1: ("nothing", GREEN),
-        2: ("more consumers", YELLOW),
-        3: ("more partitions", ORANGE),
+        2: ("more consumers", ORANGE),
+        3: ("more partitions", "dark-orange"),
         4: ("faster consumers", PURPLE),
         5: ("spread the keys", BLUE),
         6: ("fix a consumer", RED),
@@ -47,7 +48,7 @@ WOULD_HELP = words(
 """What ``signals.advice`` says."""
 HALTED = words({0: ("running", GREEN), 1: ("HALTED", RED)})
 UP = words({1: ("UP", GREEN), 0: ("DOWN", RED)})
-CATCH_UP = words({0: ("caught up", GREEN), -1: ("lag not shrinking", "text")})
+CATCH_UP = words({0: ("caught up", GREEN), -1: ("not shrinking", "text")})
 """What ``signals.catch_up`` says beside a number of seconds."""
 LONGER = "> 6 h"
 """Shown where a group has not been OK for as long as is looked back."""

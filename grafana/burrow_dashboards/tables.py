@@ -16,20 +16,24 @@ from grafana_foundation_sdk.models.dashboard import (
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 from grafana.burrow_dashboards.panels import Look, dress, query
-from grafana.burrow_dashboards.statuses import Step, thresholds
+from grafana.burrow_dashboards.statuses import CLEAR, Step, thresholds
 
 NOTHING = "–"  # noqa: RUF001  an empty cell, not a minus
 
 
 @dataclass(frozen=True)
 class Label:
-    """A column that shows a label; ``url`` leads from a row to where there is more; ``width`` is in pixels."""
+    """A column that shows a label.
+
+    ``url`` leads from a row to where there is more, ``width`` is in pixels, ``empty`` stands where a row has no label.
+    """
 
     name: str
     title: str
     width: int | None = None
     url: str = ""
     number: bool = False
+    empty: str = NOTHING
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,7 @@ def properties(cell: Cell) -> Iterator[DynamicConfigValue]:
     if cell.width:
         yield DynamicConfigValue("custom.width", cell.width)
     if isinstance(cell, Label):
-        yield DynamicConfigValue("noValue", NOTHING)
+        yield DynamicConfigValue("noValue", cell.empty)
         yield DynamicConfigValue("unit", "none" if cell.number else "string")
         if cell.url:
             yield DynamicConfigValue("links", [{"title": f"Show this {cell.title.lower()}", "url": cell.url}])
@@ -106,7 +110,7 @@ def properties(cell: Cell) -> Iterator[DynamicConfigValue]:
         yield DynamicConfigValue("decimals", cell.decimals)
     if cell.words:
         yield DynamicConfigValue("mappings", [cell.words])
-    plain = "transparent" if cell.filled else "text"
+    plain = CLEAR if cell.filled else "text"
     yield DynamicConfigValue("thresholds", thresholds(*(cell.steps or ((None, plain),))).build())
     if cell.words or cell.steps:
         yield from coloured("color-background" if cell.filled else "color-text")

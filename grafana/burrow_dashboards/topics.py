@@ -29,6 +29,7 @@ def all_topics() -> Section:
         12,
         9,
         links=[TO_TOPIC],
+        decimals=1,
     )
     table = Look(
         "Topics",
