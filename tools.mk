@@ -1,7 +1,7 @@
 # Tools for tests and lint in .tools, those of Go at the versions that the stack runs; the Makefile includes this.
 .PHONY: tools
 
-tools: $(addprefix $(TOOLS)/,promtool amtool alertmanager helm crds jsonnet actionlint axe.js) ## Get promtool, amtool, alertmanager, helm, jsonnet, actionlint and axe-core, for tests and lint (needs Go and npm)
+tools: $(addprefix $(TOOLS)/,promtool amtool alertmanager helm crds jsonnet actionlint nfpm axe.js) ## Get promtool, amtool, alertmanager, helm, jsonnet, actionlint, nfpm and axe-core, for tests, lint and packages (needs Go and npm)
 
 # Prometheus' module v0.3NN is its release v3.NN; other kinds of service discovery than files are left out.
 $(TOOLS)/promtool: compose/compose.yaml
@@ -53,6 +53,10 @@ $(TOOLS)/jsonnet: tools.mk
 
 $(TOOLS)/actionlint: tools.mk
 	GOBIN=$(CURDIR)/$(TOOLS) go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+	@touch $@
+
+$(TOOLS)/nfpm: tools.mk
+	GOBIN=$(CURDIR)/$(TOOLS) go install github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.43.0
 	@touch $@
 
 # What looks for faults of accessibility in the status pages.
