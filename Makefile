@@ -22,7 +22,7 @@ export EXPORTER_IMAGE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo
-.PHONY: test lint format check bench soak fuzz mutate audit dist wheel-test
+.PHONY: test lint format check bench soak fuzz mutate audit dist wheel-test packages packages-test
 .PHONY: lock docs site dashboards chart clean
 .PHONY: image render up down logs e2e e2e-hosts e2e-auth e2e-truth
 
@@ -68,7 +68,7 @@ lint: $(INSTALLED) $(TOOLS)/actionlint $(TOOLS)/vale ## Check style, types and p
 	$(BIN)/hadolint Dockerfile compose/*/Dockerfile
 	git ls-files -z | xargs -0 $(BIN)/codespell
 	$(TOOLS)/vale --output=line $$(git ls-files $(PROSE))
-	shellcheck --external-sources .ci/run .ci/release-notes compose/*.sh compose/kafka/*.sh
+	shellcheck --external-sources .ci/run .ci/release-notes compose/*.sh compose/kafka/*.sh packaging/*.sh
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows $(WORKFLOWS)
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-issue-forms $(ISSUE_FORMS)
@@ -124,6 +124,13 @@ dist: $(INSTALLED) ## Build sdist and wheel into dist/
 
 wheel-test: dist ## Test the wheel without the source tree
 	$(BIN)/python -m tests.e2e.wheel dist/*.whl
+
+packages: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || date +%s)
+packages: dist $(TOOLS)/nfpm ## Build deb and rpm packages into build/packages/
+	BIN=$(BIN) TOOLS=$(TOOLS) VERSION=$(VERSION) REPOSITORY=$(REPOSITORY) packaging/build.sh
+
+packages-test: packages ## Test the deb and rpm packages without the source tree (needs Debian)
+	$(BIN)/python -m tests.e2e.packages build/packages/*
 
 audit: $(INSTALLED) ## Check locked dependencies for known vulnerabilities (needs PyPI)
 	$(BIN)/pip-audit --strict --disable-pip --require-hashes $(foreach lock,$(LOCKS),--requirement $(lock))

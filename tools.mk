@@ -1,7 +1,7 @@
 # Tools for tests and lint in .tools, those of Go at the versions that the stack runs; the Makefile includes this.
 .PHONY: tools
 
-tools: $(addprefix $(TOOLS)/,promtool amtool alertmanager helm crds jsonnet actionlint vale axe.js) ## Get the tools for tests and lint (needs Go, a C compiler and npm)
+tools: $(addprefix $(TOOLS)/,promtool amtool alertmanager helm crds jsonnet actionlint vale nfpm axe.js) ## Get the tools for tests, lint and packages (needs Go, a C compiler and npm)
 
 # Prometheus' module v0.3NN is its release v3.NN; other kinds of service discovery than files are left out.
 $(TOOLS)/promtool: compose/compose.yaml
@@ -58,6 +58,10 @@ $(TOOLS)/actionlint: tools.mk
 # Checks prose; its parsers are C.
 $(TOOLS)/vale: tools.mk
 	GOBIN=$(CURDIR)/$(TOOLS) go install github.com/vale-cli/vale/v3/cmd/vale@v3.21.0
+	@touch $@
+
+$(TOOLS)/nfpm: tools.mk
+	GOBIN=$(CURDIR)/$(TOOLS) go install github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.43.0
 	@touch $@
 
 # Checks the accessibility of the status pages.

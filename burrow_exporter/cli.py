@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import signal
+import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
 from queue import SimpleQueue
@@ -19,19 +20,19 @@ from burrow_exporter import __version__, log
 from burrow_exporter.burrow.failures import error_text
 from burrow_exporter.demo import SimulatedBurrow
 from burrow_exporter.exporter import Exporter
-from burrow_exporter.settings.config import Config
+from burrow_exporter.settings.config import Config, WebConfig
 from burrow_exporter.settings.flags import FLAGS, Flag
 from burrow_exporter.settings.precedence import build_config, section
 from burrow_exporter.settings.validation import ConfigError
 from burrow_exporter.status.report import summary
 from burrow_exporter.web.health_check import ask_healthy
 from burrow_exporter.web.limits import SMALLEST_PIECE
-from burrow_exporter.web.listener import bind
+from burrow_exporter.web.listener import activated, bind
 from burrow_exporter.web.security.live_config import Security
 
 FINE, COULD_NOT_RUN, WRONG_CONFIGURATION = 0, 1, 2
 LISTEN_FLAG, DEMO_LISTEN_FLAG = "--web.listen-address", "--demo.listen-address"
-WEB_CONFIG_FLAG = "--web.config.file"
+SYSTEMD_FLAG, WEB_CONFIG_FLAG = "--web.systemd-socket", "--web.config.file"
 
 Load = Callable[[], Config]
 """Reloads the configuration."""
@@ -70,18 +71,38 @@ def serve(config: Config, load: Load, greeting: str = "") -> int:
     """Serve until a signal stops it; print the greeting, if any, once listening."""
     stop = stop_on_signals()
     security = load_security(config)
-    try:
-        listener = bind(config.web.listen_address)
-    except ValueError as error:
-        raise ConfigError(LISTEN_FLAG, str(error)) from None
-    except OSError as error:
-        return give_up(f"{LISTEN_FLAG}: cannot listen on {config.web.listen_address}: {error_text(error)}")
-    with listener:
+    with ExitStack() as stack:
+        try:
+            listeners = [stack.enter_context(each) for each in listen(config.web)]
+        except OSError as error:
+            return give_up(str(error))
         if greeting:
             log.say(greeting)
         exporter = Exporter(config, stop, load)
         on_signals((signal.SIGHUP,), partial(exporter.reload, waits=True))
-        return FINE if exporter.serve(listener, security) else COULD_NOT_RUN
+        return FINE if exporter.serve(listeners, security) else COULD_NOT_RUN
+
+
+def listen(web: WebConfig) -> Iterator[socket.socket]:
+    """Yield the sockets to serve on.
+
+    Raises ``OSError`` that names the flag and what is wrong, ``ConfigError`` for a malformed address.
+    """
+    if web.systemd_socket:
+        try:
+            yield from activated()
+        except OSError as error:
+            message = f"{SYSTEMD_FLAG}: {error_text(error)}"
+            raise OSError(message) from None
+        return
+    for address in web.listen_addresses:
+        try:
+            yield bind(address)
+        except ValueError as error:
+            raise ConfigError(LISTEN_FLAG, str(error)) from None
+        except OSError as error:
+            message = f"{LISTEN_FLAG}: cannot listen on {address}: {error_text(error)}"
+            raise OSError(message) from None
 
 
 def load_security(config: Config) -> Security | None:
@@ -160,7 +181,7 @@ def check(config: Config) -> int:
 def healthcheck(config: Config) -> int:
     """Check whether the running exporter is healthy."""
     try:
-        complaint = ask_healthy(config.web.listen_address, may_be_tls=config.web.config_file is not None)
+        complaint = ask_healthy(config.web.listen_addresses[0], may_be_tls=config.web.config_file is not None)
     except ValueError as error:
         raise ConfigError(LISTEN_FLAG, str(error)) from None
     return give_up(f"healthcheck: {complaint}") if complaint else FINE

@@ -8,7 +8,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import TypeVar
@@ -79,17 +79,18 @@ class Exporter:
         self._publisher = Publisher(self._metrics, {})
         self._fleet = Fleet(config, self._metrics, self._publisher, stop)
 
-    def serve(self, listener: socket.socket, security: Security | None = None) -> bool:
-        """Poll and serve on ``listener`` until stopped; return whether it was stopped."""
+    def serve(self, listeners: Sequence[socket.socket], security: Security | None = None) -> bool:
+        """Poll and serve on ``listeners`` until stopped; return whether it was stopped."""
         share_interpreter(self._config)
         # One thread per connection: with the default stack of 8 MiB the kernel may back 2 MiB with a huge page.
         threading.stack_size(STACK_BYTES)
         share_arenas()
-        server = Server(self, listener, self._config.web.telemetry_path, self._limits(), security)
-        server.start()
+        server = Server(self, listeners, self._config.web.telemetry_path, self._limits(), security)
         log = structlog.get_logger()
         log.info("serving", address=server.address, version=__version__)
+        # Polls start first: clients may already be connected to the listening sockets, and ask for /-/healthy.
         self._fleet.start()
+        server.start()
         frozen = False
         while not self._stop.wait(timeout=1) and server.is_alive():
             if not frozen and self.is_ready():

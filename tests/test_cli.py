@@ -132,6 +132,14 @@ def test_unknown_host(capfd: Capture, word: str) -> None:
     assert line.startswith("burrow-exporter: --web.listen-address: cannot listen on no-such-host.invalid:0: ")
 
 
+def test_one_of_several_addresses_taken(capfd: Capture, burrow: SimulatedBurrow) -> None:
+    """One address that is taken is enough not to start: exit 1 and one line that names it."""
+    taken = burrow.address.removeprefix("http://")
+    flags = ("--web.listen-address", "127.0.0.1:0", "--web.listen-address", taken)
+    line = complaint(capfd, *flags, code=1)
+    assert f"burrow-exporter: --web.listen-address: cannot listen on {taken}: Address already in use" == line
+
+
 def test_demo_port_taken(capfd: Capture, burrow: SimulatedBurrow) -> None:
     """A port that the simulated Burrow cannot have: exit 1 and one line that names its flag."""
     address = burrow.address.removeprefix("http://")
@@ -420,6 +428,14 @@ def test_healthcheck(capfd: Capture, code: int, status: int, text: str) -> None:
         else:
             assert (code, ("", "")) == (main(list(flags)), capfd.readouterr())
         assert ["/-/healthy"] == server.asked
+
+
+def test_healthcheck_of_several_addresses() -> None:
+    """The first address is asked."""
+    with FaultServer(in_turn(reply(b"Healthy."))) as first, FaultServer(in_turn(reply(b"Healthy."))) as second:
+        flags = [f"--web.listen-address=127.0.0.1:{each.port}" for each in (first, second)]
+        assert 0 == main(["healthcheck", *flags])
+        assert (["/-/healthy"], []) == (first.asked, second.asked)
 
 
 @pytest.mark.parametrize("host", ["", "0.0.0.0", "localhost", "127.0.0.1"])  # noqa: S104  asked, not bound

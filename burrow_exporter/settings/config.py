@@ -260,9 +260,18 @@ class MetricsConfig(Section, frozen=True):
 class WebConfig(Section, frozen=True):
     """The HTTP server."""
 
-    listen_address: Annotated[
-        str, about("Address to listen on, as host:port. Omit the host to listen on all addresses.", metavar="ADDRESS")
-    ] = ":9254"
+    listen_addresses: Annotated[
+        tuple[str, ...],
+        about(
+            "Address to listen on, as host:port. Omit the host to listen on all addresses.",
+            min_length=1,
+            flag="web.listen-address",
+            metavar="ADDRESS",
+        ),
+    ] = (":9254",)
+    systemd_socket: Annotated[
+        bool, about("Listen on the sockets passed by systemd (socket activation) instead of the listen addresses.")
+    ] = False
     telemetry_path: Annotated[str, about("Path under which to expose metrics.", metavar="PATH")] = "/metrics"
     config_file: Annotated[
         Path | None,

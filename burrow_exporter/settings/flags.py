@@ -25,7 +25,8 @@ from burrow_exporter.settings.value_types import (
 )
 
 PREFIX = "BURROW_EXPORTER_"
-ADDRESSES = "burrows.addresses"
+ADDRESSES = {"burrows.addresses", "web.listen_addresses"}
+"""Lists that cannot be empty."""
 PATTERNS = "fully anchored regular expression; repeatable; an empty value clears the filter"
 SECTIONS = ("burrow", "poll", "filter", "metrics", "web", "shard", "config", "policy", "demo", "log")
 """In the order of the help text."""
@@ -79,7 +80,7 @@ class Flag(click.Option):
         """Return the variable's value; an empty one counts if the flag may be empty."""
         return (
             os.environ.get(self.variable)
-            if self.multiple and self.key != ADDRESSES
+            if self.multiple and self.key not in ADDRESSES
             else super().resolve_envvar_value(ctx)
         )
 

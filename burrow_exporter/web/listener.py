@@ -1,14 +1,19 @@
-"""The listening socket and its address."""
+"""Listening sockets: bound to an address, or passed by systemd."""
 
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 import socket
+from contextlib import ExitStack
 
 ACCEPT_QUEUE = 1024
 """Connections waiting in the kernel to be accepted; one beyond that would retry only after a second."""
 LARGEST_PORT = 65535
+FIRST_ACTIVATED = 3
+"""SD_LISTEN_FDS_START of sd_listen_fds(3)."""
+IP = {socket.AF_INET, socket.AF_INET6}
 LISTEN_ADDRESS = re.compile(r"(?:\[(?P<ipv6>[^\]\s]+)\]|(?P<host>[^\[\]:\s]*)):(?P<port>[0-9]{1,5})")
 
 
@@ -36,6 +41,27 @@ def _listen(host: str, port: int) -> socket.socket:
     if socket.has_dualstack_ipv6():
         return socket.create_server(("", port), family=socket.AF_INET6, backlog=ACCEPT_QUEUE, dualstack_ipv6=True)
     return socket.create_server(("", port), backlog=ACCEPT_QUEUE)
+
+
+def activated() -> list[socket.socket]:
+    """Return the sockets that systemd passed to this process (socket activation, sd_listen_fds(3)).
+
+    Raises ``OSError`` if it passed none, or one that does not listen for TCP connections.
+    """
+    count = int(os.environ.get("LISTEN_FDS", "0")) if os.environ.get("LISTEN_PID") == str(os.getpid()) else 0
+    if not count:
+        message = "no sockets passed by systemd: start burrow-exporter.socket"
+        raise OSError(message)
+    with ExitStack() as closing:
+        sockets = [closing.enter_context(socket.socket(fileno=FIRST_ACTIVATED + number)) for number in range(count)]
+        for sock in sockets:
+            if sock.family not in IP or not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                message = f"file descriptor {sock.fileno()} passed by systemd is not a listening TCP socket"
+                raise OSError(message)
+            sock.set_inheritable(False)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        closing.pop_all()
+    return sockets
 
 
 def url(sock: socket.socket, scheme: str = "http") -> str:

@@ -161,7 +161,7 @@ def test_the_container_runs(tmp_path: Path) -> None:
 
 def test_port() -> None:
     """It is the exporter's own, and goes by its name everywhere."""
-    port = LISTEN_ADDRESS.fullmatch(WebConfig().listen_address)
+    port = LISTEN_ADDRESS.fullmatch(WebConfig().listen_addresses[0])
     assert port
     assert [{"name": "metrics", "containerPort": int(port["port"])}] == container()["ports"]
     (served,) = one("Service")["spec"]["ports"]

@@ -402,10 +402,10 @@ def test_what_takes_effect_with_the_next_start_is_said(start: Callable[..., Relo
     """Settings of the server and the log stay as they are, and that is said with their keys."""
     running = start(BurrowConfig())
     running.reload(
-        BurrowConfig(), web=WebConfig(listen_address=":1", enable_lifecycle=True), log=LogConfig(level="debug")
+        BurrowConfig(), web=WebConfig(listen_addresses=(":1",), enable_lifecycle=True), log=LogConfig(level="debug")
     )
     (line,) = [line for line in log if "next start" in line["event"]]
-    assert "web.listen_address web.enable_lifecycle log.level" == line["settings"]
+    assert "web.listen_addresses web.enable_lifecycle log.level" == line["settings"]
     assert not running.exporter.may_be_reloaded()
 
 

@@ -29,7 +29,7 @@ def test_defaults() -> None:
     assert (("http://localhost:8000",), "default") == (burrow.addresses, burrow.name)
     assert (10, 4, 1000, 300) == (burrow.timeout, burrow.concurrency, burrow.catch_up_lag, burrow.catch_up_timeout)
     assert (15, 15, 45) == (config.poll.interval, config.poll.deadline, config.poll.stale_after)
-    assert (":9254", "/metrics") == (config.web.listen_address, config.web.telemetry_path)
+    assert ((":9254",), "/metrics") == (config.web.listen_addresses, config.web.telemetry_path)
     assert (frozenset(), False) == (config.metrics.disable, config.metrics.partition_info)
 
 

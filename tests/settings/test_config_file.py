@@ -90,7 +90,7 @@ burrows:
   - name: b
 poll: {interval: 1m}
 metrics: {disable: [burrow_kafka_consumer_lag_max], partition_info: true, max_series: 7}
-web: {listen_address: "127.0.0.1:1", telemetry_path: /m, enable_lifecycle: true}
+web: {listen_addresses: ["127.0.0.1:1"], systemd_socket: true, telemetry_path: /m, enable_lifecycle: true}
 shard: {index: 1, total: 2}
 log: {level: debug, format: json}
 """
@@ -108,8 +108,9 @@ log: {level: debug, format: json}
         config.metrics.partition_info,
         config.metrics.max_series,
     )
-    assert ("127.0.0.1:1", "/m", True) == (
-        config.web.listen_address,
+    assert (("127.0.0.1:1",), True, "/m", True) == (
+        config.web.listen_addresses,
+        config.web.systemd_socket,
         config.web.telemetry_path,
         config.web.enable_lifecycle,
     )

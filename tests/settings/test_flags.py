@@ -71,7 +71,7 @@ CASES = (
         "burrow_kafka_consumer_status",
         ("burrow_kafka_consumer_status",),
     ),
-    Case("--web.listen-address", "127.0.0.1:0", "127.0.0.1:0", "[::1]:1", "[::1]:1"),
+    Case("--web.listen-address", "127.0.0.1:0", ("127.0.0.1:0",), "[::1]:1", ("[::1]:1",)),
     Case("--web.grafana-url", "http://a:3000", "http://a:3000", "https://b/g", "https://b/g"),
     Case("--web.alertmanager-url", "http://a:9093", "http://a:9093", "https://b/am", "https://b/am"),
     Case("--web.telemetry-path", "/", "/", "/a", "/a"),
@@ -88,7 +88,13 @@ CASES = (
 )
 BY_FLAG = {case.flag: case for case in CASES}
 SWITCH = "--metrics.partition-info"
-SWITCHES = {SWITCH, "--burrow.tls.insecure-skip-verify", "--web.enable-lifecycle", "--metrics.topic-families"}
+SWITCHES = {
+    SWITCH,
+    "--burrow.tls.insecure-skip-verify",
+    "--metrics.topic-families",
+    "--web.enable-lifecycle",
+    "--web.systemd-socket",
+}
 SWITCH_VARIABLE = "BURROW_EXPORTER_METRICS_PARTITION_INFO"
 
 each_flag = pytest.mark.parametrize("case", CASES, ids=BY_FLAG)
@@ -154,9 +160,9 @@ def test_flag_beats_variable(case: Case, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_empty_variable(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty variable is as good as none, as compose files set it; a repeatable flag's means none of them.
 
-    There is no Burrow without an address.
+    There is no Burrow, and no exporter, without an address.
     """
-    repeatable = isinstance(case.value, tuple) and case.flag != "--burrow.address"
+    repeatable = isinstance(case.value, tuple) and case.flag not in {"--burrow.address", "--web.listen-address"}
     expected = () if repeatable else value(case)
     monkeypatch.setenv(case.variable, "")
     assert expected == value(case)

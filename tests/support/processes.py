@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from random import Random
@@ -56,10 +56,20 @@ class Running:
 
 
 @contextmanager
-def running(*arguments: str, command: tuple[str, ...] = COMMAND, folder: Path | None = None) -> Iterator[Running]:
+def running(
+    *arguments: str,
+    command: tuple[str, ...] = COMMAND,
+    folder: Path | None = None,
+    pass_fds: Sequence[int] = (),
+) -> Iterator[Running]:
     """Run the exporter, or another command, in ``folder`` until the end of the block."""
     with subprocess.Popen(
-        [*command, *arguments], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [*command, *arguments],
+        cwd=folder,
+        pass_fds=pass_fds,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     ) as process:
         run = Running(process)
         try:

@@ -12,9 +12,10 @@ import time
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
+from urllib.parse import urlsplit
 
 import pytest
 from structlog.testing import capture_logs
@@ -125,7 +126,7 @@ def serving(
     security: Security | None = None,
 ) -> Iterator[Server]:
     """Serve ``content`` on a free port, and stop."""
-    server = Server(content, bind(address), telemetry_path, limits, security)
+    server = Server(content, [bind(address)], telemetry_path, limits, security)
     server.start()
     try:
         yield server
@@ -603,18 +604,19 @@ def test_reused_connections_are_fast(server: Server) -> None:
 
 def test_dead_server_is_seen(content: FixedContent, monkeypatch: pytest.MonkeyPatch) -> None:
     """When the server's thread dies, is_alive tells, the log says why, and nobody is left hanging on the port."""
-    server = Server(content, bind("127.0.0.1:0"), "/metrics")
+    server = Server(content, [bind("127.0.0.1:0")], "/metrics")
     assert not server.is_alive()
     server.start()
     assert server.is_alive()
 
-    def fail() -> None:
+    def fail(_: socket.socket) -> None:
         message = "the loop broke"
         raise RuntimeError(message)
 
     with capture_logs() as logs:
         monkeypatch.setattr(server, "_accept", fail)
-        server._thread.join(2)
+        with suppress(ConnectionResetError), closing(socket.create_connection(("127.0.0.1", port_of(server)), 2)):
+            server._thread.join(2)
 
     assert not server.is_alive()
     assert ["HTTP server died"] == [log["event"] for log in logs]
@@ -626,17 +628,17 @@ def test_dead_server_is_seen(content: FixedContent, monkeypatch: pytest.MonkeyPa
 def test_server_that_cannot_start(content: FixedContent) -> None:
     """A server whose socket is unusable says so at the start."""
     sock = bind("127.0.0.1:0")
-    server = Server(content, sock, "/metrics")
+    server = Server(content, [sock], "/metrics")
     sock.close()
 
-    with capture_logs(), pytest.raises(RuntimeError, match="did not start"):
+    with pytest.raises(RuntimeError, match="did not start"):
         server.start()
     assert not server.is_alive()
 
 
 def test_stop_before_start(content: FixedContent) -> None:
     """A server that never started can be stopped, and gives the port back."""
-    server = Server(content, bind("127.0.0.1:0"), "/metrics")
+    server = Server(content, [bind("127.0.0.1:0")], "/metrics")
     server.stop()
     server.stop()
 
@@ -668,6 +670,53 @@ def test_listen_addresses(content: FixedContent, monkeypatch: pytest.MonkeyPatch
             assert 200 == exchange(connection, "/-/ready").status
 
 
+def test_several_addresses(content: FixedContent) -> None:
+    """Each address is scraped, IPv4 or IPv6, and the text for humans names all of them."""
+    server = Server(content, [bind(f"{host}:0") for host in ("127.0.0.1", "127.0.0.2", "[::1]")], "/metrics")
+    server.start()
+    try:
+        parts = [urlsplit(each) for each in server.address.split()]
+        assert ["127.0.0.1", "127.0.0.2", "::1"] == [each.hostname for each in parts]
+        for each in parts:
+            with closing(http.client.HTTPConnection(str(each.hostname), each.port, timeout=5)) as connection:
+                assert content.page == exchange(connection, "/metrics").body
+    finally:
+        server.stop()
+
+
+def test_a_shared_socket_stays_open(content: FixedContent) -> None:
+    """When the server stops, another holder of its socket accepts the connections that come next."""
+    with closing(bind("127.0.0.1:0")) as ours:
+        for _ in range(2):
+            server = Server(content, [ours.dup()], "/metrics")
+            server.start()
+            assert 200 == ask(server, "/-/ready").status
+            server.stop()
+            assert not server.is_alive()
+            with closing(connect(server)) as connection:
+                connection.connect()
+                ours.accept()[0].close()
+
+
+def test_many_starts_and_stops(content: FixedContent) -> None:
+    """A server stops at once: never used, after a scrape, and with a connection that idles."""
+    seconds = []
+    for number in range(60):
+        server = Server(content, [bind("127.0.0.1:0"), bind("127.0.0.1:0")], "/metrics")
+        server.start()
+        with closing(connect(server)) as connection:
+            if number % 3:
+                assert 200 == exchange(connection, "/-/ready").status
+            if number % 3 == 1:
+                connection.close()
+            begin = time.perf_counter()
+            server.stop()
+            seconds.append(time.perf_counter() - begin)
+        assert not server.is_alive()
+    assert statistics.median(seconds) < 0.02
+    assert max(seconds) < 0.1, seconds
+
+
 def test_both_protocols(content: FixedContent) -> None:
     """No host means IPv6 and IPv4 on one port."""
     with serving(content, address=":0") as server:
@@ -680,7 +729,7 @@ def test_no_ipv6(content: FixedContent, monkeypatch: pytest.MonkeyPatch) -> None
     """Where there is no IPv6, no host means IPv4 alone."""
     monkeypatch.setattr(socket, "has_dualstack_ipv6", lambda: False)
     with serving(content, address=":0") as server:
-        assert socket.AF_INET == server._sock.family
+        assert socket.AF_INET == server._listeners[0].family
         assert 200 == ask(server, "/-/ready").status
 
 
