@@ -8,12 +8,13 @@ TOOLS := .tools
 LOCKS := requirements.txt requirements-dev.txt requirements-build.txt compose/workload/requirements.txt
 WORKFLOWS := .github/workflows/*.yml
 ISSUE_FORMS := .github/ISSUE_TEMPLATE/bug.yml .github/ISSUE_TEMPLATE/feature.yml
-# Texts that people read, for the prose linter; one that is added to .vale.ini's style applies to all of them.
-PROSE := .env.example Makefile tools.mk 'charts/*.py' 'charts/burrow-exporter/*.md' 'charts/burrow-exporter/*.yaml' \
-	'compose/*.sh' 'compose/messages/*' 'compose/renderer/*.py' ':(glob)compose/rules/*.yaml' config.example.yaml \
+# Texts that people read, for the prose linter.
+PROSE := '*.md' ':!CHANGELOG.md' 'docs/*.yaml' 'grafana/*.py' .env.example Dockerfile Makefile tools.mk \
+	'charts/*.py' 'charts/burrow-exporter/*.yaml' \
+	'compose/*.sh' compose/compose.yaml 'compose/messages/*' 'compose/renderer/*.py' ':(glob)compose/rules/*.yaml' \
+	'compose/templates/*' config.example.yaml compose.yaml mkdocs.yml \
 	'burrow_exporter/*.html' 'burrow_exporter/demo/*.py' 'burrow_exporter/settings/*.py' 'burrow_exporter/status/*.py' \
-	'burrow_exporter/web/*.py' ':(glob)burrow_exporter/*.py' ':!burrow_exporter/snapshot.py' 'mixin/*' policy.example.yaml \
-	$(addprefix docs/,messages.md metrics.md openapi.yaml policy.md rules.md runbook.md)
+	'burrow_exporter/web/*.py' ':(glob)burrow_exporter/*.py' ':!burrow_exporter/snapshot.py' 'mixin/*' policy.example.yaml
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' burrow_exporter/__init__.py)
 REVISION = $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 REPOSITORY = $(shell sed -n 's/^url = //p' setup.cfg)

@@ -180,8 +180,8 @@ MOVES = Page("as without the fault", moved)
 GROUP_GOES = Page("the group goes, the others move on", without())
 STATUS_GOES = Page(f"`{STATUS}` of the group goes", without(STATUS))
 PARTITION_STATUS_GOES = Page(f"`{PARTITION_STATUS}` of the partition goes", without(PARTITION_STATUS))
-LARGEST_COMMIT = Page("the offset as it is told", holding(LARGEST, CURRENT_OFFSET, "consumer_group", "g"))
-LARGEST_LOG_END = Page("the offset as it is told", holding(LARGEST, LOG_END, "topic", "orders"))
+LARGEST_COMMIT = Page("the offset as returned", holding(LARGEST, CURRENT_OFFSET, "consumer_group", "g"))
+LARGEST_LOG_END = Page("the offset as returned", holding(LARGEST, LOG_END, "topic", "orders"))
 EMPTY = Page("all of it goes", lambda _: {}, unreadable=None)
 
 
