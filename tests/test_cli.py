@@ -306,7 +306,7 @@ def test_check_of_a_small_burrow(capfd: Capture) -> None:
     expected = [
         "Burrow default at ADDRESS: ok",
         "  cluster c: 2 groups listed, exposed: 1 OK, 1 WARN",
-        "  cluster c: 1 topics listed, 1 published",
+        "  cluster c: 1 topics listed, 1 exposed",
     ]
     code, lines = told(capfd, small(groups))
     assert (0, expected) == (code, lines[:-1])

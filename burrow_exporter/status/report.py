@@ -33,7 +33,7 @@ def summary(snapshot: Snapshot, walk: WalkResult, now: float) -> list[str]:
         statuses = Counter(each.status if each.status in GROUP_STATUS_CODES else "unknown" for each in cluster.groups)
         words = ", ".join(f"{count} {status}" for status, count in sorted(statuses.items()))
         lines.append(f"cluster {cluster.name}: {cluster.listed_groups} groups listed, exposed: {words or 'none'}")
-        lines.append(f"cluster {cluster.name}: {cluster.listed_topics} topics listed, {len(cluster.topics)} published")
+        lines.append(f"cluster {cluster.name}: {cluster.listed_topics} topics listed, {len(cluster.topics)} exposed")
         notes = (left_out(cluster), missing(cluster), old(cluster, now))
         lines += [f"cluster {cluster.name}: {note}" for note in filter(None, notes)]
         lines += [f"cluster {cluster.name}: {hint}" for hint in hints(cluster)]

@@ -25,8 +25,8 @@ class Limits:
     again in the kernel; each gets at least 64 KiB. The rest are timeouts in seconds: ``head_seconds`` for a whole
     request head, from the connection or its first byte, and for the TLS handshake; ``idle_seconds`` between two
     requests (Prometheus reuses its connection, and an interval over two minutes leaves gaps in its graphs);
-    ``unread_seconds`` for each piece of an answer to be taken; ``stalled_seconds`` after which such an answer may be
-    dropped when there is no other room; ``grace_seconds`` for answers under way when the server stops.
+    ``unread_seconds`` for the client to read each piece of a response; ``stalled_seconds`` after which such a response
+    may be dropped to make room; ``grace_seconds`` for responses in progress when the server stops.
     """
 
     connections: int = 512

@@ -1,7 +1,7 @@
-"""Produce and consume as the company does, for the demo.
+"""Produces and consumes like a small company, for the demo.
 
-``python -m workload BOOTSTRAP_SERVERS`` runs until it is told to stop; with ``healthcheck`` it tells if that one still
-works. Every group is one member in a thread of its own.
+``python -m workload BOOTSTRAP_SERVERS`` runs until stopped; with ``healthcheck`` it checks that the running one works.
+Every group is one member in its own thread.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ stop = Event()
 
 
 class Workload:
-    """Producers and groups on one Kafka, from ``run`` until the process is told to stop."""
+    """Producers and groups on one Kafka, from ``run`` until the process is stopped."""
 
     def __init__(self, servers: str) -> None:
         self._common = {"bootstrap.servers": servers, "client.id": "workload"}
@@ -35,7 +35,7 @@ class Workload:
         self._committed = Event()
 
     def run(self) -> int:
-        """Work, and note every few seconds that all of it is alive; return the exit code."""
+        """Work, with a heartbeat every few seconds; return the exit code."""
         self._make_topics()
         jobs = [Thread(target=self._produce, daemon=True)]
         jobs += [Thread(target=self._live, args=(group,), name=group.name, daemon=True) for group in GROUPS]
@@ -46,7 +46,7 @@ class Workload:
             if dead:
                 say(f"ended by itself: {', '.join(dead)}")
                 return 1
-            if self._committed.is_set():  # from here on there is a __consumer_offsets
+            if self._committed.is_set():  # creates __consumer_offsets
                 BEAT.touch()
         return 0
 
@@ -65,7 +65,7 @@ class Workload:
                 say(f"topic {name} is there already")
 
     def _produce(self) -> None:
-        """Produce to every topic at its rate; the first partition gets three times what the others do."""
+        """Produce to every topic at its rate; the first partition gets three times as much as the others."""
         producer = Producer({**self._common, "linger.ms": 50})
         step = 0.2
         while not stop.wait(step):
@@ -104,7 +104,7 @@ class Workload:
             consumer.close()
 
     def _work(self, group: Group, consumer: Consumer) -> None:
-        """Read and commit, once a second, until the group's process is down."""
+        """Read and commit once a second, until the group's process is down."""
         rewound = self._moment()
         while not stop.is_set():
             pace = group.pace(self._moment())
@@ -119,7 +119,7 @@ class Workload:
 
 
 def read(consumer: Consumer, pace: float) -> None:
-    """Read for a second, at most ``pace`` messages; members that read nothing ask for their heartbeat's sake."""
+    """Read for a second, at most ``pace`` messages; members that read nothing poll to keep their membership."""
     if pace:
         end = time.monotonic() + 1
         check(consumer.consume(int(min(pace, 1000)), timeout=1))
@@ -132,13 +132,13 @@ def read(consumer: Consumer, pace: float) -> None:
 
 
 def check(messages: list[Message]) -> None:
-    """Say what Kafka said in place of messages."""
+    """Log errors that Kafka returned instead of messages."""
     for error in {str(message.error()) for message in messages if message.error()}:
         say(error)
 
 
 def positions(consumer: Consumer) -> list[TopicPartition]:
-    """Return where the member stands, on the partitions that it has read from."""
+    """Return the member's position on the partitions it has read."""
     return [each for each in consumer.position(consumer.assignment()) if each.offset >= 0]
 
 
@@ -150,13 +150,13 @@ def go_back(consumer: Consumer) -> None:
 
 
 def commit(consumer: Consumer) -> bool:
-    """Commit the positions, if there are any; return whether that was done."""
+    """Commit the positions, if any; return whether it succeeded."""
     offsets = positions(consumer)
     if not offsets:
         return False
     try:
         consumer.commit(offsets=offsets, asynchronous=False)
-    except KafkaException as error:  # such as a rebalance under way
+    except KafkaException as error:  # such as a rebalance in progress
         say(str(error))
         return False
     return True
@@ -168,12 +168,12 @@ def say(what: str) -> None:
 
 
 def healthcheck() -> int:
-    """Return 0 if the workload has noted lately that it is alive."""
+    """Return 0 if the last heartbeat is recent."""
     return 0 if BEAT.exists() and time.time() - BEAT.stat().st_mtime < BEAT_LATE else 1
 
 
 def main() -> int:
-    """Run what the first argument asks for; return the exit code."""
+    """Run the command in the first argument; return the exit code."""
     if sys.argv[1:] == ["healthcheck"]:
         return healthcheck()
     for number in (signal.SIGTERM, signal.SIGINT):

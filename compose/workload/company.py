@@ -1,7 +1,6 @@
-"""What a small company does with Kafka: its topics, and its consumer groups, in every state that Burrow knows.
+"""Topics and consumer groups of a small company, in every state that Burrow reports.
 
-Moments are seconds since the start. Each cycle of trouble is minutes long, so that a quarter of an hour shows all of
-it.
+Moments are seconds since the start. Each cycle of trouble takes minutes, so that 15 minutes show everything.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ MINUTE = 60.0
 
 @dataclass(frozen=True)
 class Topic:
-    """A topic: its partitions, and messages a second at a moment."""
+    """A topic: its partitions, and its rate in messages per second at a moment."""
 
     name: str
     partitions: int
@@ -23,7 +22,7 @@ class Topic:
 
 
 def steady(rate: float) -> Callable[[float], float]:
-    """Return a rate that stays."""
+    """Return a constant rate."""
     return lambda _: rate
 
 
@@ -33,7 +32,7 @@ def waves(rate: float, period: float) -> Callable[[float], float]:
 
 
 def bursts(rate: float, period: float, share: float) -> Callable[[float], float]:
-    """Return a rate that is nothing but for a share of each period."""
+    """Return a rate that is 0 except for a share of each period."""
     return lambda moment: rate if moment % period < period * share else 0.0
 
 
@@ -43,12 +42,12 @@ CLICKS = Topic("clicks", 6, waves(90, 6 * MINUTE))
 MAILS = Topic("mails", 2, bursts(60, 4 * MINUTE, 0.1))
 TOPICS = (ORDERS, PAYMENTS, CLICKS, MAILS)
 Pace = Callable[[float], float | None]
-"""Messages a second that a group reads at a moment; 0: it commits and reads nothing; None: its process is down."""
+"""Messages per second that a group reads at a moment; 0: it commits but reads nothing; None: its process is down."""
 
 
 @dataclass(frozen=True)
 class Group:
-    """A consumer group of one member, which goes back every now and then, or never."""
+    """A consumer group with one member, which rewinds now and then, or never."""
 
     name: str
     topic: Topic
@@ -57,17 +56,17 @@ class Group:
 
 
 def prompt(_: float) -> float | None:
-    """Read all that there is."""
+    """Read everything."""
     return math.inf
 
 
 def by_turns(well: float, trouble: float, pace_in_trouble: float | None) -> Pace:
-    """Read all for a time, then be in trouble for a time, and so on."""
+    """Alternate between reading everything and trouble."""
     return lambda moment: math.inf if moment % (well + trouble) < well else pace_in_trouble
 
 
 def later(start: float) -> Pace:
-    """Read all, but not before ``start``."""
+    """Read everything, but not before ``start``."""
     return lambda moment: math.inf if moment >= start else None
 
 
