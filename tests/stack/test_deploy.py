@@ -55,7 +55,7 @@ def test_a_burrow_that_sees_nothing_yet(host: Host) -> None:
     host.answers["exec"] = {"says": "cluster kafka: no groups", "code": 1}
     run = host.run()
     assert 0 == run.code
-    assert "warning: Burrow does not see all" in run.errors
+    assert "warning: Burrow does not see everything yet" in run.errors
 
 
 def test_a_second_time(host: Host) -> None:
@@ -110,17 +110,18 @@ def test_a_registry_out_of_reach(host: Host) -> None:
     host.have_no("grafana/grafana")
     run = host.run()
     assert (1, "compose pull") == (run.code, run.steps[-1])
-    assert re.search(r"^deploy.sh: grafana/grafana:\S+ is not here and cannot be pulled$", run.errors, re.MULTILINE)
+    expected = r"^deploy.sh: grafana/grafana:\S+ is not available locally and cannot be pulled$"
+    assert re.search(expected, run.errors, re.MULTILINE)
 
 
 @pytest.mark.parametrize(
     ("answer", "version", "message"),
     [
         ("server", "", "docker does not respond; is it running, and are you in its group? Error: Cannot connect"),
-        ("server", "19.03.15-ce", "docker is 19.03.15-ce, and has to be 20.10 or newer"),
-        ("compose", "", "docker has no compose: install its plugin"),
-        ("compose", "2.9.0", "docker compose is 2.9.0, and has to be 2.20.2 or newer"),
-        ("compose", "v2.20.1-desktop.1", "docker compose is v2.20.1-desktop.1, and has to be 2.20.2 or newer"),
+        ("server", "19.03.15-ce", "docker is 19.03.15-ce; 20.10 or later is required"),
+        ("compose", "", "docker compose is not installed: install docker-compose-plugin"),
+        ("compose", "2.9.0", "docker compose is 2.9.0; 2.20.2 or later is required"),
+        ("compose", "v2.20.1-desktop.1", "docker compose is v2.20.1-desktop.1; 2.20.2 or later is required"),
     ],
 )
 def test_a_host_that_cannot(answer: str, version: str, message: str, host: Host) -> None:
@@ -292,7 +293,7 @@ def test_a_link_out_of_the_checkout(host: Host) -> None:
     host.env.symlink_to("../shared/.env")
     run = host.run()
     assert (2, "render aside") == (run.code, run.steps[-1])
-    assert run.errors.startswith(".env: a link that leads to nothing within the checkout")
+    assert run.errors.startswith(".env: a symbolic link without a target inside the checkout")
 
 
 def test_the_settings_that_worked(host: Host) -> None:
