@@ -152,11 +152,7 @@ def test_metrics_of_a_query(query: str, expected: set[str]) -> None:
 
 
 def test_the_pages_name_every_record() -> None:
-<<<<<<< HEAD
     """docs/rules.md, or the page of internal records, says what each recording rule records."""
-=======
-    """docs/rules.md, or the page with those that only rules and dashboards use, says what each one records."""
->>>>>>> 246b689 (MSK and dashboards: headings and sections in plain English; how dashboards are made apart; a bound that holds)
     pages = (ROOT / "docs" / "rules.md", ROOT / "docs" / "internals" / "recording.md")
     text = "".join(page.read_text(encoding="utf-8") for page in pages)
     assert [] == [name for name in RECORDS if f"| `{name}` |" not in text]
