@@ -141,7 +141,7 @@ def status_over_time() -> Section:
     """Return the status of the group and of its partitions over time."""
     ever = f"max_over_time(burrow_kafka_topic_partition_status{{{TOPIC_OF}}}[$__range] @ end())"
     worst = f"topk(20, max by ({signals.PARTITION}) ({ever}))"
-    of_topics = f"{signals.merged(signals.TOPIC_STATUS, 'topic', TOPIC_OF)} unless on (topic) ({worst})"
+    by_topic = signals.merged(signals.TOPIC_STATUS, "topic", TOPIC_OF)
     return Section(
         "Status",
         [
@@ -171,7 +171,7 @@ def status_over_time() -> Section:
                     PARTITION_STATUS,
                 ),
                 Query(signals.among(signals.partition_status(), worst, signals.PARTITION), "{{topic}} / {{partition}}"),
-                Query(of_topics, "{{topic}}"),
+                Query(f"{by_topic} unless on (topic) {signals.PARTITION_STATUS}{{{TOPIC_OF}}}", "{{topic}}"),
             ),
         ],
     )
@@ -238,7 +238,7 @@ def partitions() -> Section:
         Column("Time lag", signals.partition_lag_seconds(), DURATION, 95, steps=LAG_SECONDS),
         Column("Current offset", signals.committed(), "locale", 115),
         Column("Log end offset", signals.log_end(), "locale", 115),
-        Column("Consumption", read, MESSAGES_A_SECOND, 105, decimals=1),
+        Column("Consumption", read, MESSAGES_A_SECOND, 115, decimals=1),
         Column("Last commit", signals.age(COMMITTED_AT, signals.PARTITION, TOPIC_OF), DURATION, 100),
         Column("Window", f"{filled} or ({signals.partition_status()} > bool 0)", "percentunit", 75),
         Label("owner", "Owner", 110),

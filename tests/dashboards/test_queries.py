@@ -55,7 +55,6 @@ CHOSEN = {"cluster": "eu-west", "consumer_group": "invoice-printer", "topic": "o
 GRAFANAS = {"$__rate_interval": "8s", "$__range": "30s"}
 EMPTY = {
     "burrow-brokers / Brokers / B": "all brokers are Standard",
-    "burrow-brokers / Broker down / A": "no broker is down",
     "burrow-monitoring / Failed requests by reason / A": "no request fails; a reason is counted once there is one",
     "burrow-monitoring / Faults / A": "no evaluation of a rule fails",
     "burrow-monitoring / Failures / B": "no operation on the object store fails",
