@@ -134,23 +134,24 @@ def health() -> Section:
 
 
 def down() -> Section:
-    """Return which brokers were down."""
+    """Return when brokers were down."""
     reached = f"min by (broker) ({named(REACHED)})"
-    ever = f"min by (broker) ({named(f'min_over_time({REACHED}[$__range] @ end())')}) == 0"
+    least = f"bottomk(10, min by (broker) ({named(f'avg_over_time({REACHED}[$__range] @ end())')}))"
     return Section(
         "",
         [
             states(
                 Look(
-                    "Broker down",
-                    "When brokers could not be scraped. Only those that were down at some time in the time range.",
+                    "Broker status",
+                    "UP while Prometheus can scrape all exporters of the broker. The ten brokers that were down for "
+                    "longest in the time range.",
                     "none",
                     24,
-                    5,
-                    "No broker was down.",
+                    6,
+                    "not scraped",
                     UP,
                 ),
-                Query(f"{reached} and on (broker) ({ever})", "{{broker}}"),
+                Query(f"{reached} and on (broker) ({least})", "{{broker}}"),
             ),
         ],
     )

@@ -15,8 +15,8 @@ from grafana.burrow_dashboards.statuses import (
     DURATION,
     GROUP_STATUS,
     LAG_SECONDS,
-    LONGER,
     NONE_IS_GOOD,
+    NOT_OK_FOR,
     PARTITION_STATUS,
     RED,
     STATUS_OR_MUTED,
@@ -62,7 +62,8 @@ def summary() -> Section:
                     DURATION,
                     3,
                     4,
-                    LONGER,
+                    GONE,
+                    NOT_OK_FOR,
                 ),
                 Query(signals.not_ok_for(ONE, "cluster", "6h", "1m"), "not OK for"),
             ),
@@ -140,6 +141,7 @@ def status_over_time() -> Section:
     """Return the status of the group and of its partitions over time."""
     ever = f"max_over_time(burrow_kafka_topic_partition_status{{{TOPIC_OF}}}[$__range] @ end())"
     worst = f"topk(20, max by ({signals.PARTITION}) ({ever}))"
+    by_topic = signals.merged(signals.TOPIC_STATUS, "topic", TOPIC_OF)
     return Section(
         "Status",
         [
@@ -160,7 +162,8 @@ def status_over_time() -> Section:
                 Look(
                     "Status of each topic partition",
                     "OK, WARN (the lag grows), STOP (no commits), STALL (commits without progress), REWIND (the "
-                    "committed offset went back). The 20 partitions with the worst status in the time range.",
+                    "committed offset went back). The 20 partitions with the worst status in the time range, "
+                    "or topics where the exporter publishes no partitions.",
                     "none",
                     24,
                     11,
@@ -168,6 +171,7 @@ def status_over_time() -> Section:
                     PARTITION_STATUS,
                 ),
                 Query(signals.among(signals.partition_status(), worst, signals.PARTITION), "{{topic}} / {{partition}}"),
+                Query(f"{by_topic} unless on (topic) {signals.PARTITION_STATUS}{{{TOPIC_OF}}}", "{{topic}}"),
             ),
         ],
     )
@@ -234,7 +238,7 @@ def partitions() -> Section:
         Column("Time lag", signals.partition_lag_seconds(), DURATION, 95, steps=LAG_SECONDS),
         Column("Current offset", signals.committed(), "locale", 115),
         Column("Log end offset", signals.log_end(), "locale", 115),
-        Column("Consumption", read, MESSAGES_A_SECOND, 105, decimals=1),
+        Column("Consumption", read, MESSAGES_A_SECOND, 115, decimals=1),
         Column("Last commit", signals.age(COMMITTED_AT, signals.PARTITION, TOPIC_OF), DURATION, 100),
         Column("Window", f"{filled} or ({signals.partition_status()} > bool 0)", "percentunit", 75),
         Label("owner", "Owner", 110),

@@ -17,9 +17,9 @@ from grafana.burrow_dashboards.statuses import (
     GREEN,
     GROUP_STATUS,
     LAG_SECONDS,
-    LONGER,
     NONE_IS_BEST,
     NONE_IS_GOOD,
+    NOT_OK_FOR,
     OF_LIMIT,
     PARTITION_STATUS,
     RED,
@@ -181,9 +181,9 @@ def described(chosen: str) -> list[Cell]:
 def more_of(chosen: str) -> list[Cell]:
     """Return the columns that say since when groups are not OK, and whether they recover."""
     lag, growth, advice = signals.lag(), signals.growth(), signals.advice(signals.GROUPS, signals.GROUP)
-    since = f"time() - {signals.last_ok(signals.GROUPS, signals.GROUP, '6h', '1m')}"
+    since = signals.not_ok_for(signals.GROUPS, signals.GROUP, "6h", "1m")
     return [
-        Column("Not OK for", signals.among(f"({since})", chosen), DURATION, 95, empty=LONGER),
+        Column("Not OK for", signals.among(f"({since})", chosen), DURATION, 95, words=NOT_OK_FOR),
         Column(
             "Caught up in", signals.among(f"({signals.catch_up(lag, growth)})", chosen), DURATION, 105, words=CATCH_UP
         ),

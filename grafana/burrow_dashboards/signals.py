@@ -23,6 +23,7 @@ REPLICAS_WANTED = "group:burrow_kafka_consumer:replicas_wanted"
 ADVICE = ("none", "add_consumers", "add_partitions", "speed_up_consumers", "hot_partition", "fix_consumer")
 """What would help a group, by the label of the recording rule."""
 
+PARTITION_STATUS, TOPIC_STATUS = "burrow_kafka_topic_partition_status", "burrow_kafka_consumer_topic_status"
 CLUSTERS = 'cluster=~"$cluster"'
 GROUPS = f'{CLUSTERS}, consumer_group=~".*($filter).*"'
 POLICY = "burrow_kafka_consumer_policy_info"
@@ -83,9 +84,10 @@ def last_ok(of: str, by: str, window: str, step: str) -> str:
 
 
 def not_ok_for(of: str, by: str, window: str, step: str) -> str:
-    """Return for how many seconds groups have not been OK; 0 for those that are, nothing beyond ``window``."""
+    """Return for how many seconds groups have not been OK; 0 for those that are, -1 beyond ``window``."""
     now = status(of, by)
-    return f"((time() - {last_ok(of, by, window, step)}) * ({now} > bool 1)) or (({now} == 1) * 0)"
+    since = f"time() - {last_ok(of, by, window, step)}"
+    return f"(({since} or {now} * 0 - 1) and {now} > 1) or (({now} == 1) * 0)"
 
 
 def worst_now(expression: str, at_end: str, by: str = GROUP, count: int = 10) -> str:
@@ -105,15 +107,18 @@ def among(expression: str, chosen: str, by: str = GROUP) -> str:
 
 def cause(chosen: str) -> str:
     """Return the worst partition status of each group that an expression chooses, with its ``topic``."""
-    by = f"{GROUP}, topic"
-    names = ("burrow_kafka_topic_partition_status", "burrow_kafka_consumer_topic_status")
-    each = among(f"max by ({by}) ({' or '.join(f'{name}{{{GROUPS}}}' for name in names)})", chosen)
-    return f"topk by ({GROUP}) (1, {each})"
+    return f"topk by ({GROUP}) (1, {among(topic_status(GROUPS, f'{GROUP}, topic'), chosen)})"
+
+
+def topic_status(of: str, by: str) -> str:
+    """Return the worst status of partitions, by their topics where the exporter publishes no partitions."""
+    names = (PARTITION_STATUS, TOPIC_STATUS)
+    return f"max by ({by}) ({' or '.join(f'{name}{{{of}}}' for name in names)})"
 
 
 def partition_status(of: str = GROUP_TOPICS) -> str:
     """Return the status of partitions: 1 OK, 2 WARN, 4 STOP, 5 STALL, 6 REWIND."""
-    return merged("burrow_kafka_topic_partition_status", PARTITION, of)
+    return merged(PARTITION_STATUS, PARTITION, of)
 
 
 def coarser(by: str, of_partitions: str, of_topics: str) -> str:
@@ -128,10 +133,10 @@ def partition_lag(of: str = GROUP_TOPICS, by: str = PARTITION, at: str = "") -> 
     return coarser(by, f"sum by ({by}) ({each})", f"sum by ({by}) ({of_topics})")
 
 
-def partition_lag_seconds(of: str = GROUP_TOPICS, by: str = PARTITION) -> str:
+def partition_lag_seconds(of: str = GROUP_TOPICS, by: str = PARTITION, at: str = "") -> str:
     """Return the lag of partitions in seconds, or the largest by something less."""
     names = (f"burrow_kafka_consumer_{each}_lag_seconds" for each in ("partition", "topic"))
-    return coarser(by, *(merged(name, by, of) for name in names))
+    return coarser(by, *(merged(name, by, of, at) for name in names))
 
 
 def committed(of: str = GROUP_TOPICS, by: str = PARTITION) -> str:

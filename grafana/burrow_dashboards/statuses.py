@@ -50,8 +50,8 @@ HALTED = words({0: ("running", GREEN), 1: ("HALTED", RED)})
 UP = words({1: ("UP", GREEN), 0: ("DOWN", RED)})
 CATCH_UP = words({0: ("caught up", GREEN), -1: ("not shrinking", "text")})
 """What ``signals.catch_up`` says beside a number of seconds."""
-LONGER = "> 6 h"
-"""Shown where a group has not been OK for as long as is looked back."""
+NOT_OK_FOR = words({-1: ("> 6 h", "text")})
+"""What ``signals.not_ok_for`` says beside a number of seconds."""
 NONE_IS_GOOD: tuple[Step, ...] = ((None, GREEN), (1, RED))
 NONE_IS_BEST: tuple[Step, ...] = ((None, GREEN), (1, YELLOW))
 LAG_SECONDS: tuple[Step, ...] = ((None, GREEN), (60, ORANGE), (600, RED))

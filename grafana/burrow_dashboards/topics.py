@@ -40,12 +40,12 @@ def all_topics() -> Section:
         9,
     )
     chosen = f"topk(50, {written})"
-    first = f'burrow_kafka_topic_partition_status{{{CLUSTER}, partition="0"}}'
+    read_by = signals.topic_status(f'{CLUSTER}, partition=~"0|"', f"topic, {READER}")
     cells: list[Cell] = [
         Label("topic", "Topic", None, from_row(TOPICS, "cluster", topic="Topic")),
         Column("Production", chosen, MESSAGES_A_SECOND, 110, decimals=1),
         Column("Partitions", among_topics(f"count by (topic) ({each_partition()})", chosen), "none", 100),
-        Column("Groups", among_topics(f"count by (topic) (count by (topic, {READER}) ({first}))", chosen), "none", 100),
+        Column("Groups", among_topics(f"count by (topic) ({read_by})", chosen), "none", 100),
     ]
     return Section(
         "Topics of the cluster",
@@ -75,7 +75,7 @@ def among_topics(expression: str, chosen: str) -> str:
 
 def summary() -> Section:
     """Return the chosen topic in four figures."""
-    readers = f"count(count by ({READER}) (burrow_kafka_topic_partition_status{{{TOPIC}}}))"
+    readers = f"count({signals.topic_status(TOPIC, READER)})"
     return Section(
         "Topic $topic",
         [
@@ -85,7 +85,7 @@ def summary() -> Section:
                 spark=True,
             ),
             figure(
-                Look("Partitions", "Partitions of the topic.", "none", 6, 4),
+                Look("Partitions", "Partitions of the topic.", "none", 6, 4, "unknown"),
                 Query(
                     f"count({signals.merged('burrow_kafka_topic_partition_offset', signals.PARTITION, TOPIC)})",
                     "partitions",
@@ -127,7 +127,7 @@ def readers() -> Section:
     cells: list[Cell] = [
         Column(
             "Status",
-            signals.merged("burrow_kafka_topic_partition_status", READER, TOPIC),
+            signals.topic_status(TOPIC, READER),
             "none",
             90,
             words=PARTITION_STATUS,
@@ -173,8 +173,8 @@ def readers() -> Section:
         empty=NO_READER,
         links=[TO_GROUP],
     )
-    furthest = f"max by ({READER}) (burrow_kafka_consumer_partition_lag_seconds{{{TOPIC}}} @ end())"
-    most = f"sum by ({READER}) (burrow_kafka_consumer_partition_lag{{{TOPIC}}} @ end())"
+    furthest = signals.partition_lag_seconds(TOPIC, READER, " @ end()")
+    most = signals.partition_lag(TOPIC, READER, " @ end()")
     return Section(
         "",
         [
@@ -199,7 +199,7 @@ def hot() -> Section:
         "none",
         12,
         13,
-        empty="Almost nothing is produced to this topic.",
+        empty="Almost nothing is produced to this topic, or the exporter's --metrics.granularity is not partition.",
         steps=HEAT,
         decimals=2,
     )
@@ -209,7 +209,7 @@ def hot() -> Section:
         "short",
         12,
         13,
-        empty=f"No partition of the cluster gets more than {HOT} times the mean of its topic.",
+        empty=f"No partition is known to get more than {HOT} times the mean of its topic.",
     )
     chosen = f"topk(50, ({signals.heat(CLUSTER)}) > {HOT})"
     cells: list[Cell] = [

@@ -1,7 +1,7 @@
 """What can be chosen at the top of a dashboard.
 
-Options come from families with few series: groups from their status, topics from their first partition. So they are
-there at once with thousands of groups.
+Options come from families with few series, groups from their status, topics from their first partition, so that they
+are there at once with thousands of groups. Topics have series of their own where the exporter publishes no partitions.
 """
 
 from __future__ import annotations
@@ -10,7 +10,14 @@ from grafana_foundation_sdk.builders.dashboard import DatasourceVariable, QueryV
 from grafana_foundation_sdk.models.dashboard import VariableOption, VariableRefresh, VariableSort
 
 from grafana.burrow_dashboards.panels import DATA_SOURCE
-from grafana.burrow_dashboards.signals import CLUSTERS, POLICY
+from grafana.burrow_dashboards.signals import (
+    CLUSTERS,
+    ONE_CLUSTER,
+    ONE_GROUP,
+    PARTITION_STATUS,
+    POLICY,
+    TOPIC_STATUS,
+)
 
 STATUS = "burrow_kafka_consumer_status"
 
@@ -51,13 +58,14 @@ def consumer_group() -> QueryVariable:
 
 def topics_of_group() -> QueryVariable:
     """Return the choice of topics that the group has committed on."""
-    of = 'cluster="$cluster", consumer_group="$consumer_group"'
-    return choices("topic", "Topic", f"burrow_kafka_topic_partition_status{{{of}}}")
+    of = f'__name__=~"{PARTITION_STATUS}|{TOPIC_STATUS}", {ONE_GROUP}'
+    return choices("topic", "Topic", f"{{{of}}}")
 
 
 def topic() -> QueryVariable:
     """Return the choice of one topic of the cluster."""
-    return choice("topic", "Topic", 'burrow_kafka_topic_partition_offset{cluster="$cluster", partition="0"}')
+    names = "burrow_kafka_topic_partition_offset|burrow_kafka_topic_offset"
+    return choice("topic", "Topic", f'{{__name__=~"{names}", {ONE_CLUSTER}, partition=~"0|"}}')
 
 
 def teams() -> QueryVariable:

@@ -230,7 +230,7 @@ def test_variables(uid: str, variable: dict[str, Any]) -> None:
     selector, label = label_values(variable)
     assert metrics(selector) <= set(TYPES)
     few = {family.name for family in FEW_FAMILIES} | set(FOREIGN) | set(OWN)
-    one = 'consumer_group="$consumer_group"' in selector or 'partition="0"' in selector
+    one = 'consumer_group="$consumer_group"' in selector or 'partition=~"0|"' in selector
     assert metrics(selector) <= few or one, (uid, selector)
     assert variable["label"]
     assert re.fullmatch(r"\w+", label)

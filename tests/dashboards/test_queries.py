@@ -55,7 +55,6 @@ CHOSEN = {"cluster": "eu-west", "consumer_group": "invoice-printer", "topic": "o
 GRAFANAS = {"$__rate_interval": "8s", "$__range": "30s"}
 EMPTY = {
     "burrow-brokers / Brokers / B": "all brokers are Standard",
-    "burrow-brokers / Broker down / A": "no broker is down",
     "burrow-monitoring / Failed requests by reason / A": "no request fails; a reason is counted once there is one",
     "burrow-monitoring / Faults / A": "no evaluation of a rule fails",
     "burrow-monitoring / Failures / B": "no operation on the object store fails",
@@ -64,9 +63,8 @@ EMPTY = {
     "burrow-overview / Newly broken / A": "no group turned bad within the seconds that the test takes",
     "burrow-overview / Newly broken / B": "no group turned bad within the seconds that the test takes",
     "burrow-overview / Newly broken / C": "no group turned bad within the seconds that the test takes",
-    "burrow-overview / Groups that are not OK / H": "no group turned bad within the seconds that the test takes",
+    "burrow-group / Status of each topic partition / B": "partitions are published",
     "burrow-group / Status of the group / B": "the policy mutes other groups",
-    "burrow-group / Not OK for / A": "the group may have been bad for as long as the test runs",
     "burrow-group / Messages lost / B": "no message is lost",
     "burrow-group / Time to loss / A": "the test's Prometheus records nothing",
     "burrow-group / Lag beside MSK's own / A": "the broker is not MSK's",
@@ -74,7 +72,7 @@ EMPTY = {
     "burrow-group / What would help / A": "the test's Prometheus records nothing",
     "burrow-group / Members wanted / A": "the test's Prometheus records nothing",
     "burrow-group / Members wanted / B": "the test's Prometheus records nothing",
-    "burrow-overview / Groups that are not OK / K": "the test's Prometheus records nothing",
+    "burrow-overview / Groups that are not OK / J": "the test's Prometheus records nothing",
 }
 """What may have no data on a system as the test runs it, and why."""
 QUERIES = list(queries())

@@ -93,8 +93,8 @@ def test_not_ok_for(tmp_path: Path) -> None:
 
 
 def test_never_ok(tmp_path: Path) -> None:
-    """Of a group that was not OK as long as is looked back, nothing is known."""
-    check(tmp_path, {STATUS: "3x20"}, NOT_OK_FOR, {"20m": dict[str, float]()})
+    """A group that was not OK for as long as is looked back has been so for longer: -1."""
+    check(tmp_path, {STATUS: "3x20"}, NOT_OK_FOR, {"20m": {'{cluster="c"}': -1}})
 
 
 def test_heat(tmp_path: Path) -> None:
