@@ -60,6 +60,7 @@ $(TOOLS)/vale: tools.mk
 	GOBIN=$(CURDIR)/$(TOOLS) go install github.com/vale-cli/vale/v3/cmd/vale@v3.21.0
 	@touch $@
 
+# Builds the deb and rpm packages.
 $(TOOLS)/nfpm: tools.mk
 	GOBIN=$(CURDIR)/$(TOOLS) go install github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.43.0
 	@touch $@

@@ -404,7 +404,7 @@ def test_what_takes_effect_with_the_next_start_is_said(start: Callable[..., Relo
     running.reload(
         BurrowConfig(), web=WebConfig(listen_addresses=(":1",), enable_lifecycle=True), log=LogConfig(level="debug")
     )
-    (line,) = [line for line in log if "next start" in line["event"]]
+    (line,) = [line for line in log if "restart required" in line["event"]]
     assert "web.listen_addresses web.enable_lifecycle log.level" == line["settings"]
     assert not running.exporter.may_be_reloaded()
 
