@@ -109,7 +109,7 @@ def test_current() -> None:
 
 
 def test_stale(tmp_path: Path) -> None:
-    """A file that was changed, is missing, or is none of ours is noticed; writing mends all of it."""
+    """A file that was changed, is missing, or is none of ours is noticed; writing fixes all of it."""
     write(tmp_path)
     assert [] == stale(tmp_path)
     (tmp_path / "burrow-group.json").write_text("{}", encoding="utf-8")

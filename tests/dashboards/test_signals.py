@@ -50,7 +50,7 @@ def check(folder: Path, series: dict[str, str], expression: str, expected: Mappi
 
 
 def test_topic_made_anew(tmp_path: Path) -> None:
-    """When a topic is made anew, its production is 0 for a moment, and never a peak of all that it ever held."""
+    """When a topic is recreated, its production is 0 for a moment, and never a peak of all that it ever held."""
     expected = {f"{minute}m": {'{topic="t"}': rate} for minute, rate in ((9, 1), (11, 0), (12, 0), (15, 1))}
     check(tmp_path, {LOG_END: "900000+60x9 0+60x10"}, WRITTEN, expected)
 
@@ -98,7 +98,7 @@ def test_never_ok(tmp_path: Path) -> None:
 
 
 def test_heat(tmp_path: Path) -> None:
-    """A partition's share is told against the mean of its topic; a topic with next to nothing has no hot ones."""
+    """A partition's share is relative to the mean of its topic; a topic with next to nothing has no hot ones."""
     busy = {LOG_END.replace('partition="0"', f'partition="{each}"'): f"0+{60 * each}x15" for each in (1, 2, 6)}
     quiet = {LOG_END.replace('"t"', '"q"'): "0+1x15"}
     shares = {f'{{topic="t", partition="{each}"}}': each / 3 for each in (1, 2, 6)}

@@ -76,7 +76,7 @@ def label_values(variable: Variable) -> tuple[str, str]:
 
 
 def offenders(rule: Callable[..., None], cases: Sequence[tuple[str, tuple[Any, ...]]]) -> list[str]:
-    """Return the names of the cases for which a rule does not hold, each with what it asserts in vain."""
+    """Return the names of the cases for which a rule does not hold, each with the assertion that failed."""
     assert cases
     found = []
     for name, values in cases:
