@@ -177,7 +177,7 @@ def test_the_last_known_state_of_a_burrow_that_is_gone() -> None:
         "Burrow default at http://burrow:8000 failed last poll 4s ago, last success 5m ago; "
         "failed requests: ready (connection): 1. is it up?"
     ) in page.all
-    assert "Cluster west not exposed there is no recent reading; below is its last known state" in page.all
+    assert "Cluster west not exposed there is no recent reading; the last known state is shown below" in page.all
     assert "1 total 1 ERR" in page.all
     assert "lost stopped: 1 of 1 partitions of orders, for at least 4s last known state, 3s ago" in page.all
     assert b'<tr role="row" class="past">' in render("/", "", shown).body
