@@ -1,5 +1,7 @@
 # burrow_exporter as a container. The base image can be any Python 3.11 or later: --build-arg PYTHON_IMAGE=...
 ARG PYTHON_IMAGE=python:3.13.14-slim-trixie
+# slim, or minimal: Python, the exporter and the libraries they load, without a shell or a package manager.
+ARG VARIANT=slim
 
 FROM ${PYTHON_IMAGE} AS build
 WORKDIR /src
@@ -11,11 +13,31 @@ COPY setup.cfg pyproject.toml README.md LICENSE ./
 COPY burrow_exporter burrow_exporter
 RUN pip install --no-cache-dir --no-deps --no-build-isolation --prefix /installed .
 
-FROM ${PYTHON_IMAGE}
+FROM ${PYTHON_IMAGE} AS slim
 # Nothing is installed into a running container.
 RUN rm -rf /usr/local/bin/pip* /usr/local/bin/idle* /usr/local/lib/python3.*/ensurepip \
     /usr/local/lib/python3.*/idlelib /usr/local/lib/python3.*/site-packages/*
 COPY --from=build /installed /usr/local
+
+FROM slim AS files
+WORKDIR /files
+# Without modules that the exporter does not use, and so without the libraries that only they load.
+RUN mkdir -p usr/local/bin \
+    && cp --archive /usr/local/bin/python3 /usr/local/bin/python3.*[0-9] /usr/local/bin/burrow-exporter usr/local/bin \
+    && cp --archive /usr/local/lib usr/local \
+    && find usr/local/lib -regextype posix-extended -regex '.*/python3\.[0-9]+/(config-3.*|curses|dbm|pydoc_data|sqlite3|\
+tkinter|turtledemo|lib-dynload/(_curses|_dbm|_gdbm|_sqlite3|_tkinter|readline).*)' -prune -exec rm -r {} +
+# hadolint ignore=DL4006 # ldd fails for files that are no programs
+RUN find usr/local -type f \( -name 'python3.*' -o -name '*.so*' \) -exec ldd {} + \
+        | awk '$2 == "=>" { print $3 } $1 ~ "/ld-linux" { print $1 }' | grep -v ^/usr/local | sort --unique \
+        | xargs cp --dereference --parents --target-directory . \
+    && cp --dereference --parents /etc/ssl/certs/ca-certificates.crt /etc/ld.so.cache .
+
+FROM scratch AS minimal
+ENV PATH=/usr/local/bin
+COPY --from=files /files /
+
+FROM ${VARIANT}
 USER 65532:65532
 EXPOSE 9254
 STOPSIGNAL SIGTERM

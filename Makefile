@@ -25,7 +25,7 @@ export EXPORTER_IMAGE
 .PHONY: help demo
 .PHONY: test lint format check bench soak fuzz mutate audit dist wheel-test packages packages-test
 .PHONY: lock docs site dashboards chart clean
-.PHONY: image render up down logs e2e e2e-hosts e2e-auth e2e-truth
+.PHONY: image render up down logs e2e e2e-hosts e2e-auth e2e-image e2e-truth
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -113,9 +113,9 @@ chart: $(INSTALLED) ## Regenerate the derived files of the Helm chart
 
 include tools.mk
 
-image: ## Build the container image (EXPORTER_IMAGE=burrow-exporter)
+image: ## Build the container image (EXPORTER_IMAGE=burrow-exporter; VARIANT=minimal: without shell and package manager)
 	docker build --tag $(EXPORTER_IMAGE) --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) \
-		--build-arg REPOSITORY=$(REPOSITORY) .
+		--build-arg REPOSITORY=$(REPOSITORY) --build-arg VARIANT=$(or $(VARIANT),slim) .
 
 # The time of the commit stands in the wheel: the same commit gives the same bytes.
 dist: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || date +%s)
@@ -157,6 +157,9 @@ e2e-hosts: $(INSTALLED) ## Test the stack on three simulated hosts and stop it (
 
 e2e-auth: $(INSTALLED) ## Test every Kafka authentication mechanism, with valid and invalid credentials, and ACLs (needs docker)
 	$(BIN)/python -m tests.e2e.kafka_auth
+
+e2e-image: $(INSTALLED) ## Test both variants of the container image (needs docker on Linux and a registry)
+	$(BIN)/python -m tests.e2e.image
 
 e2e-truth: $(INSTALLED) ## Compare metrics with the truth in scenarios on a real Kafka and Burrow (needs both: tests/e2e/truth)
 	@test -n "$(KAFKA_LIBS)" -a -n "$(BURROW)" || \

@@ -88,7 +88,7 @@ def serves(installed: Installed) -> None:
     """Serve a demo's metrics and status page, and read its Burrow with ``check`` and ``once``."""
     options = ("--demo.groups", "20", "--demo.partitions", "2", "--web.listen-address", "127.0.0.1:0")
     with running("demo", *options, command=installed.command, folder=installed.away) as run:
-        burrow = run.wait_for(r"simulated Burrow answers at (\S+)")
+        burrow = run.wait_for(r"Simulated Burrow listening on (\S+)")
         address = run.wait_for(r"event=serving address=(\S+)")
         wait_until_ready(address)
         for path, expected in (("/metrics", "burrow_kafka_consumer_status{"), ("/", "</html>"), ("/-/healthy", "")):
