@@ -102,7 +102,7 @@ def test_the_exporter_asks_it() -> None:
     (container,) = deployment["template"]["spec"]["containers"]
     assert [{"name": port["targetPort"], "containerPort": port["port"]}] == container["ports"]
     notes = helm("install", RELEASE, CHART, "--dry-run=client", "--values", VALUES["burrow"]).stdout
-    assert f"asks http://{NAME}:8000.\n" in notes
+    assert f"polls http://{NAME}:8000.\n" in notes
 
 
 def test_nobody_else_reaches_it() -> None:

@@ -339,10 +339,10 @@ def test_what_is_said_after_an_installation() -> None:
     """Which Burrows are asked, how to look, and how it is scraped where the operator does not do it."""
     command = ("install", RELEASE, CHART, "--dry-run=client", "--namespace", NAMESPACE, "--values")
     told = helm(*command, VALUES["several"]).stdout.partition("NOTES:\n")[2]
-    assert "asks https://burrow-a.eu:8000 or https://burrow-b.eu:8000, http://burrow.us:8000.\n" in told
+    assert "polls https://burrow-a.eu:8000 or https://burrow-b.eu:8000, http://burrow.us:8000.\n" in told
     assert f"--namespace {NAMESPACE} port-forward service/{RELEASE}-burrow-exporter 9254\n" in told
-    assert f"{RELEASE}-burrow-exporter.{NAMESPACE}:9254" in told
-    assert "scraped" not in helm(*command, VALUES["operator"]).stdout.partition("NOTES:\n")[2]
+    assert f'Scrape it as job "burrow" at {RELEASE}-burrow-exporter.{NAMESPACE}:9254' in told
+    assert "Scrape it" not in helm(*command, VALUES["operator"]).stdout.partition("NOTES:\n")[2]
 
 
 @pytest.mark.parametrize(
