@@ -49,8 +49,8 @@ METRICS = f"""{NOTE}
 # Metrics
 
 Six families have the names, labels and values of Burrow's own `/metrics`
-([differences](migration.md#burrows-own-metrics)). All are gauges unless marked as counters;
-`burrow_kafka_consumer_lag_total` is a gauge despite its name.
+([differences](migration.md#burrows-own-metrics)). All are gauges, even `burrow_kafka_consumer_lag_total`, unless marked
+as counters.
 
 - A sample is missing if its value is unknown.
 - A partition that the group never committed has `burrow_kafka_consumer_partition_complete_ratio` 0 and no other sample.
@@ -60,8 +60,7 @@ Six families have the names, labels and values of Burrow's own `/metrics`
 - `--metrics.granularity`, or the policy, replaces families by partition with those by topic, or with none;
   `--metrics.topic-families` adds those by topic.
 - The first shard exposes topics and clusters.
-
-HELP on `/metrics` names the field of Burrow's API that a value comes from.
+- HELP on `/metrics` names the field of Burrow's API that a value comes from.
 
 {{burrow}}
 
@@ -85,7 +84,7 @@ CONFIGURATION = f"""{NOTE}
 - Filters are regular expressions that match the whole name. They are repeatable; an empty value means none.
 - Exit codes: 0 success, 1 could not run, 2 wrong configuration.
 - The exporter ignores `.netrc`, `http_proxy` and the like. `--burrow.proxy-url` takes an HTTP proxy without TLS or
-  credentials; a Burrow with TLS is reached through a tunnel (`CONNECT`).
+  credentials; TLS to Burrow goes through a tunnel (`CONNECT`).
 
 ## Flags
 
@@ -93,9 +92,10 @@ CONFIGURATION = f"""{NOTE}
 
 ## File
 
-`--config.file` names a YAML file; several Burrows need one. `config.example.yaml` shows every key,
-`burrow_exporter/config.schema.json` in the package is its schema. With it `--burrow.*` and `--filter.*` are errors.
-Paths are relative to the file, nothing is expanded (not even `${{{{VAR}}}}`), unknown and duplicate keys are refused.
+`--config.file` names a YAML file; several Burrows need one. `config.example.yaml` shows every key;
+`burrow_exporter/config.schema.json` in the package is the schema. With a file, `--burrow.*` and `--filter.*` are
+errors. Paths are relative to the file, nothing is expanded (not even `${{{{VAR}}}}`), unknown and duplicate keys are
+refused.
 
 Keys are named like flags, with underscores: `poll.stale_after`, `burrows[].catch_up_lag`, `burrows[].addresses`,
 `burrows[].filters.group.include`. `policy` takes the lists of [a policy file](policy.md). These have no flag:
@@ -105,8 +105,8 @@ Keys are named like flags, with underscores: `poll.stale_after`, `burrows[].catc
 ## Reload
 
 SIGHUP, or `POST` or `PUT` to `/-/reload` with `--web.enable-lifecycle` (otherwise 403), reloads the file and the files
-it names. `web` and `log` change only with a restart. An invalid configuration changes nothing but
-`burrow_exporter_config_last_reload_successful`, to 0.
+it names. `web` and `log` need a restart. An invalid configuration only sets
+`burrow_exporter_config_last_reload_successful` to 0.
 """
 
 
