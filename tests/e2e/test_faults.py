@@ -46,13 +46,13 @@ EARLY = 2.5
 TEXT = """<!-- Written by tests/e2e/test_faults.py, which checks each row: `python -m tests.e2e.test_faults`. -->
 # Faults
 
-What the exporter makes of a Burrow that fails. Each row is tried on real sockets, on a Burrow of two clusters of which
-one has two groups. A fault that hits one group, topic or list leaves the others alone. What stays does so until it is
-older than `--poll.stale-after`. Whatever happens, a scrape is answered with 200 and a valid page.
+How the exporter handles a Burrow that fails. Each row is tested on real sockets, with a Burrow of two clusters, one of
+which has two groups. A fault of one group, topic or list does not affect the others. Values that stay expire after
+`--poll.stale-after`. During every fault a scrape returns 200 and a valid page.
 
-*Up* is `burrow_exporter_burrow_up` after a poll that met the fault. *Counted* are `endpoint` and `reason` in
-`burrow_exporter_request_failures_total`. *Logged* is a part of `error` in the warning, such as `group requests failed`,
-which also names both. *Recovery* is when all is complete again, once the fault is over.
+*Up* is `burrow_exporter_burrow_up` after a poll that met the fault. *Counted* lists the labels `endpoint` and `reason` of
+`burrow_exporter_request_failures_total`. *Logged* is part of the field `error` of the warning, for example
+`group requests failed`, which has both labels as fields. *Recovery* is when the page is complete again after the fault.
 
 {table}
 """
