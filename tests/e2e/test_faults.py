@@ -50,8 +50,8 @@ How the exporter handles a Burrow that fails. Each row is tested on real sockets
 which has two groups. A fault of one group, topic or list does not affect the others. Values that stay expire after
 `--poll.stale-after`. During every fault a scrape returns 200 and a valid page.
 
-*Up* is `burrow_exporter_burrow_up` after a poll that met the fault. *Counted* lists the labels `endpoint` and `reason` of
-`burrow_exporter_request_failures_total`. *Logged* is part of the field `error` of the warning, for example
+*Up* is `burrow_exporter_burrow_up` after a poll that met the fault. *Counted* lists the labels `endpoint` and `reason`
+of `burrow_exporter_request_failures_total`. *Logged* is part of the field `error` of the warning, for example
 `group requests failed`, which has both labels as fields. *Recovery* is when the page is complete again after the fault.
 
 {table}
