@@ -23,7 +23,7 @@ def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="e2e-truth", description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="the Markdown file to write")
-    parser.add_argument("--title", default="What is true, what is shown")
+    parser.add_argument("--title", default="True and exposed values")
     parser.add_argument("--kafka-libs", type=Path, help="folder with Kafka's jars: start a broker of our own")
     parser.add_argument("--burrow-binary", type=Path, help="start a Burrow of our own")
     parser.add_argument("--kafka", default="127.0.0.1:19292", help="address of the broker, started or pointed at")

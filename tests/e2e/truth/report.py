@@ -13,8 +13,8 @@ from tests.e2e.truth.scenarios import HABITS, QUIET, Scenario
 from tests.e2e.truth.watch import Sample, Truth, errors, true_of
 
 HEAD = (
-    "| scenario | right | true: lag, age (median; largest) | exporter: status | exporter: lag, age (median; largest) "
-    "| native: status | native: lag | exporter at its worst: true -> shown | native at its worst: true -> shown |"
+    "| scenario | expected | true: lag, age (median; largest) | exporter: status | exporter: lag, age (median; largest) "
+    "| native: status | native: lag | exporter's largest error: true -> exposed | native's largest error: true -> exposed |"
 )
 
 
@@ -151,21 +151,22 @@ def markdown(
     lines = [
         f"# {title}",
         "",
-        "Each row is a stretch of the run: the group's lag in offsets that hold messages, and the age of the first",
-        "message not yet read in any partition, as of the end of the exporter's polls. The status columns count polls;",
-        "a group that is absent while Burrow reads its backlog is right. Native: Burrow's own /metrics at each poll.",
+        "Each row covers part of the run. It compares the group's lag, counting only offsets that hold messages, and the",
+        "age of the first unread message of any partition, at the end of each poll. The status columns count polls. A",
+        "group may be absent while Burrow reads its backlog. *Native* is Burrow's own `/metrics` at each poll.",
         "",
         HEAD,
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
         *rows,
         "",
         "## Errors of lag in seconds, per partition and poll",
-        "Shown less true. *By shown offset*: by the age of the first message after the offset that the exporter shows;",
-        "*by true commit*: after what was committed at the end of the poll.",
+        "Exposed minus true. *By shown offset*: the true value is the age of the first message after the exposed offset.",
+        "*By true commit*: of the first message after the offset that was committed at the end of the poll.",
         "",
         *error_table(samples, ledger, begun),
         "",
-        "## What happened when",
+        "## Events",
+        "",
         *(f"- {line.strip()}" for line in log),
     ]
     return "\n".join(lines) + "\n"
