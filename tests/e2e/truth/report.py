@@ -13,8 +13,9 @@ from tests.e2e.truth.scenarios import HABITS, QUIET, Scenario
 from tests.e2e.truth.watch import Sample, Truth, errors, true_of
 
 HEAD = (
-    "| scenario | expected | true: lag, age (median; largest) | exporter: status | exporter: lag, age (median; largest) "
-    "| native: status | native: lag | exporter's largest error: true -> exposed | native's largest error: true -> exposed |"
+    "| scenario | expected | true: lag, age (median; largest) | exporter: status "
+    "| exporter: lag, age (median; largest) | native: status | native: lag "
+    "| exporter's largest error: true -> exposed | native's largest error: true -> exposed |"
 )
 
 
@@ -151,17 +152,17 @@ def markdown(
     lines = [
         f"# {title}",
         "",
-        "Each row covers part of the run. It compares the group's lag, counting only offsets that hold messages, and the",
-        "age of the first unread message of any partition, at the end of each poll. The status columns count polls. A",
-        "group may be absent while Burrow reads its backlog. *Native* is Burrow's own `/metrics` at each poll.",
+        "Each row covers part of the run. It compares the group's lag, counting only offsets that hold messages, and",
+        "the age of the first unread message of any partition, at the end of each poll. The status columns count polls.",
+        "A group may be absent while Burrow reads its backlog. *Native* is Burrow's own `/metrics` at each poll.",
         "",
         HEAD,
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
         *rows,
         "",
         "## Errors of lag in seconds, per partition and poll",
-        "Exposed minus true. *By shown offset*: the true value is the age of the first message after the exposed offset.",
-        "*By true commit*: of the first message after the offset that was committed at the end of the poll.",
+        "Exposed minus true. *By shown offset*: the true value is the age of the first message after the exposed",
+        "offset. *By true commit*: of the first message after the offset that was committed at the end of the poll.",
         "",
         *error_table(samples, ledger, begun),
         "",
