@@ -275,7 +275,7 @@ def ways() -> dict[str, Run]:
 
 def table(runs: Mapping[str, Run]) -> str:
     """Return how runs compare, in Markdown."""
-    heads = ("scaled by", "changes a day", "member hours a day", "oldest lag, s", "over 300 s, min a day")
+    heads = ("scaled by", "changes per day", "member hours per day", "oldest lag, s", "over 300 s, min per day")
     lines = [f"| {' | '.join(heads)} |", "| --- " * len(heads) + "|"]
     for name, run in runs.items():
         late = run.minutes_above(TARGET) / run.days
