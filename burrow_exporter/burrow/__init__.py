@@ -1,4 +1,4 @@
-"""Asks Burrow: HTTP requests, what its answers hold, and what is wrong with those that cannot be used.
+"""The client for Burrow's HTTP API: requests, the contents of responses, and errors.
 
-Imports nothing of the other rooms. Only this room touches requests and tenacity.
+Imports no other package of the exporter. Only this package uses requests and tenacity.
 """

@@ -1,7 +1,8 @@
-"""The shapes of Burrow's JSON answers (HTTP API v3), no I/O.
+"""The structures of Burrow's JSON responses (HTTP API v3). No I/O.
 
-Each struct holds only the fields that are used: unknown fields are ignored, a missing or wrongly typed one makes
-``msgspec.ValidationError`` name it. Names follow Burrow's own (``core/protocol`` and ``httpserver/structs.go``).
+Each struct declares only the fields that the exporter uses. Unknown fields are ignored; a missing field or one of the
+wrong type raises ``msgspec.ValidationError``, which names it. Names follow Burrow's source (``core/protocol`` and
+``httpserver/structs.go``).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import msgspec
 
 NOT_FOUND = "NOTFOUND"
 """The status of a group that Burrow does not know."""
-# JSON knows integers of any size; one that no float holds would break sums here and every scrape by Prometheus.
+# JSON integers have no upper limit. One too large for a float would break sums here and every scrape by Prometheus.
 LARGEST = 2**63 - 1
 Number = Annotated[int, msgspec.Meta(ge=-LARGEST, le=LARGEST)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=LARGEST)]
@@ -22,9 +23,9 @@ Ratio = Annotated[float, msgspec.Meta(ge=0, le=1)]
 class Commit(msgspec.Struct, frozen=True, gc=False, rename={"observed_at": "observedAt"}):
     """One commit in Burrow's window.
 
-    ``timestamp`` is when the group committed and ``observed_at`` when Burrow read the commit, both in Unix
-    milliseconds (the latter cut to whole seconds). ``lag`` is against the log end Burrow knew when it read the commit,
-    ``None`` where it knew none.
+    ``timestamp`` is when the group committed and ``observed_at`` when Burrow read the commit, both in Unix milliseconds
+    (``observed_at`` is truncated to seconds). ``lag`` is relative to the log end offset that Burrow knew when it read
+    the commit, or ``None`` if it knew none.
     """
 
     offset: Number
@@ -36,8 +37,8 @@ class Commit(msgspec.Struct, frozen=True, gc=False, rename={"observed_at": "obse
 class Partition(msgspec.Struct, frozen=True, gc=False):
     """One partition of a group in ``GET /v3/kafka/C/consumer/G/lag``.
 
-    ``start`` and ``end`` are the oldest and the newest commit of the window; both are ``None``, and ``current_lag`` 0
-    means "unknown", as long as nothing was committed. ``complete`` is the filled share of the window, 0 to 1.
+    ``start`` and ``end`` are the oldest and the newest commit in the window. Before the first commit both are ``None``,
+    and a ``current_lag`` of 0 means "unknown". ``complete`` is the share of the window that is filled, 0 to 1.
     """
 
     topic: str
@@ -52,7 +53,7 @@ class Partition(msgspec.Struct, frozen=True, gc=False):
 
 
 class LagStatus(msgspec.Struct, frozen=True):
-    """``status`` of ``GET /v3/kafka/C/consumer/G/lag``: a group and all its partitions."""
+    """``status`` of ``GET /v3/kafka/C/consumer/G/lag``: a group with all its partitions."""
 
     cluster: str
     group: str
@@ -62,14 +63,14 @@ class LagStatus(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What every answer holds; with ``error: true`` often nothing else."""
+    """The fields common to all responses. With ``error: true`` there are often no others."""
 
     error: bool
     message: str
 
 
 class LagAnswer(Answer, frozen=True):
-    """``GET /v3/kafka/C/consumer/G/lag``; a group Burrow does not know answers 404 with ``status.status`` NOTFOUND."""
+    """``GET /v3/kafka/C/consumer/G/lag``. For an unknown group: 404 with the ``status.status`` NOTFOUND."""
 
     status: LagStatus
 
@@ -93,7 +94,7 @@ class TopicsAnswer(Answer, frozen=True):
 
 
 class TopicAnswer(Answer, frozen=True):
-    """``GET /v3/kafka/C/topic/T``: the log-end offsets of the partitions whose offset Burrow knows, in their order."""
+    """``GET /v3/kafka/C/topic/T``: the log end offsets Burrow knows, ordered by partition."""
 
     offsets: list[Number]
 
@@ -105,7 +106,7 @@ class ModulesAnswer(Answer, frozen=True):
 
 
 class EvaluatorModule(msgspec.Struct, frozen=True, rename="kebab"):
-    """``module`` of ``GET /v3/config/evaluator/NAME``; ``expire_cache`` is in seconds, 0 for never."""
+    """``module`` of ``GET /v3/config/evaluator/NAME``. ``expire_cache`` is in seconds; 0 means never."""
 
     expire_cache: Count
 
@@ -117,7 +118,7 @@ class EvaluatorAnswer(Answer, frozen=True):
 
 
 class ConsumerModule(msgspec.Struct, frozen=True, rename="kebab"):
-    """``module`` of ``GET /v3/config/consumer/NAME``; only those of class ``kafka`` note their own progress."""
+    """``module`` of ``GET /v3/config/consumer/NAME``. Only modules of class ``kafka`` commit their own progress."""
 
     class_name: str
     cluster: str
@@ -130,10 +131,10 @@ class ConsumerModuleAnswer(Answer, frozen=True):
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """What Burrow tells of its own configuration.
+    """The parts of Burrow's configuration that the exporter uses.
 
-    ``expire_cache`` is for how many seconds it keeps an evaluation, 0 for ever. ``own_groups`` are the names of its own
-    groups by cluster.
+    ``expire_cache`` is how long Burrow caches an evaluation, in seconds; 0 means forever. ``own_groups`` are the names
+    of Burrow's own groups by cluster.
     """
 
     expire_cache: int

@@ -1,4 +1,4 @@
-"""The client of one Burrow: requests, what their answers hold, and what is wrong with those that are of no use."""
+"""The client of one Burrow: requests, the contents of responses, and errors."""
 
 from __future__ import annotations
 
@@ -41,16 +41,19 @@ MOST_ITEMS = {
     Endpoint.TOPIC: (b",", 200_000),
     Endpoint.LAG: (b"{", 300_000),
 }
-"""What marks an item of an answer, and how many are decoded: more than Kafka can have. A partition has up to three."""
+"""Per endpoint, the byte that marks an item of the response, and the limit on its count.
+
+The limits exceed what Kafka supports. A partition has up to three braces.
+"""
 MAX_TEXT_BYTES = 64 * 1024
 LONG_TEXT = re.compile(rb'[^"]{%d}' % MAX_TEXT_BYTES)
 CHECK_SECONDS = 0.05
-"""How often requests under way are looked at, and so by how much one may outlast its time."""
-# Compressed answers are not asked for: a bound on the bytes read is then a bound on the answer.
+"""The interval at which requests in flight are checked, and so the most by which one can exceed its timeout."""
+# No compression, so that the limit on the bytes read is also a limit on the size of the response.
 HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": f"burrow_exporter/{__version__}"}
 
 AnswerT = TypeVar("AnswerT", bound=Answer)
-# Made here: msgspec looks into a type when it first decodes it, and two threads that do so at once crash the process.
+# Built at import: msgspec inspects a type on first use, and two threads that do so at once crash the process.
 DECODERS: Mapping[type[Answer], msgspec.json.Decoder[Any]] = {
     shape: msgspec.json.Decoder(shape)
     for shape in (
@@ -61,20 +64,20 @@ DECODERS: Mapping[type[Answer], msgspec.json.Decoder[Any]] = {
 
 
 class Observer(Protocol):
-    """Who counts requests."""
+    """Counts requests."""
 
     def sent(self, endpoint: Endpoint) -> None:
-        """Note one attempt of a request."""
+        """Count one attempt of a request."""
 
     def failed(self, endpoint: Endpoint, reason: Reason) -> None:
-        """Note that an attempt brought no usable answer, and is made again."""
+        """Count a failed attempt that is retried."""
 
 
 class BurrowClient:
-    """Asks one Burrow, from any number of threads, over as many connections as there are requests at once.
+    """The client of one Burrow. Thread-safe; opens one connection per concurrent request.
 
-    ``timeout`` is in seconds, for one request as a whole. Every method that asks is one attempt, of which ``observer``
-    hears, and raises ``BurrowError``. ``close`` ends a walk.
+    ``timeout`` is in seconds and covers a whole request. Each method that sends a request makes one attempt, reports it
+    to ``observer`` and raises ``BurrowError`` on failure. ``close`` ends a walk.
     """
 
     def __init__(self, target: Target, timeout: float, observer: Observer) -> None:
@@ -90,11 +93,11 @@ class BurrowClient:
         self._large = threading.Lock()
 
     def shown(self, text: str) -> str:
-        """Return words of Burrow's as they may be shown: not where they repeat the credentials."""
+        """Return text from Burrow in a form that is safe to show: redacted if it repeats the credentials."""
         return self._credentials.shown(text) if self._credentials else text
 
     def close(self) -> None:
-        """End a walk: break off what is under way, close the connections, so that a name is looked up anew."""
+        """End a walk: abort requests in flight, close all connections. The next walk resolves the host name again."""
         self._closed.set()
         for session in list(self._busy):
             session.abort()
@@ -102,9 +105,9 @@ class BurrowClient:
             self._idle.pop().close()
 
     def check_ready(self) -> None:
-        """Return if Burrow's consumers are started, else raise (``GET /burrow/admin/ready``).
+        """Return if Burrow's consumers have started, else raise (``GET /burrow/admin/ready``).
 
-        A Burrow too old to know the resource (404) counts as ready.
+        A 404, from a Burrow that predates the endpoint, counts as ready.
         """
         path = "/burrow/admin/ready"
         with Lane(self._large, self.timeout) as lane:
@@ -113,9 +116,9 @@ class BurrowClient:
                 self._refuse(Endpoint.READY, path, code, body)
 
     def settings(self) -> Settings | None:
-        """Return what Burrow tells of its configuration (``GET /v3/config/...``), ``None`` where it does not tell.
+        """Return Burrow's configuration (``GET /v3/config/...``), or ``None`` if it is not available.
 
-        A proxy may keep these resources to itself.
+        A proxy may block these endpoints.
         """
         try:
             names = self._ask(Endpoint.CONFIG, "/v3/config/evaluator", ModulesAnswer).modules
@@ -126,7 +129,7 @@ class BurrowClient:
             if error.reason in UNANSWERED:
                 raise
             return None
-        # One that never expires outlasts all others.
+        # 0 means "never expires", the longest of all.
         expire_cache = 0 if 0 in caches else max(caches, default=0)
         return Settings(expire_cache, own_groups(consumers)) if caches else None
 
@@ -147,16 +150,16 @@ class BurrowClient:
         return (self._ask(Endpoint.TOPICS, f"/v3/kafka/{encode(cluster)}/topic", TopicsAnswer)).topics
 
     def offsets(self, cluster: str, topic: str) -> list[int]:
-        """Return the log-end offsets that Burrow knows of a topic (``GET /v3/kafka/C/topic/T``)."""
+        """Return the log end offsets that Burrow knows for a topic (``GET /v3/kafka/C/topic/T``)."""
         path = f"/v3/kafka/{encode(cluster)}/topic/{encode(topic)}"
         return (self._ask(Endpoint.TOPIC, path, TopicAnswer)).offsets
 
     def group(self, cluster: str, group: str, before: Evaluation | None = None) -> Evaluation | None:
         """Return Burrow's evaluation of a group (``GET /v3/kafka/C/consumer/G/lag``).
 
-        ``None`` for a group that Burrow lists but does not know any more (404 ``NOTFOUND``). An answer that has not
-        changed since ``before``, which Python's 64-bit hash tells, is not decoded, and ``before`` returned: where
-        nothing moves, a poll takes 30 % less CPU and memory; the hashes cost 2 %.
+        Returns ``None`` if Burrow lists the group but no longer knows it (404 ``NOTFOUND``), and ``before`` if the
+        response is unchanged, judged by Python's 64-bit hash. Unchanged responses are not decoded: on idle clusters a
+        poll takes 30 % less CPU and memory; hashing costs 2 %.
         """
         path = f"/v3/kafka/{encode(cluster)}/consumer/{encode(group)}/lag"
         with Lane(self._large, self.timeout) as lane:
@@ -170,7 +173,7 @@ class BurrowClient:
             del body
             status = GroupStatus.of(answer)
             del answer
-        # Names that HTTP software collapses (`..`), or a proxy that mixes answers up, reach another resource.
+        # Names that HTTP software normalizes (`..`), or a proxy that mixes up responses, lead to another resource.
         if (status.cluster, status.group) != (cluster, group):
             other = self.shown(f"group {status.group!r} of cluster {status.cluster!r}")
             raise BurrowError(Endpoint.LAG, Reason.MISMATCH, f"{path} returned data for {other}")
@@ -183,13 +186,13 @@ class BurrowClient:
             return decode(endpoint, path, body, shape, self.shown)
 
     def _refuse(self, endpoint: Endpoint, path: str, code: int, body: bytes) -> None:
-        """Raise for a status other than 200."""
+        """Raise ``BurrowError`` for a status other than 200."""
         if code != HTTPStatus.OK:
             detail = f"{path} returned {code} {self.shown(refusal_in(body))}".rstrip()
             raise BurrowError(endpoint, status_reason(endpoint, code), detail, code)
 
     def _answer(self, endpoint: Endpoint, path: str, lane: Lane) -> tuple[int, bytes]:
-        """Return status and body of one attempt."""
+        """Make one attempt and return the status and the body."""
         self.observer.sent(endpoint)
         try:
             code, body = self._exchange(path, lane)
@@ -204,7 +207,7 @@ class BurrowClient:
         return code, body
 
     def _exchange(self, path: str, lane: Lane) -> tuple[int, bytes]:
-        """Return status and body of one GET, over a connection that is free, else over a new one."""
+        """Send one GET over an idle connection, or a new one if there is none. Return the status and the body."""
         self._keep_watch()
         try:
             session = self._idle.pop()
@@ -221,7 +224,7 @@ class BurrowClient:
                 self._idle.append(session)
 
     def _keep_watch(self) -> None:
-        """Have requests broken off that outlast their time: requests bounds each read, not all of them."""
+        """Start the thread that aborts requests past their timeout: requests limits each read, not their sum."""
         with self._lock:
             if self._closed.is_set():
                 self._closed = threading.Event()
@@ -236,14 +239,14 @@ class BurrowClient:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Burrow's evaluation of a group: its status with all partitions, and the hash of the bytes that held it."""
+    """Burrow's evaluation of a group: its status with all partitions, and the hash of the response body."""
 
     digest: int
     status: GroupStatus
 
 
 def own_groups(consumers: Mapping[str, ConsumerModule]) -> dict[str, frozenset[str]]:
-    """Return the names of the groups as which consumer modules, by their names, note what they read of each cluster."""
+    """Return, by cluster, the groups with which Burrow's consumer modules, given by name, commit their progress."""
     clusters = {module.cluster for module in consumers.values()}
     readers = {name: module.cluster for name, module in consumers.items() if module.class_name == "kafka"}
     return {
@@ -253,16 +256,16 @@ def own_groups(consumers: Mapping[str, ConsumerModule]) -> dict[str, frozenset[s
 
 
 def encode(name: str) -> str:
-    """Return a name as one segment of a path."""
+    """Return a name encoded as one path segment."""
     return quote(name, safe="")
 
 
 def decode(
     endpoint: Endpoint, path: str, body: bytes, shape: type[AnswerT], shown: Callable[[str], str] = str
 ) -> AnswerT:
-    """Return the answer in ``body``; ``BurrowError`` names the endpoint and the field where it is not of ``shape``.
+    """Decode ``body`` as ``shape``. Raises ``BurrowError``, which names the endpoint and the invalid field.
 
-    ``shown`` makes of Burrow's own words what may be shown of them.
+    ``shown`` redacts text from Burrow.
     """
     check_size(endpoint, path, body)
     try:
@@ -278,9 +281,10 @@ def decode(
 
 
 def check_size(endpoint: Endpoint, path: str, body: bytes) -> None:
-    """Raise ``BurrowError`` for a body that, decoded, would take many times its own size, without decoding it.
+    """Raise ``BurrowError`` for a body that would take many times its size when decoded. Does not decode it.
 
-    Each object has a brace, and each item but one a comma; a text of one odd character takes four bytes for each.
+    Counts braces and commas, which mark objects and items. A string with one non-Latin character takes up to four bytes
+    for each of its characters.
     """
     mark, most = MOST_ITEMS.get(endpoint, (b",", len(body)))
     if len(body) > most and (items := body.count(mark)) > most:
@@ -290,7 +294,7 @@ def check_size(endpoint: Endpoint, path: str, body: bytes) -> None:
 
 
 def refusal_in(body: bytes) -> str:
-    """Return the message of an answer with ``error: true``, else an empty string."""
+    """Return the message of a response with ``error: true``, else an empty string."""
     try:
         answer = DECODERS[Answer].decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeError):
@@ -299,7 +303,7 @@ def refusal_in(body: bytes) -> str:
 
 
 def is_lag_answer(body: bytes) -> bool:
-    """Tell whether the body of a 404 is Burrow's own answer for a group, and no refusal of the request."""
+    """Return whether the body of a 404 is Burrow's response for a group, not a rejected request."""
     try:
         return not DECODERS[Answer].decode(body).error
     except (msgspec.DecodeError, RecursionError, UnicodeError):

@@ -1,4 +1,4 @@
-"""User name and password for a Burrow: how they are sent, and that they are not shown where an answer repeats them."""
+"""User name and password for a Burrow, and their redaction in responses that repeat them."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ WITHHELD = "[not shown, as it holds the credentials]"
 
 
 class Credentials:
-    """What basic authentication sends (RFC 7617), which nothing may show."""
+    """Credentials for basic authentication (RFC 7617), which must not appear in any output."""
 
     def __init__(self, username: str, password: str) -> None:
         token = b64encode(f"{username}:{password}".encode()).decode()
         self.header = f"Basic {token}"
         bare = token.rstrip("=")
-        # Some write JSON with an escape before each slash.
+        # Some JSON encoders escape slashes.
         self._sent = {bare.encode(), bare.replace("/", "\\/").encode()}
-        # As they are, and as they look in JSON or in a URL.
+        # The plain forms, and those in JSON and in URLs.
         forms = (bare, password, json.dumps(password)[1:-1], quote(password), quote(password, safe=""))
         self._forms = {form.casefold() for form in forms}
 
     def are_in(self, body: bytes) -> bool:
-        """Tell whether an answer sends them back as they were sent.
+        """Return whether a response repeats the credentials as they were sent.
 
-        The password alone is not looked for: names of groups and topics may well hold a word that it is.
+        Does not search for the password alone: names of groups and topics may contain the same word.
         """
         return any(sent in body for sent in self._sent)
 
     def shown(self, text: str) -> str:
-        """Return words of Burrow's as they may be shown."""
+        """Return text from Burrow with the credentials redacted."""
         folded = text.casefold()
         return WITHHELD if any(form in folded for form in self._forms) else text

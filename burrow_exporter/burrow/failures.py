@@ -1,4 +1,4 @@
-"""Requests that brought nothing of use: what was asked, and why not. No I/O."""
+"""Failed requests: the endpoint and the reason. No I/O."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from http.client import HTTPException, IncompleteRead, RemoteDisconnected
 
 
 class Endpoint(StrEnum):
-    """What is asked of Burrow."""
+    """Burrow's endpoints, as label values."""
 
     READY = "ready"
     CONFIG = "config"
@@ -25,7 +25,7 @@ class Endpoint(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a request, or a part of its answer, could not be used."""
+    """Why a request failed, or a part of its response was rejected."""
 
     CONNECTION = "connection"
     TLS = "tls"
@@ -49,11 +49,11 @@ class Reason(StrEnum):
 TRANSIENT = frozenset({Reason.CONNECTION, Reason.TIMEOUT, Reason.HTTP_5XX})
 UNANSWERED = TRANSIENT | {Reason.DEADLINE}
 MAX_WORDS = 300
-"""How much of a text from elsewhere is shown, in characters."""
+"""The maximum length of a message from Burrow or a library, in characters."""
 
 
 class Clue(StrEnum):
-    """What a failure below HTTP says of its cause, where that helps whoever sets up an exporter."""
+    """The cause of a failure below HTTP, where it points to a mistake in the exporter's configuration."""
 
     NOTHING = ""
     REFUSED = "refused"
@@ -62,10 +62,10 @@ class Clue(StrEnum):
 
 
 class BurrowError(Exception):
-    """A request that brought no usable answer.
+    """A failed request.
 
-    ``detail`` names the resource and what is wrong with it; a long one is cut in its middle, as it may hold names and
-    words from elsewhere. ``status`` is that of the answer, 0 without one.
+    ``detail`` names the resource and the problem. A long one is shortened in the middle, as it may contain names and
+    text from Burrow or a library. ``status`` is the HTTP status, or 0 without a response.
     """
 
     def __init__(
@@ -81,12 +81,12 @@ class BurrowError(Exception):
 
 
 def cut(text: str) -> str:
-    """Return a text from elsewhere with its beginning and its end alone, if it is long."""
+    """Return a text, shortened in the middle if it is too long."""
     return text if len(text) <= MAX_WORDS else f"{text[: MAX_WORDS // 2]}...{text[-MAX_WORDS // 2 :]}"
 
 
 def status_reason(endpoint: Endpoint, status: int) -> Reason:
-    """Return the reason that stands for an HTTP status other than 200."""
+    """Return the reason for an HTTP status other than 200."""
     if endpoint is Endpoint.READY and status == HTTPStatus.SERVICE_UNAVAILABLE:
         return Reason.NOT_READY
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -97,7 +97,7 @@ def status_reason(endpoint: Endpoint, status: int) -> Reason:
 
 
 def transport_failure(endpoint: Endpoint, path: str, error: Exception) -> BurrowError:
-    """Return the failure of a request below HTTP, as requests, urllib3, http.client or the system raised it."""
+    """Return the ``BurrowError`` for a failure below HTTP raised by requests, urllib3, http.client or the OS."""
     cause = root_cause(error)
     reason = Reason.CONNECTION
     if isinstance(cause, TimeoutError):
@@ -108,9 +108,9 @@ def transport_failure(endpoint: Endpoint, path: str, error: Exception) -> Burrow
 
 
 def root_cause(error: BaseException) -> BaseException:
-    """Return what lies below the wrappers of requests and urllib3: an error of the system, of TLS, of HTTP or of names.
+    """Unwrap an exception of requests or urllib3: return the error of the OS, TLS, HTTP or DNS that caused it.
 
-    They keep it as ``reason``, among their arguments, or as the cause or context of the exception.
+    The libraries keep it as ``reason``, among the arguments, or as the cause or context of the exception.
     """
     seen: list[BaseException] = []
     while error not in seen:
@@ -122,7 +122,7 @@ def root_cause(error: BaseException) -> BaseException:
 
 
 def clue_in(error: BaseException) -> Clue:
-    """Return what the root cause of a failure says of how the exporter is set up."""
+    """Return the clue that the root cause of a failure gives."""
     if isinstance(error, ConnectionRefusedError):
         return Clue.REFUSED
     if isinstance(error, socket.gaierror):
@@ -133,7 +133,7 @@ def clue_in(error: BaseException) -> Clue:
 
 
 def error_text(error: BaseException) -> str:
-    """Return what a failure below HTTP says, in few words."""
+    """Return a short message for a failure below HTTP."""
     if isinstance(error, ssl.SSLError):
         return re.sub(r" \(_ssl\.c:\d+\)$", "", str(error))
     if isinstance(error, socket.gaierror):
@@ -163,10 +163,10 @@ ADVICE: Mapping[tuple[Endpoint, Reason | Clue | int], str] = {
     ),
     (Endpoint.CLUSTERS, Reason.NOT_JSON): "this is not a Burrow: check host and port",
 }
-"""By endpoint and clue, status or reason of a failure: what is most often behind it where an exporter is set up."""
+"""The most likely misconfiguration, by endpoint and by the failure's clue, status or reason."""
 
 
 def advice(error: BurrowError) -> str:
-    """Return what may be wrong where a request failed like this, or nothing."""
+    """Return the most likely misconfiguration behind a failure, or an empty string."""
     found = (ADVICE.get((error.endpoint, each)) for each in (error.clue, error.status, error.reason))
     return next(filter(None, found), "")

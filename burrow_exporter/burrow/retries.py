@@ -1,4 +1,4 @@
-"""Which failed requests are made again, when, and when to give up: tenacity's decision."""
+"""Retries: which failed requests are retried, when, and when to give up. Uses tenacity's strategies."""
 
 from __future__ import annotations
 
@@ -24,16 +24,15 @@ WAIT = wait_exponential(multiplier=0.2) + wait_random(0, 0.2)
 
 
 def is_transient(error: BaseException) -> bool:
-    """Tell whether a failure may pass: a connection that broke, a time-out, a 5xx."""
+    """Return whether a failure may be temporary: a broken connection, a timeout, a 5xx."""
     return isinstance(error, BurrowError) and error.reason in TRANSIENT
 
 
 class Attempts:
     """The attempts of one request, from its first failure on.
 
-    At most ``most`` are made, none that would begin at ``limit`` (monotonic seconds) or later, and none once ``stop``
-    is set. tenacity's strategies decide. They are asked, and nothing sleeps, as the thread that made the request has
-    others to make meanwhile.
+    Makes at most ``most`` attempts, none that would begin at ``limit`` (monotonic seconds) or later, and none once
+    ``stop`` is set. tenacity's strategies decide, but nothing sleeps: the thread makes other requests meanwhile.
     """
 
     def __init__(self, most: int, limit: float, stop: threading.Event) -> None:
@@ -43,8 +42,8 @@ class Attempts:
         self._state = RetryCallState(Retrying(), fn=None, args=(), kwargs={})
 
     def pause_after(self, error: BurrowError) -> float | None:
-        """Return the seconds to wait until the next attempt after this failure, ``None`` where it was the last."""
-        # Without its traceback: that would keep the answer and the whole walk in memory.
+        """Return the seconds to wait before the next attempt after this failure, or ``None`` if it was the last."""
+        # Without the traceback, which would keep the response and the whole walk in memory.
         self._state.set_exception((type(error), error, None))
         self._state.upcoming_sleep = float(WAIT(self._state))
         if not self._retry(self._state) or self._stop(self._state):

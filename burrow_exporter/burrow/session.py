@@ -1,4 +1,4 @@
-"""One connection to Burrow, on requests: how long a request may take and how large its answer may be."""
+"""One connection to Burrow, built on requests, with limits on the time of a request and the size of a response."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ LARGE_BYTES = 2 * 1024 * 1024
 
 
 class TooLargeError(Exception):
-    """An answer longer than is read."""
+    """The response exceeds the size limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """TLS to Burrow: PEM of the authorities (without any the system's count), of a client certificate and its key."""
+    """TLS settings, as PEM: certificate authorities (default: the system's), client certificate and key."""
 
     ca: bytes = b""
     cert: bytes = field(default=b"", repr=False)
@@ -46,9 +46,9 @@ class Tls:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a Burrow is, and how it is spoken to. ``credentials`` are user name and password, sent in UTF-8.
+    """The address of a Burrow and how to connect to it. ``credentials`` are user name and password, sent in UTF-8.
 
-    No proxy is used but that of ``proxy_url``: nothing of the environment counts.
+    Only ``proxy_url`` sets a proxy: the proxy variables of the environment are ignored.
     """
 
     address: str
@@ -58,7 +58,7 @@ class Target:
 
 
 class Lane:
-    """Lets large answers pass one at a time, from the reading to the end of the block: some at once fill the memory."""
+    """Admits large responses one at a time, from reading to the end of the block: several at once exhaust memory."""
 
     def __init__(self, lock: threading.Lock, timeout: float) -> None:
         self._lock = lock
@@ -66,25 +66,25 @@ class Lane:
         self._is_in = False
 
     def __enter__(self) -> Self:
-        """Begin with an answer of which nobody knows yet how large it is."""
+        """Enter without waiting: the size of the response is not known yet."""
         return self
 
     def enter(self) -> None:
-        """Wait until no other large answer is there; raises ``TimeoutError``."""
+        """Wait until no other large response is being processed. Raises ``TimeoutError``."""
         if not self._is_in and not self._lock.acquire(timeout=self._timeout):
             raise TimeoutError
         self._is_in = True
 
     def __exit__(self, *_: object) -> None:
-        """Let the next one in."""
+        """Admit the next large response."""
         if self._is_in:
             self._lock.release()
 
 
 class Session:
-    """A ``requests.Session`` for one thread at a time. Redirects are not followed, and no cookie is kept.
+    """A ``requests.Session`` for one thread at a time. Follows no redirects and keeps no cookies.
 
-    ``headers`` are all that a request has, but for Host and Authorization.
+    ``headers`` are all headers of a request except Host and Authorization.
     """
 
     def __init__(self, target: Target, headers: dict[str, str]) -> None:
@@ -97,7 +97,7 @@ class Session:
         self._session.verify = target.tls.verify
         if target.credentials:
             name, password = target.credentials
-            # As bytes, which requests takes as they are, a name is sent in UTF-8 (RFC 7617).
+            # requests sends bytes unchanged, so the credentials go out in UTF-8 (RFC 7617).
             self._session.auth = HTTPBasicAuth(name.encode(), password.encode())
         if target.proxy_url:
             self._session.proxies = {"http": target.proxy_url, "https": target.proxy_url}
@@ -112,11 +112,11 @@ class Session:
         self.is_aborted = False
 
     def get(self, path: str, timeout: float, most: int, lane: Lane) -> tuple[int, bytes]:
-        """Return status and body of ``GET path``, which is encoded already. A large body waits for the ``lane``.
+        """Return status and body of ``GET path``; ``path`` is already encoded. A large body waits for the ``lane``.
 
-        ``timeout`` is in seconds, for the request as a whole, as long as another thread calls ``abort_overdue``.
-        Raises ``TimeoutError``, ``TooLargeError`` for more than ``most`` bytes, and whatever requests, urllib3 and the
-        system raise where there is no answer.
+        ``timeout`` is in seconds and covers the whole request, provided that another thread calls ``abort_overdue``.
+        Raises ``TimeoutError``, ``TooLargeError`` for more than ``most`` bytes, and any exception of requests, urllib3
+        and the OS if there is no response.
         """
         self._deadline = time.monotonic() + timeout
         try:
@@ -133,19 +133,19 @@ class Session:
         return answer.status_code, body
 
     def _send(self, path: str, timeout: float) -> requests.Response:
-        """Send a request that was prepared once, but for its path."""
+        """Send a request: prepared once, only the path changes."""
         if self._request is None:
             self._request = self._session.prepare_request(requests.Request("GET", self._target.address))
             self._base = str(self._request.url).rstrip("/")
         self._request.url = f"{self._base}{path}"
-        # Each address of a name is tried in turn: one that swallows packets must leave time for the next.
+        # Addresses of a name are tried in turn. One that drops packets must leave time for the next.
         connect = min(timeout, max(1.0, timeout / 4))
         return self._session.send(self._request, stream=True, allow_redirects=False, timeout=(connect, timeout))
 
     def _body(self, answer: requests.Response, most: int, lane: Lane) -> bytes:
-        """Read a body as it was sent, never unpacked, so that the bound on bytes read is one on its size.
+        """Read a body without decompressing it, so that the limit on bytes read also limits its size.
 
-        Of an answer other than 200 the beginning is enough.
+        For a status other than 200, reads only the beginning.
         """
         if answer.status_code < HTTPStatus.OK:
             message = f"switched to another protocol ({answer.status_code})"
@@ -165,7 +165,7 @@ class Session:
         self._check_time()
         has_length = "Content-Length" in answer.raw.headers or "Transfer-Encoding" in answer.raw.headers
         if not pieces and not has_length and answer.status_code == HTTPStatus.OK:
-            # http.client takes a head that was cut off for a whole one.
+            # http.client accepts a truncated header as complete.
             message = "connection closed in the middle of the response"
             raise ConnectionError(message)
         return b"".join(pieces)
@@ -175,29 +175,29 @@ class Session:
             raise TimeoutError from None
 
     def abort_overdue(self) -> None:
-        """Break off a request that has outlasted its time; called from another thread, again and again."""
+        """Abort a request past its timeout. Another thread calls this periodically."""
         if self._deadline is not None and time.monotonic() >= self._deadline:
             self.abort()
 
     def abort(self) -> None:
-        """Break off whatever is under way, from another thread; the session is of no use afterwards."""
+        """Abort the request in flight, from another thread. The session cannot be used afterwards."""
         self.is_aborted = True
         self._adapter.shut()
 
     def close(self) -> None:
-        """Close the connection; the next request opens a new one, to where the name leads then."""
+        """Close the connection. The next request resolves the host name and opens a new one."""
         self._session.close()
 
 
 class _NoCookies(RequestsCookieJar):
-    """A jar that stays empty."""
+    """A cookie jar that stays empty."""
 
-    def extract_cookies(self, *_: Any) -> None:  # noqa: ANN401  as it stands in the library
-        """Leave an answer's cookies where they are."""
+    def extract_cookies(self, *_: Any) -> None:  # noqa: ANN401  the library's signature
+        """Ignore the cookies of a response."""
 
 
 class _Adapter(HTTPAdapter):
-    """Speaks with one host over one connection, whose socket can be shut from another thread."""
+    """Connects to one host over one connection, whose socket another thread can shut down."""
 
     def __init__(self, context: ssl.SSLContext | None) -> None:
         self._context = context
@@ -207,46 +207,46 @@ class _Adapter(HTTPAdapter):
         super().__init__(pool_connections=1, pool_maxsize=1)
 
     def shut(self) -> None:
-        """Shut the socket, whatever waits for it; one that is still being connected is shut right after."""
+        """Shut down the socket, whatever waits for it. A socket that is still connecting is shut down right after."""
         self.is_shut = True
         if sock := self._connection.live_socket() if self._connection else None:
-            with suppress(OSError):  # it may be closed already
-                # Not TLS' own shutdown, which would take its state away from the thread that reads.
+            with suppress(OSError):  # may already be closed
+                # Not TLS's own shutdown, which would destroy the state that the reading thread uses.
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
     def has_more(self) -> bool:
-        """Tell whether more has come than the answer that was read last; it would be taken for the next one."""
+        """Return whether bytes follow the last response. They would be read as the next response."""
         return self._connection is not None and self._connection.reader is not None and self._connection.reader.has_more
 
     def opened(self, connection: _Connection) -> None:
-        """Take note of the connection that is being opened."""
+        """Store the connection that is being opened."""
         self._connection = connection
 
-    def init_poolmanager(self, *args: Any, **options: Any) -> None:  # noqa: ANN401  as it stands in the library
-        """Make what makes connections; the context says all that there is to say about TLS."""
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:  # noqa: ANN401  the library's signature
+        """Create the pool manager with the adapter's TLS context."""
         super().init_poolmanager(*args, **options, ssl_context=self._context)
 
-    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:  # noqa: ANN401  as it stands in the library
-        """Return what makes connections through a proxy."""
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:  # noqa: ANN401  the library's signature
+        """Create the pool manager for a proxy with the adapter's TLS context."""
         return super().proxy_manager_for(proxy, **options, ssl_context=self._context)
 
-    def get_connection_with_tls_context(self, *args: Any, **options: Any) -> HTTPConnectionPool:  # noqa: ANN401  as it stands in the library
-        """Return the one pool; to look it up anew for each request costs a tenth of the request."""
+    def get_connection_with_tls_context(self, *args: Any, **options: Any) -> HTTPConnectionPool:  # noqa: ANN401  the library's signature
+        """Return the only pool. A lookup per request would take a tenth of the request's CPU time."""
         if self._pool is None:
             pool: Any = super().get_connection_with_tls_context(*args, **options)
             pool.ConnectionCls = type("Connection", (_Connection, pool.ConnectionCls), {"adapter": self})
             self._pool = pool
         return self._pool
 
-    def request_url(self, request: requests.PreparedRequest, proxies: Any) -> str:  # noqa: ANN401  as it stands in the library
-        """Return what the request line names: to Burrow itself the path, which needs none of the usual three parses."""
+    def request_url(self, request: requests.PreparedRequest, proxies: Any) -> str:  # noqa: ANN401  the library's signature
+        """Return the request target. Without a proxy it is the path, which saves the library's three URL parses."""
         return super().request_url(request, proxies) if proxies else f"/{str(request.url).split('/', 3)[3]}"
 
-    def cert_verify(self, *_: Any) -> None:  # noqa: ANN401  as it stands in the library
-        """Leave certificates to the context: requests would add certifi's authorities to the system's."""
+    def cert_verify(self, *_: Any) -> None:  # noqa: ANN401  the library's signature
+        """Do nothing: the TLS context verifies certificates. requests would add certifi's authorities."""
 
-    def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:  # noqa: ANN401  as it stands in the library
-        """Return an answer without what nobody reads: cookies, a second set of headers, a redirect's target."""
+    def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:  # noqa: ANN401  the library's signature
+        """Return a response without the parts that are never used: cookies, a copy of the headers, redirects."""
         response = requests.Response()
         response.status_code, response.raw, response.request, response.url = resp.status, resp, req, str(req.url)
         return response
@@ -258,13 +258,13 @@ class _Adapter(HTTPAdapter):
 
 
 class _Connection(HTTPConnection):
-    """A connection that says when it is opened, and keeps the reader of its last answer."""
+    """A connection that reports when it opens and keeps the reader of its last response."""
 
     adapter: _Adapter
     reader: _Reader | None = None
 
     def connect(self) -> None:
-        """Connect, unless the request was broken off meanwhile."""
+        """Connect, unless the request has been aborted."""
         self.adapter.opened(self)
         super().connect()
         if self.adapter.is_shut:
@@ -272,18 +272,18 @@ class _Connection(HTTPConnection):
             raise TimeoutError
 
     def live_socket(self) -> socket.socket | None:
-        """Return what a thread may wait for; an answer that ends with the connection has taken the socket over."""
+        """Return the socket that a thread may wait on. A response with ``Connection: close`` takes it over."""
         return self.sock or (self.reader.sock if self.reader else None)
 
     def response_class(self, sock: socket.socket, method: str | None = None) -> http.client.HTTPResponse:  # type: ignore[override] # a factory
-        """Return what reads an answer."""
+        """Return a response that reads from the socket."""
         self.reader = _Reader(sock)
         source: Any = SimpleNamespace(makefile=lambda _: self.reader)
         return http.client.HTTPResponse(source, method=method)
 
 
 class _Reader(io.BufferedReader):
-    """What comes over a socket for one answer. ``has_more`` tells, once it is closed, whether that was too much."""
+    """Reads one response from a socket. After ``close``, ``has_more`` is true if bytes follow the response."""
 
     def __init__(self, sock: socket.socket) -> None:
         super().__init__(sock.makefile("rb", buffering=0), READ_BYTES)
@@ -291,10 +291,10 @@ class _Reader(io.BufferedReader):
         self.has_more = False
 
     def close(self) -> None:
-        """Look for what is left in this buffer and in the kernel's, without waiting for it."""
+        """Check for bytes left in this buffer and in the kernel's, without waiting."""
         if not self.closed:
             timeout = self.sock.gettimeout()
-            with suppress(OSError, ValueError):  # nothing there, or the connection is closed
+            with suppress(OSError, ValueError):  # no bytes, or the connection is closed
                 self.sock.settimeout(0)
                 self.has_more = bool(self.peek(1))
             with suppress(OSError):
@@ -303,9 +303,9 @@ class _Reader(io.BufferedReader):
 
 
 def tls_context(target: Target) -> ssl.SSLContext | None:
-    """Return how to speak TLS with a Burrow, ``None`` where it is plain HTTP.
+    """Return the TLS context for a Burrow, or ``None`` for plain HTTP.
 
-    Certificates are verified against the system's authorities unless others are given.
+    Certificates are verified against the system's authorities unless others are configured.
     """
     if not target.address.startswith("https:"):
         return None
