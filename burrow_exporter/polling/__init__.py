@@ -1,4 +1,4 @@
-"""Keeps a picture of each Burrow: the rhythm of polls, one walk, readings, catching up, what is kept between polls.
+"""Polls each Burrow: schedule, walks, readings, catching up after a restart, and the state kept between polls.
 
-Imports `burrow`, `lag`, `metrics`, `settings.config` and `snapshot`; nothing of `web` or `status`.
+Imports `burrow`, `lag`, `metrics`, `settings.config` and `snapshot`, but neither `web` nor `status`.
 """

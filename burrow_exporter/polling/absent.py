@@ -12,7 +12,7 @@ from burrow_exporter.polling.walk import ClusterWalk
 from burrow_exporter.settings.config import Filters
 
 MOST: Final = 1000
-"""How many absent groups of a cluster are remembered with their reason."""
+"""The number of absent groups of a cluster that are kept with their reason."""
 
 
 class Absence(StrEnum):
@@ -31,9 +31,9 @@ class Absence(StrEnum):
 def absent_groups(
     walk: ClusterWalk, wanted: Collection[str], shown: Collection[str], own: Collection[str], filters: Filters
 ) -> dict[str, str]:
-    """Return the listed groups that are not ``shown``, each with the reason, ``MOST`` at most.
+    """Return the listed groups that are not ``shown``, each with the reason, at most ``MOST``.
 
-    ``wanted`` are those of this share that the filters for names let through, ``own`` Burrow's own groups.
+    ``wanted`` are the groups of this shard that pass the name filters, ``own`` Burrow's own groups.
     """
     wanted = set(wanted)
     missing = (name for name in walk.listed_groups or () if name not in shown)

@@ -1,4 +1,4 @@
-"""What one walk may keep in memory: whoever may commit offsets can make groups without end."""
+"""Memory limits of one walk: anyone who may commit offsets can create any number of groups."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from burrow_exporter.burrow.partitions import Partitions
 from burrow_exporter.polling.schedule import Resource
 
 LABEL_CHARACTERS = 1024
-"""Characters of names that cost as much memory as a partition."""
+"""Characters of names that take as much memory as one partition."""
 LARGE_SHARE = 100
-"""What takes more than this part of the bound on partitions is large; all that is large may take half of the bound."""
+"""A group or topic with more than 1/100 of the partition limit is large. All large ones may take half of it."""
 
 
 class Bounds:
-    """Bounds on the names that are asked for and the partitions that are kept, for use by several threads.
+    """Limits on the names that are requested and the partitions that are kept. Thread-safe.
 
-    There is room for ``max_names`` of each kind, so that a flood of groups takes none from the topics. What was
-    ``known`` after the walk before goes before what is new, so that nothing new can displace it.
+    Each kind of name has its own limit of ``max_names``, so that a flood of groups does not displace topics. Names that
+    were ``known`` after the previous walk take precedence over new ones.
     """
 
     def __init__(self, max_names: int, max_partitions: int, known: Collection[Resource]) -> None:
@@ -33,20 +33,20 @@ class Bounds:
         self._lock = threading.Lock()
 
     def admit(self, endpoint: Endpoint, cluster: str, names: Sequence[str]) -> list[Resource]:
-        """Return what may be asked for of a list without doubles, the known first; the rest has no room."""
+        """Return the names of a list without duplicates that may be requested, known ones first. Drops the rest."""
         known = {each.name for each in self._known if (each.endpoint, each.cluster) == (endpoint, cluster)}
         new = (name for name in names if name not in known)
         with self._lock:
-            # Of a million names the first by name, whatever their order in this answer.
+            # Of a million names, the first in alphabetical order, whatever their order in this response.
             room = max(0, self._new_names[endpoint])
             chosen = nsmallest(room, new) if len(names) > room else list(new)
             self._new_names[endpoint] -= len(chosen)
         return [Resource(endpoint, cluster, name) for name in (*filter(known.__contains__, names), *chosen)]
 
     def add(self, resource: Resource, partitions: int, characters: int) -> None:
-        """Take room for an answer with so many partitions, and so many characters of names on the page.
+        """Reserve room for a response with this many partitions and this many characters of names on the page.
 
-        Raises ``BurrowError`` where there is none.
+        Raises ``BurrowError`` if the limit is reached.
         """
         weight = partitions + characters // LABEL_CHARACTERS
         is_large = weight * LARGE_SHARE > self._max_partitions
@@ -59,6 +59,6 @@ class Bounds:
 
 
 def label_characters(cluster: str, group: str, partitions: Partitions) -> int:
-    """Return how many characters of names the partitions of a group take."""
+    """Return the number of characters in the labels of a group's partitions."""
     own = sum(sum(map(len, column)) for column in (partitions.topics, partitions.owners, partitions.client_ids))
     return own + len(partitions) * (len(cluster) + len(group))

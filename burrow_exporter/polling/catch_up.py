@@ -1,4 +1,4 @@
-"""Whether Burrow has read enough of a cluster's commits for its figures to be true."""
+"""Whether Burrow has read enough of a cluster's commits for its lag to be correct."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from enum import Enum, auto
 
 
 class Verdict(Enum):
-    """What to make of a cluster's answers."""
+    """How to treat a cluster's responses."""
 
     ADMITTED = auto()
     BEHIND = auto()
     TIMED_OUT = auto()
-    """Still behind, but for so long that figures that may be wrong are better than none; said once each time."""
+    """Still behind, but past the timeout: exposed although values may be wrong. Returned once, then ``ADMITTED``."""
 
 
 @dataclass(slots=True)
 class CatchUp:
-    """Follows one cluster: Burrow is READY long before it has read the backlog of ``__consumer_offsets``.
+    """Follows one cluster. Burrow is READY long before it has read the backlog of ``__consumer_offsets``.
 
-    ``max_lag`` is in messages of one partition, ``timeout`` in seconds. ``held`` are the partitions that Burrow has
-    not read while it has others: the groups whose commits they have are to be held back. A partition that stays behind
-    alone stays held.
+    ``max_lag`` is in messages per partition, ``timeout`` in seconds. ``held`` are the partitions that Burrow has not
+    read yet while it has read others: groups with commits in them are held back. A single partition that stays behind
+    stays held.
     """
 
     max_lag: int
@@ -35,15 +35,15 @@ class CatchUp:
     def judge(
         self, lags: Sequence[int | None] | None, *, own_listed: bool, own_answered: bool, monotonic: float
     ) -> Verdict:
-        """Judge one poll's answers.
+        """Judge the responses of one poll.
 
-        ``own_listed`` tells whether Burrow lists a group of its own, ``own_answered`` whether it answered for it, and
-        ``lags`` how far that is behind on each partition, ``None`` as long as it has no commit there. Without such a
-        group there is nothing to wait for, unless there once was one: then Burrow has just begun anew.
+        ``own_listed`` is whether Burrow lists a group of its own, ``own_answered`` whether the request for it
+        succeeded. ``lags`` is Burrow's lag on each partition, ``None`` before its first commit there. Without such a
+        group there is nothing to wait for, unless there was one before: then Burrow has just restarted.
         """
         failed = own_listed and not own_answered
         if failed and self._seen_own and self._behind_since is None:
-            return Verdict.ADMITTED  # one failed request tells nothing of Burrow's own progress
+            return Verdict.ADMITTED  # one failed request says nothing about Burrow's progress
         behind = frozenset(number for number, lag in enumerate(lags or ()) if lag is None or lag > self.max_lag)
         caught_up = lags is not None and len(behind) < len(lags)
         self._seen_own = self._seen_own or caught_up

@@ -1,6 +1,6 @@
-"""Whether the answers of one address contradict each other, as those of several Burrows behind a load balancer do.
+"""Detects contradictory responses from one address, as several Burrows behind a load balancer give them.
 
-Burrows know different groups, depending on when they were started, and ask for log ends at different times. No I/O.
+Burrows know different groups, depending on when they started, and fetch log end offsets at different times. No I/O.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from burrow_exporter.burrow.partitions import NEVER
 from burrow_exporter.snapshot import Group, Topic
 
 POLLS: Final = 10
-"""Polls within which what was gone counts as back, and contradictions as more than chance."""
+"""The number of polls within which something that disappeared can reappear, and contradictions are counted."""
 ENOUGH: Final = 2
-"""How many of those polls have to contradict the ones before."""
+"""How many of these polls must contradict earlier ones."""
 
 
 @dataclass(slots=True)
 class LogEnd:
-    """The sum of a topic's log ends: the highest, and the poll in which it was first lower, if it is."""
+    """The sum of a topic's log end offsets: the highest so far, and the poll that first saw a lower one, if any."""
 
     peak: int
     fell_in: int | None = None
@@ -38,9 +38,10 @@ class Contradictions:
         self._log_ends: dict[str, LogEnd] = {}
 
     def found(self, groups: Mapping[str, Group | None], listed: Collection[str], topics: Iterable[Topic]) -> bool:
-        """Take in a poll and tell whether the last ones contradict each other.
+        """Add a poll and return whether the last polls contradict each other.
 
-        ``groups`` are the answers, ``None`` for one that Burrow does not know; ``listed`` are the names of all groups.
+        ``groups`` are the responses, ``None`` for a group that Burrow does not know. ``listed`` are the names of all
+        groups.
         """
         self._poll += 1
         topics = list(topics)
@@ -50,7 +51,7 @@ class Contradictions:
         return sum(map(bool, self._recent)) >= ENOUGH
 
     def _returned(self, groups: Mapping[str, Group | None], listed: Collection[str]) -> int:
-        """Return how many groups are known again that were not for a moment, and what happened before it, too."""
+        """Return how many groups have reappeared after a short absence with commits from before it."""
         known = {name: group for name, group in groups.items() if group}
         back = [name for name in self._gone if name in known and remembers(known[name], self._gone[name][1])]
         gone = {name: at for name, at in self._seen.items() if name not in listed or groups.get(name, ...) is None}
@@ -62,12 +63,12 @@ class Contradictions:
         return len(back)
 
     def _went_back_and_forth(self, topic: Topic) -> bool:
-        """Tell whether the log ends of a topic are back where they were, after they were lower for a moment."""
+        """Return whether the log end offsets of a topic are back at their previous values after a short drop."""
         total = sum(topic.offsets)
         before = self._log_ends.setdefault(topic.name, LogEnd(total))
         if total < before.peak:
             before.fell_in = before.fell_in or self._poll
-            if self._poll - before.fell_in >= POLLS:  # the log was truncated, or the topic made again
+            if self._poll - before.fell_in >= POLLS:  # the log was truncated, or the topic recreated
                 before.peak, before.fell_in = total, None
             return False
         is_back = before.fell_in is not None
@@ -76,5 +77,5 @@ class Contradictions:
 
 
 def remembers(group: Group, seen: float) -> bool:
-    """Tell whether Burrow observed a commit of a group before ``seen`` (Unix seconds), so that it knew it then."""
+    """Return whether Burrow observed a commit of a group before ``seen`` (Unix seconds), so knew the group then."""
     return any(NEVER < observed < seen * 1000 for observed in group.partitions.starts.observed)

@@ -1,4 +1,4 @@
-"""The Burrows that are polled, and what becomes of each when the configuration changes."""
+"""The Burrows that are polled, and how each is affected when the configuration changes."""
 
 from __future__ import annotations
 
@@ -25,15 +25,17 @@ from burrow_exporter.snapshot import Snapshot
 
 WATCH_SECONDS = 1.0
 STAGGER_SECONDS = 0.02
-"""How long after one Burrow the next is first polled: hundreds of polls at once would take the interpreter from each
-other, and end at their deadline instead of one after the other."""
+"""The delay between the first polls of two Burrows.
+
+Hundreds of simultaneous polls would compete for the interpreter and all end at their deadline.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One Burrow at work. It goes on as long as ``polled`` is what is configured; ``rendered`` goes for the page.
+    """One polled Burrow. Kept while its ``polled`` configuration is unchanged; ``rendered`` is the one for its metrics.
 
-    ``generation`` is a number of its own: what an earlier member of the same name still reports is not published.
+    ``generation`` is unique: snapshots from an earlier member of the same name are not published.
     """
 
     generation: int
@@ -46,9 +48,9 @@ class Member:
 
 
 class Fleet:
-    """Polls the configured Burrows, each at its own rhythm with its own threads, until ``stop`` is set.
+    """Polls the configured Burrows, each on its own schedule with its own threads, until ``stop`` is set.
 
-    A thread of its own takes expired readings off the page, whatever the polls do.
+    A separate thread removes expired readings from the page, independently of polls.
     """
 
     def __init__(self, config: Config, metrics: SelfMetrics, publisher: Publisher, stop: threading.Event) -> None:
@@ -63,7 +65,7 @@ class Fleet:
         self.reconfigure(config)
 
     def start(self) -> None:
-        """Begin to poll."""
+        """Start polling."""
         with self._lock:
             self._started = True
             members = list(self._members.values())
@@ -72,10 +74,10 @@ class Fleet:
         threading.Thread(target=self._watch, name="watch", daemon=True).start()
 
     def reconfigure(self, config: Config) -> None:
-        """Poll these Burrows: go on with those configured as before, begin anew with others, drop the rest.
+        """Apply a new configuration: keep the Burrows that are unchanged, restart changed ones, drop removed ones.
 
-        Of one that is configured otherwise the page keeps what it has until the first poll; its counters go on. Changes
-        nothing where it raises ``ConfigError`` or ``OSError``.
+        The metrics of a changed Burrow stay until its first poll, and its counters continue. If it raises
+        ``ConfigError`` or ``OSError``, nothing has changed.
         """
         with self._lock:
             before = self._members
@@ -92,7 +94,7 @@ class Fleet:
                 self._begin(member, before.get(name), index * STAGGER_SECONDS)
 
     def _begin(self, member: Member, before: Member | None, delay: float) -> None:
-        """Let a member poll after ``delay`` seconds, in place of ``before``, unless it is the same."""
+        """Start a member after ``delay`` seconds, in place of ``before`` unless it is the same."""
         if before and before.generation == member.generation:
             return
         member.metrics.begin()
@@ -103,7 +105,7 @@ class Fleet:
             member.poller.start(before.poller if before else None, keeps_state=keeps_state, delay=delay)
 
     def _publish(self, generation: int, snapshot: Snapshot) -> None:
-        """Publish what a member saw, unless it has been removed or replaced."""
+        """Publish a member's snapshot, unless the member has been removed or replaced."""
         with self._lock:
             member = self._members.get(snapshot.burrow)
             if member and member.generation == generation:
@@ -111,23 +113,23 @@ class Fleet:
                 member.history.record(snapshot)
 
     def _watch(self) -> None:
-        """Take expired readings off the page, and tell of polls that are overdue."""
+        """Remove expired readings from the page, and log overdue polls."""
         while not self._stop.wait(WATCH_SECONDS):
             try:
                 self._publisher.refresh(time.monotonic())
-            except Exception:  # noqa: BLE001  a fault in one turn must not end them all
+            except Exception:  # noqa: BLE001  an error in one round must not end the thread
                 structlog.get_logger().exception("page not refreshed")
             for member in list(self._members.values()):
                 if not member.poller.is_alive():
                     member.metrics.overdue()
 
     def end(self) -> None:
-        """Let the polls under way be the last."""
+        """Stop after the polls in progress."""
         for member in self._members.values():
             member.poller.end()
 
     def poll_once(self) -> list[tuple[Snapshot, WalkResult]]:
-        """Poll every Burrow one time, one after the other; return what came of each, and the walk it came from."""
+        """Poll every Burrow once, one after the other. Return the snapshot and the walk of each."""
         polls = [member.poller.poll() for member in self._members.values()]
         self._publisher.refresh(time.monotonic())
         return polls
@@ -137,23 +139,23 @@ class Fleet:
         return list(self._members)
 
     def addresses(self) -> dict[str, tuple[str, ...]]:
-        """Return the addresses of the Burrows, which hold no credentials, by their names."""
+        """Return the addresses of the Burrows, which contain no credentials, by name."""
         return {name: member.polled[0].addresses for name, member in self._members.items()}
 
     def histories(self) -> dict[str, History]:
-        """Return what the polls of each Burrow saw over the last hour."""
+        """Return the last hour of each Burrow."""
         return {name: member.history for name, member in self._members.items()}
 
     def is_alive(self) -> bool:
-        """Tell whether every poll loop lives, and no poll is overdue."""
+        """Return whether every poll loop is alive and no poll is overdue."""
         return all(member.poller.is_alive() for member in self._members.values())
 
     def is_ready(self) -> bool:
-        """Tell whether any Burrow has been polled well once."""
+        """Return whether any Burrow has had a successful poll."""
         return self._was_ready or any(member.poller.was_good for member in self._members.values())
 
     def _member(self, burrow: BurrowConfig, config: Config, before: Member | None) -> Member:
-        """Return a Burrow at work, with as much of what there was before as is still right."""
+        """Return a member for a Burrow, with the earlier state that remains valid."""
         polled = replace(burrow, labels={}), config.poll, config.shard
         rendered = burrow.labels, config.metrics, config.shard, config.policy
         renderer = before.renderer if before and before.rendered == rendered else open_renderer(*rendered)
@@ -170,12 +172,12 @@ class Fleet:
 
 
 def what_is_read(burrow: BurrowConfig, _: PollConfig, shard: ShardConfig) -> tuple[BurrowConfig, ShardConfig]:
-    """Return what a Burrow's readings depend on: not how often it is asked, and how fast."""
+    """Return the settings that a Burrow's readings depend on: not those for the timing of polls."""
     return replace(burrow, timeout=1.0, concurrency=1), shard
 
 
 def open_renderer(labels: dict[str, str], metrics: MetricsConfig, shard: ShardConfig, policy: PolicyConfig) -> Renderer:
-    """Return what renders one Burrow's snapshots."""
+    """Return the renderer for one Burrow."""
     unshared = frozenset[str]() if shard.is_first() else frozenset(family.name for family in UNSHARED_FAMILIES)
     disable = metrics.disable | unshared
     return Renderer(

@@ -1,6 +1,6 @@
-"""The last hour of one Burrow: how each group's status and lag changed, and the last known state.
+"""The last hour of one Burrow: the status and lag of each group over time, and the last known state.
 
-Memory only, and bounded. A group costs 1.5 KiB: two rings of ``SLOTS`` slots, one for its kind, one for its lag.
+In memory only, and bounded. A group takes 1.5 KiB: two rings of ``SLOTS`` slots, one for its kind, one for its lag.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ from burrow_exporter.terms import MAX_LAG_SECONDS, GroupPolicy, Policy
 SLOT_SECONDS: Final = 30
 SLOTS: Final = 120
 TOPIC_SLOTS: Final = 12
-"""Slots of a topic's ring: production is measured over the last five minutes."""
+"""Slots of a topic's ring: the produce rate is measured over the last five minutes."""
 SPARE: Final = 100
-"""How many groups that are gone are remembered, beside as many as there are."""
+"""How many deleted groups are kept, in addition to as many as there are groups."""
 KINDS: Final = ("none", "ok", "unknown", "warn", "late", "err")
-"""How bad a group was, the worst last; ``none`` where nothing was read."""
+"""The condition of a group, from best to worst; ``none`` without a reading."""
 CODES: Final = MappingProxyType({kind: code for code, kind in enumerate(KINDS)})
 STATUS_KINDS: Final = MappingProxyType({"OK": "ok", "WARN": "warn", "ERR": "err"})
 NOTHING: Final = math.nan
 UNREAD: Final = frozenset({Absence.UNREADABLE, Absence.HELD})
-"""Why groups are absent that may well be as before."""
+"""Reasons for absence of groups whose condition may be unchanged."""
 
 
 def kind_of_group(status: str, seconds: float | None, max_seconds: float) -> str:
-    """Return how bad a group is: its status, or that its lag of ``seconds`` is too old."""
+    """Return the condition of a group: its status, or ``late`` if its lag of ``seconds`` exceeds the limit."""
     return late_or(STATUS_KINDS.get(status, "unknown"), seconds, max_seconds)
 
 
 def late_or(kind: str, seconds: float | None, max_seconds: float) -> str:
-    """Return ``late`` where a lag of ``seconds`` is too old and the status is no worse than that, else its ``kind``."""
+    """Return ``late`` if the lag of ``seconds`` exceeds the limit and the status is no worse, else ``kind``."""
     return "late" if kind != "err" and seconds is not None and seconds >= max_seconds else kind
 
 
@@ -45,8 +45,8 @@ def late_or(kind: str, seconds: float | None, max_seconds: float) -> str:
 class Track:
     """One group over time.
 
-    It has been of its ``kind`` since ``since`` (Unix seconds); if not ``is_exact``, for at least as long. ``lags`` are
-    in messages, NaN where nothing was read. Both rings are indexed by the number of the slot since 1970.
+    It has been of its ``kind`` since ``since`` (Unix seconds), or for longer unless ``is_exact``. ``lags`` are in
+    messages, NaN without a reading. Both rings are indexed by the number of the slot since 1970.
     """
 
     entry: GroupPolicy | None
@@ -58,7 +58,7 @@ class Track:
     lags: array[float] = field(default_factory=lambda: array("d", [NOTHING]) * SLOTS)
 
     def note(self, kind: str, lag: float, moment: float, hold: int) -> None:
-        """Take in a reading; one before it counts for ``hold`` slots at most."""
+        """Add a reading. The previous one fills at most ``hold`` slots."""
         if kind != self.kind:
             self.kind, self.since, self.is_exact = kind, moment, True
         slot = int(moment // SLOT_SECONDS)
@@ -72,7 +72,7 @@ class Track:
         self.kinds[at] = max(self.kinds[at], CODES[kind])
 
     def last_hour(self, moment: float) -> tuple[list[str], list[float]]:
-        """Return kinds and lags by slot, the oldest first; nothing is known since the last reading."""
+        """Return the kinds and lags by slot, oldest first. Slots after the last reading are empty."""
         now = int(moment // SLOT_SECONDS)
         slots = range(now - SLOTS + 1, now + 1)
         known = [slot % SLOTS if self.slot - SLOTS < slot <= self.slot else None for slot in slots]
@@ -82,14 +82,14 @@ class Track:
 
 @dataclass(slots=True)
 class TopicTrack:
-    """The sum of a topic's log-end offsets over the last minutes, and when each was read (Unix seconds)."""
+    """The sum of a topic's log end offsets over the last minutes, with the time of each reading (Unix seconds)."""
 
     times: array[float] = field(default_factory=lambda: array("d", [0.0]) * TOPIC_SLOTS)
     ends: array[float] = field(default_factory=lambda: array("d", [0.0]) * TOPIC_SLOTS)
     last: tuple[float, float] = (0.0, 0.0)
 
     def note(self, topic: Topic) -> None:
-        """Take in a reading; a log that became shorter is another one."""
+        """Add a reading. A log that has become shorter counts as a new one."""
         end = float(sum(topic.offsets))
         if end < self.last[1]:
             self.times = array("d", [0.0]) * TOPIC_SLOTS
@@ -99,7 +99,7 @@ class TopicTrack:
             self.times[at], self.ends[at] = self.last
 
     def rate(self) -> float | None:
-        """Return the messages produced a second, over the last minutes; ``None`` before two readings."""
+        """Return the messages produced per second over the last minutes, or ``None`` before two readings."""
         moment, end = self.last
         oldest = moment - TOPIC_SLOTS * SLOT_SECONDS
         known = [pair for pair in zip(self.times, self.ends, strict=True) if oldest <= pair[0] < moment]
@@ -108,12 +108,12 @@ class TopicTrack:
 
 
 class History:
-    """What one Burrow's polls saw. ``hold`` is for how many seconds a reading counts.
+    """The history of one Burrow. ``hold`` is how many seconds a reading is valid.
 
-    ``clusters`` are the last known state of each, ``lost`` the last readings of its groups that have since expired
-    although Burrow lists them.
+    ``clusters`` is the last known state of each cluster. ``lost`` are the last readings of groups that Burrow still
+    lists but whose readings have expired.
 
-    Written by one thread at a time; others may read meanwhile.
+    One thread writes at a time; others may read concurrently.
     """
 
     def __init__(self, policy: Policy | None = None, hold: float = 45.0) -> None:
@@ -126,21 +126,21 @@ class History:
         self._topics: dict[str, dict[str, TopicTrack]] = {}
 
     def reconfigure(self, policy: Policy | None, hold: float) -> None:
-        """Go by another policy from the next poll on."""
+        """Use another policy and ``hold`` from the next poll on."""
         self._hold = math.ceil(hold / SLOT_SECONDS)
         self._is_new = self._is_new or policy != self._policy
         self._policy = policy
 
     def group(self, cluster: str, name: str) -> Track | None:
-        """Return a group's past."""
+        """Return the history of a group."""
         return self._groups.get(cluster, {}).get(name)
 
     def topic(self, cluster: str, name: str) -> TopicTrack | None:
-        """Return a topic's past."""
+        """Return the history of a topic."""
         return self._topics.get(cluster, {}).get(name)
 
     def record(self, snapshot: Snapshot) -> None:
-        """Take in what a poll saw, and keep the last known state of clusters that it could not read."""
+        """Add the snapshot of a poll. Keeps the last known state of clusters that the poll could not read."""
         names = snapshot.names()
         read = [cluster for cluster in snapshot.clusters if cluster.expires_at >= snapshot.outcome.expires_at]
         known = {name: cluster for name, cluster in self.clusters.items() if name in names}
@@ -155,7 +155,7 @@ class History:
             del self._groups[gone], self._topics[gone]
 
     def _lost(self, cluster: Cluster) -> tuple[Group, ...]:
-        """Return the last readings of listed groups that a poll could not read, and that have expired."""
+        """Return the last readings of listed groups that a poll could not read and whose readings have expired."""
         old = self.clusters.get(cluster.name)
         reasons = cluster.absent_groups
         if not old or not reasons:
@@ -190,12 +190,12 @@ class History:
 
 
 def max_lag_seconds(entry: GroupPolicy | None, moment: float) -> float:
-    """Return from which age on a group's lag is too old."""
+    """Return the limit on a group's lag in seconds."""
     return entry.terms(moment).max_lag_seconds if entry else MAX_LAG_SECONDS
 
 
 def forget(tracks: dict[str, Track], present: Collection[str], slot: int) -> None:
-    """Forget groups that have been gone for an hour, or all that are gone where those are many."""
+    """Remove groups that have been gone for an hour, or all that are gone if there are too many."""
     gone = tracks.keys() - present
     if gone:
         many = len(gone) > len(present) + SPARE

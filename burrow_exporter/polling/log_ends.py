@@ -1,8 +1,8 @@
-"""Which topics' lists of log ends may be read by index. No I/O.
+"""Which topics' lists of log end offsets may be read by index. No I/O.
 
-Burrow leaves out the partitions whose offset it does not know, such as one that has had no leader since Burrow started
-(``GET /v3/kafka/C/topic/T``): every index behind such a hole is that of another partition. It says nowhere how many
-partitions a topic has, but a group's answer lists all of a topic that the group reads.
+Burrow omits partitions whose offset it does not know, such as one without a leader since Burrow started (``GET
+/v3/kafka/C/topic/T``). After such a gap every index belongs to another partition. Burrow has no endpoint for the number
+of partitions, but a group's response lists all partitions of a topic that the group reads.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from burrow_exporter.snapshot import Topic
 
 
 class LogEnds:
-    """How many partitions the topics of one cluster have, as far as anything has told."""
+    """The known partition counts of one cluster's topics."""
 
     def __init__(self) -> None:
         self._counts: dict[str, int] = {}
 
     def trusted(self, topics: Iterable[Topic], counts: Mapping[str, int]) -> tuple[Topic, ...]:
-        """Return the topics whose lists have no hole; ``counts`` are partitions by topic, as the groups tell them.
+        """Return the topics whose lists have no gap. ``counts`` are partitions by topic, from the groups' responses.
 
-        While a hole is known in one topic, another that nothing has told of may have one as well.
+        While one topic has a known gap, topics whose partition count is unknown may have one as well.
         """
         known, topics = self._counts, list(topics)
         whole = [topic for topic in topics if self._is_whole(topic, counts.get(topic.name, 0))]
@@ -34,10 +34,10 @@ class LogEnds:
         return tuple(whole)
 
     def _is_whole(self, topic: Topic, told: int) -> bool:
-        """Tell whether a list is as long as it has to be.
+        """Return whether a list is complete.
 
-        One that is shorter than it was is right where the groups tell just that length: Burrow begins to count anew
-        with its start, and may find a topic that was made again with fewer partitions.
+        A list that has become shorter is complete if the groups report exactly that length: Burrow counts partitions
+        from its start, and may find a topic that was recreated with fewer.
         """
         length = len(topic.offsets)
         return length >= max(told, self._counts.get(topic.name, 0)) or length == told

@@ -1,4 +1,4 @@
-"""The log of one Burrow's polls, as an operator reads it: what fails, that it still does, and that it works again."""
+"""The log of one Burrow's polls for operators: failures, reminders, and recoveries."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from burrow_exporter.snapshot import Snapshot
 REMIND_SECONDS = 600.0
 FIRST_PAUSE_SECONDS = 60.0
 MOST_CLUSTERS = 100
-"""How many failing clusters of one Burrow are logged by name."""
+"""The number of failing clusters per Burrow that are logged by name."""
 LISTS = {Endpoint.CONSUMERS, Endpoint.TOPICS}
 SUBJECTS = {Endpoint.LAG: "groups", Endpoint.TOPIC: "topics"}
 EVENTS = {
@@ -44,18 +44,18 @@ EVENTS = {
     "topics": ("topic requests failed", "topic requests still failing", "topic requests recovered"),
     "requests": ("requests failed", "requests still failing", "requests recovered"),
 }
-"""By what fails: the events for the beginning, for a reminder, and for the end."""
+"""By kind of failure: the events for its beginning, for a reminder, and for its end."""
 
 Subject = tuple[str, ...]
-"""What fails, a key of EVENTS, and which one."""
+"""What fails: a key of EVENTS, and a name."""
 
 
 @dataclass(slots=True)
 class Outage:
-    """A failure that lasts, or has ended not long ago. Times are in seconds on the monotonic clock.
+    """A failure that lasts or has ended recently. Times are in seconds on the monotonic clock.
 
-    ``earlier`` counts the outages of the same that ended shortly before. From the second on nothing may fail for a
-    while until this one has ended, so that what comes and goes is not logged each time.
+    ``earlier`` counts the recent outages of the same subject. From the second outage on, one ends only after some time
+    without failures, so that an intermittent failure is not logged each time.
     """
 
     since: float
@@ -66,17 +66,17 @@ class Outage:
     earlier: int = 0
 
     def pause(self) -> float:
-        """Return for how many seconds nothing may fail until it has ended."""
+        """Return how many seconds without failures end the outage."""
         return min(FIRST_PAUSE_SECONDS * 2.0 ** (self.earlier - 2), REMIND_SECONDS) if self.earlier > 1 else 0.0
 
     def lasted(self, until: float) -> dict[str, Any]:
-        """Return the fields that tell how long it lasted."""
+        """Return the log fields for its duration."""
         return {"after": duration(until - self.since), "failed_polls": self.failed_polls}
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A replica that was asked in a poll: what failed there, and whether its answers were used."""
+    """A replica tried in a poll: its failures, and whether its responses were used."""
 
     address: str
     failures: Sequence[BurrowError]
@@ -84,9 +84,9 @@ class Attempt:
 
 
 class OutageLog:
-    """Logs the polls of a Burrow at ``addresses``: changes, and every ten minutes what still fails.
+    """Logs the polls of a Burrow at ``addresses``: changes, and every ten minutes the failures that persist.
 
-    ``monotonic`` tells seconds.
+    ``monotonic`` returns seconds.
     """
 
     def __init__(self, burrow: str, addresses: Sequence[str], monotonic: Callable[[], float]) -> None:
@@ -97,7 +97,7 @@ class OutageLog:
         self._was_read = False
 
     def polled(self, snapshot: Snapshot, walk: WalkResult, attempts: Sequence[Attempt], seconds: float) -> None:
-        """Log a poll that took ``seconds`` and used ``walk``; ``attempts`` are the replicas asked for it."""
+        """Log a poll that took ``seconds`` and used ``walk``. ``attempts`` are the replicas that were tried."""
         figures = {
             "clusters": len(snapshot.clusters),
             "groups": sum(len(cluster.groups) for cluster in snapshot.clusters),
@@ -106,7 +106,7 @@ class OutageLog:
         outcome = snapshot.outcome
         self._log.debug("poll", good=outcome.good, **taken, **figures, **facts(walk.failures))
         if not outcome.good and not outcome.withheld:
-            # Whatever else failed before goes on failing, for all that is known.
+            # Other failures are assumed to persist.
             self._fails(("Burrow",), address=self._address, **facts(walk.failures))
             return
         if outcome.good and not self._was_read:
@@ -120,7 +120,7 @@ class OutageLog:
         self._log_parts(snapshot, walk, used)
 
     def _log_replicas(self, used: Attempt, attempts: Sequence[Attempt]) -> None:
-        """Log which replicas were asked in vain, where one answered."""
+        """Log the replicas that failed, if another one responded."""
         self._works(("replica", used.address), address=used.address)
         for attempt in attempts:
             if not attempt.used:
@@ -128,7 +128,7 @@ class OutageLog:
                 self._fails(("replica", attempt.address), **fields)
 
     def _log_parts(self, snapshot: Snapshot, walk: WalkResult, used: Attempt) -> None:
-        """Log what fails of a Burrow that answers."""
+        """Log partial failures of a Burrow that responds."""
         failing = failing_parts(snapshot, walk, used.failures)
         for subject, fields in failing.items():
             self._fails(subject, address=used.address, **fields)
@@ -140,7 +140,7 @@ class OutageLog:
             self._log.warning(event, cluster=cluster, burrow_lag=snapshot.outcome.behind.get(cluster))
 
     def _fails(self, subject: Subject, **fields: Any) -> None:  # noqa: ANN401  values of a log line
-        """Note that something failed in this poll."""
+        """Record that a subject failed in this poll."""
         now = self._monotonic()
         outage = self._outages.get(subject)
         if outage is None or outage.ended_at is not None:
@@ -153,7 +153,7 @@ class OutageLog:
             self._log.warning(EVENTS[subject[0]][1], **fields, **outage.lasted(now))
 
     def _works(self, subject: Subject, **fields: Any) -> None:  # noqa: ANN401  values of a log line
-        """Note that nothing of this failed in this poll."""
+        """Record that a subject did not fail in this poll."""
         now = self._monotonic()
         outage = self._outages.get(subject)
         if outage is None:
@@ -172,7 +172,7 @@ class OutageLog:
 def failing_parts(
     snapshot: Snapshot, walk: WalkResult, failures: Sequence[BurrowError]
 ) -> dict[Subject, dict[str, Any]]:
-    """Return what fails of a Burrow that answers, with the fields of its line."""
+    """Return the partial failures of a Burrow that responds, with the fields of their log lines."""
     failing: dict[Subject, dict[str, Any]] = {}
     left = list(failures)
     for cluster in islice(filter(is_unread, (walk.clusters or {}).values()), MOST_CLUSTERS):
@@ -196,17 +196,17 @@ def failing_parts(
 
 
 def is_unread(cluster: ClusterWalk) -> bool:
-    """Tell whether a list of the cluster could not be read, so that nothing of it could."""
+    """Return whether one of the cluster's lists could not be read, and so nothing of the cluster."""
     return cluster.listed_groups is None or cluster.listed_topics is None
 
 
 def concerns(error: BurrowError, cluster: str) -> bool:
-    """Tell whether a failed request was for a cluster, whose path or name its detail then holds."""
+    """Return whether a failed request concerns a cluster: its detail contains the path or the name."""
     return f"/{encode(cluster)}/" in error.detail or repr(cluster) in error.detail
 
 
 def names(subject: Subject) -> dict[str, str]:
-    """Return the fields that tell which one of its kind a subject is."""
+    """Return the log fields that identify a subject within its kind."""
     kind, *which = subject
     if kind in {"cluster", "behind", "held", "contradicts"}:
         return {"cluster": which[0]}
@@ -214,7 +214,7 @@ def names(subject: Subject) -> dict[str, str]:
 
 
 def facts(failures: Sequence[BurrowError]) -> dict[str, Any]:
-    """Return the fields that describe failures by the first of them; ``also`` names the other kinds."""
+    """Return the log fields for failures: the first one's details, and the other kinds in ``also``."""
     if not failures:
         return {}
     first = failures[0]
@@ -226,7 +226,7 @@ def facts(failures: Sequence[BurrowError]) -> dict[str, Any]:
 
 
 def duration(seconds: float) -> str:
-    """Return seconds as Prometheus writes durations, such as ``1h2m3s``."""
+    """Format seconds as a Prometheus duration, such as ``1h2m3s``."""
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}h{minutes}m{seconds}s" if hours else f"{minutes}m{seconds}s" if minutes else f"{seconds}s"

@@ -1,7 +1,7 @@
-"""Burrow's own group: which it is, and how far Burrow has read each partition of ``__consumer_offsets``. No I/O.
+"""Burrow's own groups: which they are, and how far Burrow has read ``__consumer_offsets``. No I/O.
 
-Burrow reads that topic without a consumer group and notes its progress as a group ``burrow-N``, N being the name of the
-consumer module that reads (``core/internal/consumer/kafka_client.go``).
+Burrow reads that topic without a consumer group and commits its progress as a group ``burrow-N``, where N is the name
+of the consumer module (``core/internal/consumer/kafka_client.go``).
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ OWN_GROUP_PREFIX = "burrow-"
 
 
 def may_be_own(group: str) -> bool:
-    """Tell whether a group has a name that Burrow gives its own."""
+    """Return whether a name has the form of Burrow's own groups."""
     return group.startswith(OWN_GROUP_PREFIX)
 
 
 def is_own(answer: GroupStatus) -> bool:
-    """Tell whether a group may be one with which Burrow itself reads ``__consumer_offsets``."""
+    """Return whether a group may be one with which Burrow itself reads ``__consumer_offsets``."""
     return may_be_own(answer.group) and set(answer.partitions.topics) == {INTERNAL_TOPIC}
 
 
 def own_answers(answers: Mapping[str, GroupStatus | None], names: Collection[str] | None) -> list[GroupStatus]:
-    """Return the answers for Burrow's own groups, whose ``names`` are those of its configuration.
+    """Return the responses for Burrow's own groups. ``names`` are those of its configuration.
 
-    Where these are not known (``None``), a consumer that reads ``__consumer_offsets`` may have such a name too. Only
-    Burrow commits at whole seconds and without an owner; of several that look alike the one that is least behind
-    counts, as all that Burrow reads comes to the same place.
+    If they are not known (``None``), other consumers of ``__consumer_offsets`` may have such a name too. Only Burrow
+    commits at whole seconds and without an owner. Of several candidates the one with the least backlog counts, since
+    all of Burrow's progress ends up in the same place.
     """
     if names is not None:
         return [answer for name in sorted(names) if (answer := answers.get(name)) and answer.partitions]
@@ -40,20 +40,20 @@ def own_answers(answers: Mapping[str, GroupStatus | None], names: Collection[str
 
 
 def looks_own(answer: GroupStatus) -> bool:
-    """Tell whether a group commits as Burrow notes its progress: at whole seconds, without an owner."""
+    """Return whether a group commits the way Burrow does: at whole seconds, without an owner."""
     ends = [partition.end for partition in answer.partitions if partition.end]
     return not any(end.timestamp % 1000 for end in ends) and not any(one.owner for one in answer.partitions)
 
 
 def backlog(answer: GroupStatus) -> tuple[bool, int]:
-    """Return what orders answers by how far behind they are; a group without a commit is behind all others."""
+    """Return a sort key for the backlog. A group without a commit comes last."""
     return not any(partition.end for partition in answer.partitions), answer.totallag
 
 
 def own_lag(answers: Iterable[GroupStatus]) -> int | None:
-    """Return how many messages Burrow is behind, by its own groups; ``None`` as long as it has not committed itself.
+    """Return Burrow's lag in messages from its own groups, or ``None`` before their first commit.
 
-    A cluster read by several consumer modules has several; the slowest counts.
+    A cluster read by several consumer modules has several own groups; the slowest counts.
     """
     known = [answer for answer in answers if any(partition.end for partition in answer.partitions)]
     return max((answer.totallag for answer in known), default=None)
@@ -61,10 +61,10 @@ def own_lag(answers: Iterable[GroupStatus]) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far Burrow has read the partitions of ``__consumer_offsets``, by their numbers.
+    """How far Burrow has read each partition of ``__consumer_offsets``, by partition number.
 
-    ``lags`` are in messages, ``None`` for a partition of which it has read nothing, which may be empty. ``observed`` is
-    when it read the newest message (Unix milliseconds by its own clock), ``since`` when it began at the latest.
+    ``lags`` are in messages, ``None`` for a partition without a commit, which may be empty. ``observed`` is when Burrow
+    read the newest message (Unix milliseconds, its own clock), ``since`` the latest time at which it can have started.
     """
 
     lags: Sequence[int | None]
@@ -72,12 +72,12 @@ class Progress:
     since: int
 
     def partition_of(self, group: str) -> int:
-        """Return the partition that has the commits of a group."""
+        """Return the partition that holds a group's commits."""
         return commits_partition(group, len(self.lags))
 
 
 def progress(answers: Iterable[GroupStatus]) -> Progress | None:
-    """Return how far Burrow's own groups have read, the slowest of each partition; ``None`` without such a group."""
+    """Return the progress of Burrow's own groups, the slowest per partition, or ``None`` without such a group."""
     lags: dict[int, int | None] = {}
     observed: dict[int, int] = {}
     since = []
@@ -96,7 +96,7 @@ def progress(answers: Iterable[GroupStatus]) -> Progress | None:
 
 
 def commits_partition(group: str, partitions: int) -> int:
-    """Return which partition of ``__consumer_offsets`` has the commits of a group: Kafka's ``partitionFor``.
+    """Return the partition of ``__consumer_offsets`` that holds a group's commits: Kafka's ``partitionFor``.
 
     It is the absolute value of Java's ``String.hashCode``, modulo the number of partitions.
     """
@@ -104,5 +104,5 @@ def commits_partition(group: str, partitions: int) -> int:
     code = 0
     for high, low in zip(units[::2], units[1::2], strict=True):
         code = (31 * code + (high << 8 | low)) & 0xFFFFFFFF
-    # Java's absolute value of the least integer is 0 in Kafka.
+    # Kafka takes 0 as the absolute value of the smallest integer.
     return min(code, 2**32 - code) % 2**31 % partitions

@@ -1,7 +1,7 @@
-"""Who owns the partitions of a group, and how often that changes from one poll to the next. No I/O.
+"""The owners of a group's partitions, and how often they change between polls. No I/O.
 
-Burrow tells a partition's owner, the member's host and client id, from the group's metadata; it knows none of groups
-with the new rebalance protocol (KIP-848), of those that assign partitions themselves, and of admin commits.
+Burrow takes a partition's owner, the member's host and client id, from the group's metadata. It knows none for groups
+with the new rebalance protocol (KIP-848), for consumers with manual assignment, and for commits by admin tools.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ Owner = tuple[str, str]
 
 @dataclass(slots=True)
 class Members:
-    """What is kept of one group: the hash of who owns what, what that amounts to, and all changes so far.
+    """What is kept of one group: a hash of its owners, the counts derived from them, and the number of changes.
 
-    ``earlier`` are the last known owners of partitions that have none now, as have all of a group that is not read.
+    ``earlier`` are the last known owners of partitions that have none now, including all of an unread group.
     """
 
     digest: int | None = None
@@ -38,10 +38,10 @@ class Ownership:
         self._groups: dict[str, Members] = {}
 
     def follow(self, groups: Iterable[Group], before: Iterable[Group], listed: Collection[str]) -> list[Group]:
-        """Return the groups of a poll with their members, given the groups of the poll before and all names listed.
+        """Return the groups of a poll with their members, given the previous poll's groups and all listed names.
 
-        A partition counts as changed when another owner has it than the last one known, so what loses its owners and
-        has them back, as after a restart of Burrow, has not.
+        A partition counts as changed if its owner differs from the last known one. A partition that loses its owner and
+        gets it back, as after a restart of Burrow, is not counted.
         """
         old = {group.name: group for group in before}
         listed = set(listed)
@@ -68,12 +68,12 @@ class Ownership:
 
 
 def columns(each: Partitions) -> Hashable:
-    """Return what tells who owns which partition: to hash it takes less than 1 % of a poll."""
+    """Return the columns that determine the owners: hashing them takes less than 1 % of a poll."""
     return each.topics, each.numbers.tobytes(), each.owners, each.client_ids
 
 
 def every(group: Group) -> Iterator[tuple[str, int, str, str]]:
-    """Yield topic, number, owner and client id of all partitions of a group."""
+    """Yield topic, partition number, owner and client id of each of a group's partitions."""
     return chain.from_iterable(
         zip(each.topics, each.numbers, each.owners, each.client_ids, strict=True)
         for each in (group.partitions, group.uncommitted)
@@ -81,5 +81,5 @@ def every(group: Group) -> Iterator[tuple[str, int, str, str]]:
 
 
 def owners(rows: Iterable[tuple[str, int, str, str]]) -> dict[Place, Owner]:
-    """Return who owns which partition, as far as Burrow knows."""
+    """Return the owner of each partition that has a known one."""
     return {(topic, number): (owner, client) for topic, number, owner, client in rows if owner}

@@ -1,4 +1,4 @@
-"""The polls of one Burrow: their rhythm, and which replica answers."""
+"""The polls of one Burrow: their schedule, and the choice of replica."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from burrow_exporter.settings.config import BurrowConfig, PollConfig, ShardConfi
 from burrow_exporter.snapshot import Snapshot
 
 LATE = 0.25
-"""By which part of an interval a poll may begin late."""
+"""The fraction of an interval by which a poll may start late."""
 OVERDUE = 3
-"""After how many intervals, and the time that a poll may take, one that has not ended is overdue."""
+"""A poll is overdue after this many intervals plus the time that a poll may take."""
 GRACE_SECONDS = 1.0
-"""How much longer than its deadline a poll is waited for."""
+"""How long to wait for a poll past its deadline."""
 
 
 class Poller:
-    """Polls one Burrow again and again, in a thread of its own, and hands each new state to ``publish``.
+    """Polls one Burrow periodically, in its own thread, and passes each new state to ``publish``.
 
-    Polls keep a fixed rhythm and never overlap; a missed one is not made up for. Of several replicas of the Burrow a
-    poll has its answers from one, and the next poll begins with that. ``clock`` tells Unix seconds, ``monotonic`` those
-    of a clock that never goes back.
+    Polls keep a fixed schedule and never overlap; missed ones are skipped. With several replicas a poll uses the
+    responses of one, and the next poll begins with the same one. ``clock`` returns Unix seconds, ``monotonic`` seconds
+    on a monotonic clock.
     """
 
-    def __init__(  # noqa: PLR0913  what a poller depends on, three with a default
+    def __init__(  # noqa: PLR0913  the poller's dependencies, three with a default
         self,
         burrow: BurrowConfig,
         schedule: PollConfig,
@@ -68,32 +68,32 @@ class Poller:
         self._ended_at = 0.0
 
     def start(self, before: Poller | None = None, *, keeps_state: bool = False, delay: float = 0.0) -> None:
-        """Begin to poll after ``delay`` seconds; in place of ``before``, whose last poll is waited for.
+        """Start polling after ``delay`` seconds. If given, replaces ``before`` after its last poll.
 
-        With ``keeps_state`` the readings and histories of that are kept: it must have read the same.
+        With ``keeps_state``, its readings and histories are kept: it must have read the same groups and topics.
         """
         self._before, self._keeps_state, self._delay = before, keeps_state, delay
         self._ended_at = self._monotonic()
         self._thread.start()
 
     def end(self) -> None:
-        """Let the poll under way be the last."""
+        """Stop after the poll in progress."""
         self._ended.set()
 
     def last_state(self) -> BurrowState | None:
-        """Return what is known after the last poll, for which this waits; ``None`` where it does not end in time."""
+        """Wait for the last poll and return the state after it, or ``None`` if it does not end in time."""
         if self._thread.ident is None:
             return self._state
         self._thread.join(self._schedule.deadline + GRACE_SECONDS)
         return None if self._thread.is_alive() else self._state
 
     def is_alive(self) -> bool:
-        """Tell whether the polls go on: one has ended within the last three intervals and a deadline."""
+        """Return whether polls continue: one has ended within the last three intervals plus a deadline."""
         limit = OVERDUE * self._schedule.interval + self._schedule.deadline
         return self._thread.is_alive() and self._monotonic() - self._ended_at <= limit
 
     def poll(self) -> tuple[Snapshot, WalkResult]:
-        """Poll once, publish what came of it, and return that and the walk it came from."""
+        """Poll once and publish the snapshot. Return it and its walk."""
         begun = self._monotonic()
         walk, attempts = self._walk(begun)
         snapshot = self._state.apply_walk(walk, self._clock(), self._monotonic())
@@ -107,14 +107,14 @@ class Poller:
         self.was_good = self.was_good or good
         seconds = self._monotonic() - begun
         self._metrics.polled(good=good, at=self._clock(), duration=seconds)
-        if not self._is_over():  # the end cuts a poll short, which is no failure
+        if not self._is_over():  # a shutdown cuts a poll short, which is not a failure
             self._log.polled(snapshot, walk, attempts, seconds)
         return snapshot, walk
 
     def _walk(self, begun: float) -> tuple[WalkResult, list[Attempt]]:
-        """Walk a replica, and as long as that brings little the next, each in its share of the time that is left.
+        """Walk a replica and, as long as the result is poor, the next, each with its share of the time left.
 
-        Returns the walk that brought most, with the failures of all, and which replicas were asked.
+        Returns the walk with the most responses, with the failures of all walks, and the replicas that were tried.
         """
         end = begun + self._schedule.deadline
         results: list[tuple[WalkResult, BurrowClient]] = []
@@ -140,7 +140,7 @@ class Poller:
         best, client = max(results, key=lambda each: (each[0].is_usable(), each[0].answered()))
         if best.answered():
             self._clients.rotate(-self._clients.index(client))
-        # Without the clusters: their lists may be long.
+        # Without the clusters, whose lists may be long.
         self._last = WalkResult(0.0, late=best.late, reads=best.reads, known=best.known)
         attempts = [Attempt(each.target.address, result.failures, result is best) for result, each in results]
         best.source = client.target.address
@@ -148,7 +148,7 @@ class Poller:
         return best, attempts
 
     def _take_over(self) -> None:
-        """Wait for the last poll of the one before, so that a Burrow is not polled twice at once."""
+        """Wait for the last poll of the previous poller, so that no Burrow is polled twice at once."""
         before, self._before = self._before, None
         if not before or not (state := before.last_state()):
             return
@@ -164,7 +164,7 @@ class Poller:
         while not self._is_over():
             try:
                 self.poll()
-            except Exception:  # noqa: BLE001  a fault in one poll must not end them all
+            except Exception:  # noqa: BLE001  an error in one poll must not end the thread
                 structlog.get_logger().exception("poll broke off", burrow=self._burrow.name)
                 self._metrics.polled(good=False, at=self._clock(), duration=0)
             self._ended_at = self._monotonic()
@@ -181,9 +181,9 @@ class Poller:
 
 
 def next_turn(turn: int, passed: float) -> int:
-    """Return the turn after ``turn``, given the intervals ``passed`` since the first.
+    """Return the turn after ``turn``, given the number of intervals ``passed`` since the first.
 
-    Turns that were missed are left out, but for one that is hardly late: a poll that uses all of its time, up to a
-    deadline of one interval, ends just after the next turn, and would else cost every second poll.
+    Skips missed turns, unless one is only slightly late: a poll that uses its whole deadline of up to one interval ends
+    just after the next turn, and would otherwise cost every second poll.
     """
     return max(turn + 1, math.ceil(passed - LATE))

@@ -1,4 +1,4 @@
-"""From answers to readings: what the filters leave, what it amounts to, and what of it can be trusted. No I/O."""
+"""Converts responses to readings: applies the filters, computes totals, and rejects invalid data. No I/O."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from burrow_exporter.snapshot import GROUP_STATUS_CODES, PARTITION_STATUS_CODES,
 
 MAX_NAME_BYTES = 4096
 MAX_AHEAD = 60.0
-"""By how many seconds Burrow's clock may be ahead of ours."""
+"""The most seconds by which Burrow's clock may be ahead of ours."""
 NO_PARTITIONS = Partitions()
 BROKEN = frozenset({"STOP", "STALL", "REWIND"})
 
 
 def read_group(answer: GroupStatus, filters: Filters, read_at: float, expires_at: float) -> Group | None:
-    """Return the reading of a group, ``None`` when the filters leave nothing of it.
+    """Return the reading of a group, or ``None`` if the filters remove all of it.
 
-    ``read_at`` is in Unix seconds, ``expires_at`` on the monotonic clock. Raises ``BurrowError`` for an answer that
-    would not make a valid page: a name over 4 KiB, or a partition that stands in it twice.
+    ``read_at`` is in Unix seconds, ``expires_at`` on the monotonic clock. Raises ``BurrowError`` for a response that
+    would not make a valid page: a name over 4 KiB, or a duplicate partition.
     """
     check_partitions(answer)
     kept = filter_partitions(answer.partitions, filters, read_at)
@@ -46,13 +46,13 @@ def read_group(answer: GroupStatus, filters: Filters, read_at: float, expires_at
 
 
 def check_partitions(answer: GroupStatus) -> None:
-    """Raise ``BurrowError`` for an answer that would not make a valid page."""
+    """Raise ``BurrowError`` for a response that would not make a valid page."""
     partitions = answer.partitions
     topics = set(partitions.topics)
     if any(map(is_too_long, topics.union(partitions.owners, partitions.client_ids))):
         detail = f"group {answer.group!r} contains a name of more than {MAX_NAME_BYTES} bytes"
         raise BurrowError(Endpoint.LAG, Reason.NAME_TOO_LONG, detail)
-    if len(topics) == 1:  # as of most groups, and at half the cost
+    if len(topics) == 1:  # true of most groups, and half the cost
         different = len(set(partitions.numbers))
     else:
         different = len(set(zip(partitions.topics, partitions.numbers, strict=True)))
@@ -61,14 +61,14 @@ def check_partitions(answer: GroupStatus) -> None:
 
 
 def is_too_long(name: str) -> bool:
-    """Tell whether a name is longer than the bound on names, 4 KiB in UTF-8."""
+    """Return whether a name exceeds the limit of 4 KiB in UTF-8."""
     return len(name) > MAX_NAME_BYTES // 4 and len(name.encode()) > MAX_NAME_BYTES
 
 
 def filter_partitions(partitions: Partitions, filters: Filters, now: float) -> Partitions:
-    """Return the partitions that the filters for topics and for the age of the last commit leave; ``now`` is Unix time.
+    """Return the partitions that pass the filters for topics and for the commit age. ``now`` is Unix time.
 
-    A partition without a commit has no age, and stays.
+    A partition without a commit has no age, and passes.
     """
     refused = {topic for topic in set(partitions.topics) if not filters.topic.admits(topic)}
     kept = where(partitions, [topic not in refused for topic in partitions.topics]) if refused else partitions
@@ -80,30 +80,30 @@ def filter_partitions(partitions: Partitions, filters: Filters, now: float) -> P
 
 
 def where(partitions: Partitions, keep: Sequence[bool]) -> Partitions:
-    """Return the partitions at whose place ``keep`` is true; the same object where that are all."""
+    """Return the partitions for which ``keep`` is true; the same object if that is all of them."""
     return partitions if all(keep) else partitions.select(compress(range(len(keep)), keep))
 
 
 class LeftOut(StrEnum):
-    """Which filter left nothing of a group."""
+    """The filter that removes all of a group."""
 
     TOPIC = "topic"
     COMMIT_AGE = "commit_age"
 
 
 def left_out_by(answer: GroupStatus, filters: Filters) -> LeftOut:
-    """Tell which filter left nothing of a group: the one for topics alone, or that for the age of commits too."""
+    """Return which filter removes all of a group: the topic filter alone, or together with the commit age."""
     admitted = any(map(filters.topic.admits, set(answer.partitions.topics)))
     return LeftOut.COMMIT_AGE if admitted else LeftOut.TOPIC
 
 
 def has_lag(answer: GroupStatus) -> bool:
-    """Tell whether a group has not read all there is, in any of its topics."""
+    """Return whether a group has lag in any of its topics."""
     return any(answer.partitions.lags)
 
 
 def worst_status(of_partitions: Iterable[str]) -> str:
-    """Return the status of a group whose partitions have these, by Burrow's rule."""
+    """Return the status of a group from those of its partitions, by Burrow's rule."""
     statuses = set(of_partitions)
     if statuses & BROKEN:
         return "ERR"
@@ -111,15 +111,15 @@ def worst_status(of_partitions: Iterable[str]) -> str:
 
 
 def unknown_statuses(group: Group) -> set[str]:
-    """Return the status words of a group and its partitions that have no code."""
+    """Return the statuses of a group and its partitions that have no code."""
     partitions = set(group.partitions.statuses)
     return ({group.status} - GROUP_STATUS_CODES.keys()) | (partitions - PARTITION_STATUS_CODES.keys())
 
 
 def last_commit(answer: GroupStatus, now: float) -> float | None:
-    """Return when Burrow last observed a commit of a group, in Unix seconds; ``None`` when it never did.
+    """Return when Burrow last observed a commit of a group, in Unix seconds, or ``None`` if it never did.
 
-    ``now`` is Unix time, too. What is ahead of it tells nothing, and would hide every commit until then.
+    ``now`` is Unix time, too. Times ahead of it are ignored: they would hide every commit until then.
     """
     latest = (now + MAX_AHEAD) * 1000
     ends = answer.partitions.ends.observed
@@ -130,20 +130,20 @@ def last_commit(answer: GroupStatus, now: float) -> float | None:
 
 
 def unless_ahead(moment: float | None, now: float) -> float | None:
-    """Return ``moment``, ``None`` where it is ahead of ``now``, as it is after a clock was set back."""
+    """Return ``moment``, or ``None`` if it is ahead of ``now``, as after a clock was set back."""
     return moment if moment is not None and moment <= now + MAX_AHEAD else None
 
 
 def newest(*moments: float | None) -> float | None:
-    """Return the latest of the moments that are known, ``None`` when none is."""
+    """Return the latest known moment, or ``None`` if none is known."""
     return max((moment for moment in moments if moment is not None), default=None)
 
 
 def partition_counts(answer: GroupStatus) -> dict[str, int]:
-    """Return how many partitions the topics of a group have: Burrow lists them all, with and without a commit."""
+    """Return the partition count of each of a group's topics: Burrow lists all, with and without a commit."""
     partitions = answer.partitions
     counts = dict.fromkeys(partitions.topics, 0)
-    if len(counts) == 1:  # as of most groups, and at half the cost
+    if len(counts) == 1:  # true of most groups, and half the cost
         return dict.fromkeys(counts, max(partitions.numbers) + 1)
     for topic, number in zip(partitions.topics, partitions.numbers, strict=True):
         if number >= counts[topic]:
