@@ -1,7 +1,7 @@
-"""What the polls of one Burrow saw: frozen data between the walk and the exposition. No I/O, no metric names.
+"""The results of one Burrow's polls: immutable data between walk and exposition. No I/O, no metric names.
 
-Readings carry two times. ``read_at`` is Unix time in seconds, to compare with Kafka's and Burrow's time stamps.
-``expires_at`` is on the monotonic clock: from then on the reading is too old to be published.
+Readings have two timestamps. ``read_at`` is Unix time in seconds, for comparison with timestamps from Kafka and Burrow.
+``expires_at`` is on the monotonic clock: from then on the reading is no longer exposed.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ PARTITION_STATUS_CODES: Mapping[str, int] = MappingProxyType(
 class Group:
     """A consumer group, after the filters.
 
-    ``status`` is Burrow's word. ``partitions`` are those with a commit, ``uncommitted`` those without (nothing is known
-    of them but that they exist). ``total_lag`` and ``max_lag`` are in messages. ``lag_seconds`` stands beside
-    ``partitions``, one figure each in seconds, ``None`` where nothing is known; it is empty until it was computed.
-    ``members`` counts the members that own a partition, ``unowned_partitions`` those without an owner; both are
-    ``None`` where Burrow knows no owner. ``owner_changes`` counts the partitions whose owner was another than in the
-    poll before, in all polls so far, ``None`` where none is known and none has changed.
+    ``status`` is Burrow's status. ``partitions`` are those with a committed offset, ``uncommitted`` those without, for
+    which nothing else is known. ``total_lag`` and ``max_lag`` are in messages. ``lag_seconds`` has one value in seconds
+    per entry of ``partitions``, ``None`` if unknown; it is empty until it is computed. ``members`` is the number of
+    members that own a partition, ``unowned_partitions`` that of partitions without an owner; both are ``None`` if
+    Burrow knows no owner. ``owner_changes`` counts, over all polls so far, the partitions whose owner differs from the
+    poll before; ``None`` if no owner is known and none has changed.
     """
 
     name: str
@@ -49,10 +49,10 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class GroupTopic:
-    """What a consumer group's partitions of one topic that have a commit amount to.
+    """A consumer group's partitions of one topic that have a committed offset, aggregated.
 
-    ``lag`` and ``current_offset`` are sums, ``max_lag``, ``lag_seconds`` and ``status``, a code, the largest;
-    ``lag_seconds`` and ``status`` are ``None`` where nothing is known.
+    ``lag`` and ``current_offset`` are sums. ``max_lag``, ``lag_seconds`` and ``status`` (a code) are maxima;
+    ``lag_seconds`` and ``status`` are ``None`` if unknown.
     """
 
     name: str
@@ -65,7 +65,7 @@ class GroupTopic:
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A topic's log-end offsets; the index is the partition."""
+    """A topic's log end offsets, indexed by partition."""
 
     name: str
     offsets: Sequence[int]
@@ -77,17 +77,17 @@ class Topic:
 class Cluster:
     """A Kafka cluster as one Burrow sees it.
 
-    ``listed_groups`` and ``listed_topics`` count what Burrow lists, before any filter. ``last_commit`` is the newest
+    ``listed_groups`` and ``listed_topics`` count what Burrow lists, before any filter. ``last_commit`` is the latest
     time at which Burrow observed a commit (Unix seconds), ``burrow_lag`` the lag of Burrow's own group in messages;
-    both are ``None`` where nothing tells.
+    both are ``None`` if unknown.
 
-    ``wanted_groups`` counts the listed groups of this share that the filters for names let through. Of those
-    ``unreadable_groups`` had no usable answer in the last poll, and ``held_groups`` one that may be from before Burrow
-    had read their commits. ``filtered_groups`` counts those of this share, Burrow's own aside, that were left out, by
-    what did so: a filter for names (``name``), for topics (``topic``) or for the age of commits (``commit_age``).
-    ``hidden_groups`` are those left out for the age of their commits although they have lag. ``contradicts`` while the
-    answers contradict each other, as those of several Burrows behind one address do. ``absent_groups`` are listed
-    groups that are not among ``groups``, each with the reason; of many only some.
+    ``wanted_groups`` counts the listed groups of this shard that pass the name filters. Of these, ``unreadable_groups``
+    had no usable response in the last poll, and ``held_groups`` had one that may be from before Burrow had read their
+    commits. ``filtered_groups`` counts this shard's groups, except Burrow's own, that were filtered out, by filter:
+    names (``name``), topics (``topic``) or the age of commits (``commit_age``). ``hidden_groups`` are those filtered
+    out by the age of their commits although they have lag. ``contradicts`` is true while responses contradict each
+    other, as those of several Burrows behind one address do. ``absent_groups`` are listed groups that are not among
+    ``groups``, each with the reason, up to a limit.
     """
 
     name: str
@@ -125,13 +125,13 @@ class Cluster:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a poll went.
+    """The outcome of a poll.
 
-    ``last_good_at`` is when the last good poll ended (Unix seconds), ``None`` where there was none. ``expires_at`` is
-    that of what this poll read, so that readings which expire before it are older ones. ``failures`` counts requests
-    without a usable answer, by endpoint and reason. ``behind`` holds the clusters of which Burrow itself has not read
-    all, with the messages that it lacks (``None``: nothing tells). Of these ``withheld`` are not published for it, and
-    ``timed_out`` are from now on published all the same. ``hints`` say what may be wrong where requests failed.
+    ``last_good_at`` is when the last successful poll ended (Unix seconds), or ``None`` if there was none.
+    ``expires_at`` is the expiry of this poll's readings, so readings that expire earlier are from an earlier poll.
+    ``failures`` counts failed requests by endpoint and reason. ``behind`` are the clusters that Burrow itself has not
+    fully read, with Burrow's lag in messages (``None`` if unknown). Of these, ``withheld`` are not exposed because of
+    it, and ``timed_out`` are exposed anyway from now on. ``hints`` are likely misconfigurations behind failed requests.
     """
 
     good: bool = True
@@ -146,10 +146,10 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Everything known of one Burrow after a poll. ``taken_at``, when that ended, is Unix time in seconds.
+    """Everything known of one Burrow after a poll. ``taken_at`` is when the poll ended, in Unix seconds.
 
-    ``listed`` are the clusters that the Burrow listed last, of all of which something may be known again; ``refused``
-    those that are not published because another Burrow has them.
+    ``listed`` are the clusters that the Burrow listed last, with or without current readings. ``refused`` are those
+    that are not exposed because another Burrow has them.
     """
 
     burrow: str
@@ -160,16 +160,16 @@ class Snapshot:
     refused: frozenset[str] = frozenset()
 
     def names(self) -> frozenset[str]:
-        """Return the names of the clusters that are this Burrow's, those included of which nothing is known now."""
+        """Return the names of this Burrow's clusters, including those without current readings."""
         return self.listed | {cluster.name for cluster in self.clusters}
 
     def without(self, names: AbstractSet[str]) -> Snapshot:
-        """Return this snapshot without some clusters, which are refused."""
+        """Return this snapshot without the given clusters, which become ``refused``."""
         clusters = tuple(cluster for cluster in self.clusters if cluster.name not in names)
         return replace(self, clusters=clusters, refused=frozenset(names))
 
     def fresh(self, monotonic: float) -> Snapshot:
-        """Return this snapshot without what has expired by ``monotonic``; the same object where nothing has."""
+        """Return this snapshot without readings that have expired by ``monotonic``; the same object if none has."""
         if monotonic < self.next_expiry():
             return self
         clusters = tuple(cluster.fresh(monotonic) for cluster in self.clusters if cluster.expires_at > monotonic)
@@ -181,7 +181,7 @@ class Snapshot:
 
 
 def group_topics(group: Group) -> list[GroupTopic]:
-    """Return what a group's partitions amount to by topic, in the order of the partitions."""
+    """Aggregate a group's partitions by topic, in the order of the partitions."""
     return [
         GroupTopic(
             name,
@@ -196,11 +196,11 @@ def group_topics(group: Group) -> list[GroupTopic]:
 
 
 def by_topic(group: Group) -> Iterator[tuple[str, tuple[Sequence[Any], ...]]]:
-    """Yield each topic with what its partitions that have a commit hold: lags, lags in seconds, statuses, offsets."""
+    """Yield each topic with columns of its committed partitions: lags, lags in seconds, statuses, offsets."""
     partitions = group.partitions
     seconds = group.lag_seconds or [None] * len(partitions)
     columns = (partitions.lags, seconds, partitions.statuses, partitions.ends.offsets)
-    if len(set(partitions.topics)) == 1:  # as of most groups, and at half the cost
+    if len(set(partitions.topics)) == 1:  # true of most groups, and half the cost
         yield partitions.topics[0], columns
         return
     places: dict[str, list[int]] = {}
@@ -211,6 +211,6 @@ def by_topic(group: Group) -> Iterator[tuple[str, tuple[Sequence[Any], ...]]]:
 
 
 def largest(seconds: Sequence[float | None]) -> float | None:
-    """Return the largest known lag in seconds, quickly: most are 0. ``None`` where none is known."""
+    """Return the largest known lag in seconds, or ``None`` if none is known. Optimized for mostly zeros."""
     most = max(filter(None, seconds), default=None)
     return 0.0 if most is None and 0 in seconds else most

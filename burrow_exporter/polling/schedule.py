@@ -1,4 +1,4 @@
-"""The requests of a walk: in which order they are made, by how many threads, and until when."""
+"""The requests of a walk: their order, their threads, and their deadline."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from burrow_exporter.burrow.retries import Attempts
 
 T = TypeVar("T")
 CHECK_SECONDS = 0.05
-"""How often a walk is looked after: whether it needs more threads, and whether a request has outlasted its time."""
+"""The interval at which a walk is checked for the need of more threads and for requests past their timeout."""
 GRACE_SECONDS = 0.25
-"""How long after its time a request may end by itself; later its thread is left behind."""
+"""How long past its timeout a request may take to end. Later than that, its thread is abandoned."""
 BUSY = 0.9
-"""The share of one processor that a walk should keep busy: below it, it waits for answers, and more threads help."""
+"""The target share of one CPU that a walk uses. Below it the walk waits for responses, and more threads help."""
 
 
 class Resource(NamedTuple):
-    """What a request asks for; names are empty where the endpoint needs none."""
+    """What a request is for. The names are empty if the endpoint needs none."""
 
     endpoint: Endpoint
     cluster: str = ""
     name: str = ""
 
     def __str__(self) -> str:
-        """Return it in words."""
+        """Return a description for messages."""
         words = {
             Endpoint.READY: "readiness",
             Endpoint.CONFIG: "Burrow's configuration",
@@ -46,11 +46,11 @@ class Resource(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Request(Generic[T]):
-    """One request: ``call`` makes it and may raise ``BurrowError``, ``then`` takes its answer.
+    """One request: ``call`` makes it and may raise ``BurrowError``, ``then`` processes its response.
 
-    ``tries`` counts how often it was made; after a failure ``pause`` is the seconds until it is made again, ``None``
-    where that was the last time. Those of an earlier ``turn`` go first, of one turn those that were asked for
-    first. A request is made in each turn from its own to the last, as long as its failures may pass.
+    ``tries`` counts the attempts. After a failure ``pause`` is the seconds until the next attempt, or ``None`` after
+    the last one. Requests of an earlier ``turn`` go first; within a turn, those added first. A request is retried in
+    each turn up to the last while its failures may be temporary.
     """
 
     resource: Resource
@@ -63,20 +63,20 @@ class Request(Generic[T]):
     number: int = field(default_factory=count().__next__)
 
     def __lt__(self, other: Request[Any]) -> bool:
-        """Tell whether it goes before another."""
+        """Return whether this request goes before another."""
         return (self.turn, self.number) < (other.turn, other.number)
 
 
 class Schedule:
-    """Makes requests until all have an answer, or ``end_at`` (monotonic seconds) comes.
+    """Makes requests until all have a response, or until ``end_at`` (monotonic seconds).
 
-    One thread makes them as long as answers come at once, since a second costs more in handing over the interpreter
-    than it gains; while the process leaves its processor idle there are more, at most ``concurrency``. A request that
-    outlasts ``timeout`` (seconds) and does not end by itself, such as a look-up of a name, leaves its thread behind.
+    While responses arrive immediately, one thread makes all requests: the cost of switching between threads would
+    exceed the gain. While the process leaves its CPU idle, threads are added, up to ``concurrency``. A request that
+    exceeds ``timeout`` (seconds) and cannot be aborted, such as a DNS lookup, leaves its thread behind.
 
-    ``on_outcome`` hears of each attempt: its failure, ``None`` for an answer; its ``pause`` is ``None`` where it is not
-    made again. It and what takes answers run under one lock, and may ``ask`` for more. Once ``stop`` is set nothing
-    more is asked.
+    ``on_outcome`` is called after each attempt, with the failure, or ``None`` for a response. The failed request's
+    ``pause`` is ``None`` if it is not retried. It and ``then`` run under one lock, and may call ``ask`` for more
+    requests. Once ``stop`` is set, no more requests are made.
     """
 
     def __init__(
@@ -103,14 +103,14 @@ class Schedule:
         self._fault: Exception | None = None
 
     def ask(self, request: Request[Any]) -> None:
-        """Make a request in its turn."""
+        """Add a request."""
         with self._changed:
             self._pending.add(request)
             heappush(self._queue, request)
             self._changed.notify()
 
     def run(self) -> list[Request[Any]]:
-        """Make all requests; return those without an answer. Raises what nobody foresaw in a thread."""
+        """Make all requests and return those without a response. Raises unexpected exceptions of the threads."""
         while not self._has_ended():
             pass
         with self._changed:
@@ -121,7 +121,7 @@ class Schedule:
         return sorted(self._pending)
 
     def _has_ended(self) -> bool:
-        """Wait for a moment, look after what is under way, and tell whether that was all."""
+        """Wait briefly, check the requests in flight, and return whether all have ended."""
         with self._changed:
             self._have_threads()
             if self._pending and self._fault is None:
@@ -130,7 +130,7 @@ class Schedule:
             return not self._pending or self._fault is not None or time.monotonic() >= self.end_at
 
     def _have_threads(self) -> None:
-        """Start the first thread, later as many more as would keep the processor busy."""
+        """Start the first thread, and later as many as it takes to keep the CPU busy."""
         now, cpu = time.monotonic(), time.process_time()
         if self._threads and now - self._measured_at < CHECK_SECONDS:
             return
@@ -151,7 +151,7 @@ class Schedule:
             )
 
     def _work(self) -> None:
-        """Make one request after the other, in a thread of its own, until there are no more or it is left behind."""
+        """Make one request after another, as a thread, until there are no more or the thread is abandoned."""
         try:
             while request := self._next():
                 tries = request.tries
@@ -160,13 +160,13 @@ class Schedule:
                     if self._is_over or request.tries != tries or self._under_way.pop(request, None) is None:
                         return
                     self._settle(request, outcome)
-        except Exception as fault:  # noqa: BLE001  whoever runs the walk has to know
+        except Exception as fault:  # noqa: BLE001  raised again by the thread that runs the walk
             with self._changed:
                 self._fault = fault
                 self._changed.notify_all()
 
     def _next(self) -> Request[Any] | None:
-        """Return the next request once there is one, ``None`` when all is over."""
+        """Wait for the next request and return it, or ``None`` at the end."""
         with self._changed:
             while not self._is_over:
                 now = time.monotonic()
@@ -187,7 +187,7 @@ class Schedule:
         try:
             return request.call()
         except BurrowError as error:
-            # A failure is its words alone: a traceback, and what led to it, would keep answer and walk in memory.
+            # Keep only the message: a traceback and its causes would keep the response and the walk in memory.
             error.__context__ = error.__cause__ = None
             return error.with_traceback(None)
 
@@ -200,7 +200,7 @@ class Schedule:
             self._finish(request)
 
     def _fail(self, request: Request[Any], error: BurrowError) -> None:
-        """Have a request made again after a moment, behind all others, where that may help."""
+        """Schedule a retry after a pause and behind all other requests, if it may help."""
         if request.attempts is None:
             request.attempts = Attempts(retries.ATTEMPTS - request.turn, self.end_at, self._stop)
         request.pause = request.attempts.pause_after(error)

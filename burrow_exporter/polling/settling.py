@@ -1,7 +1,7 @@
-"""Which groups' answers were evaluated after Burrow had read their commits. No I/O.
+"""Which groups' responses Burrow evaluated after it had read their commits. No I/O.
 
-Burrow keeps a group's evaluation for ``expire-cache`` from when it was made, whoever asked for it. So for as long after
-it has caught up its answers may be from before.
+Burrow caches a group's evaluation for ``expire-cache``, whoever requested it. So for that long after Burrow has caught
+up, responses may be from before.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from burrow_exporter.polling.own_group import Progress
 from burrow_exporter.snapshot import Group
 
 LIVE = 15_000
-"""Milliseconds within which Burrow reads a commit after it was made, when it has caught up."""
+"""Milliseconds within which a Burrow that has caught up reads a commit."""
 
 
 @dataclass(frozen=True, slots=True)
 class CaughtUp:
-    """When a partition of ``__consumer_offsets`` was first seen read to its end.
+    """When a partition of ``__consumer_offsets`` was first seen to be fully read.
 
-    ``at`` is on the monotonic clock, ``observed`` on Burrow's: when it read the newest message (Unix milliseconds).
-    ``from_start`` where it was never seen behind: then it had caught up some time before.
+    ``at`` is on the monotonic clock. ``observed`` is on Burrow's clock: when it read the newest message (Unix
+    milliseconds). ``from_start`` means that it was never seen behind: it had caught up some time before.
     """
 
     at: float
@@ -31,9 +31,9 @@ class CaughtUp:
 
 
 class Settling:
-    """Follows the partitions of one cluster's ``__consumer_offsets`` and the groups whose commits they have.
+    """Follows the partitions of one cluster's ``__consumer_offsets`` and the groups with commits in them.
 
-    ``max_hold`` is the most that a group is held, in seconds.
+    ``max_hold`` is the longest that a group is held back, in seconds.
     """
 
     def __init__(self, max_hold: float) -> None:
@@ -44,16 +44,16 @@ class Settling:
         self._was_behind = False
 
     def fell_behind(self) -> None:
-        """Take in that Burrow has not read the cluster: all of it has to catch up anew."""
+        """Reset: Burrow has not read the cluster, and has to catch up on all partitions again."""
         self._caught_up, self._answers, self._was_behind = {}, {}, True
 
     def follow(self, progress: Progress | None, behind: Container[int], monotonic: float) -> None:
-        """Take in how far Burrow has read; ``behind`` are the partitions that it has not."""
+        """Record Burrow's progress. ``behind`` are the partitions that it has not read."""
         if progress is None:
             return
         self._progress = progress
         caught_up, self._caught_up = self._caught_up, {}
-        # One that has gone on for longer than anything is held will not have caught up just now.
+        # A Burrow that has been up for longer than the longest hold cannot have caught up just now.
         is_old = max(progress.observed) - progress.since >= self.max_hold * 1000 and not self._was_behind
         for number, observed in enumerate(progress.observed):
             if number in behind:
@@ -64,16 +64,16 @@ class Settling:
                 self._caught_up[number] = caught_up.get(number, new)
 
     def is_over(self, begun: float, expire: float) -> bool:
-        """Tell whether whatever was asked for since ``begun`` (monotonic) is from after it had caught up."""
+        """Return whether all responses requested since ``begun`` (monotonic) are from after Burrow had caught up."""
         if all(begun >= each.at + self._wait(expire) for each in self._caught_up.values()):
             self._answers = {}
             return True
         return False
 
     def is_settled(self, group: Group, read_at: float, expire: float) -> bool:
-        """Tell whether the evaluation of a group, asked for at ``read_at`` (monotonic), was made after that.
+        """Return whether a group's evaluation, requested at ``read_at`` (monotonic), was made after the catch-up.
 
-        ``expire`` is Burrow's ``expire-cache`` in seconds, 0 where it never expires.
+        ``expire`` is Burrow's ``expire-cache`` in seconds; 0 means that evaluations never expire.
         """
         if self._progress is None:
             return True
@@ -81,7 +81,7 @@ class Settling:
         if since is None or read_at >= since.at + self._wait(expire) or is_after(group, since):
             return True
         before = self._answers.get(group.name)
-        # What the poll that found it caught up has read may be older than that.
+        # Responses of the poll that first saw Burrow caught up may be from before.
         if before is None and read_at > since.at:
             self._answers[group.name] = group.partitions
         return before is not None and before != group.partitions
@@ -91,7 +91,7 @@ class Settling:
 
 
 def is_after(group: Group, since: CaughtUp) -> bool:
-    """Tell whether a group's own commits show that they were evaluated after Burrow had caught up with them."""
+    """Return whether a group's commits prove that Burrow evaluated them after it had caught up."""
     ends = group.partitions.ends
     if not ends.observed:
         return False

@@ -1,4 +1,4 @@
-"""What is known of one Burrow, from poll to poll: a walk's answers, and what earlier ones left standing."""
+"""The state of one Burrow between polls: the last walk's readings, and earlier ones that are still valid."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from burrow_exporter.snapshot import Cluster, Group, Outcome, Snapshot
 
 
 class BurrowState:
-    """Turns the walks of one Burrow into snapshots.
+    """Converts the walks of one Burrow to snapshots.
 
-    Whatever fails costs only itself: a group, topic or cluster without a usable answer keeps its last reading until
-    that expires. Whatever Burrow no longer lists is gone at once. Of the groups those of ``shard`` are kept.
+    A failure affects only its own part: a group, topic or cluster without a usable response keeps its last reading
+    until it expires. Anything Burrow no longer lists is removed at once. Keeps only the groups of ``shard``.
     """
 
     def __init__(self, burrow: BurrowConfig, shard: ShardConfig | None = None) -> None:
@@ -39,13 +39,13 @@ class BurrowState:
         self._counted: dict[str, Ownership] = {}
 
     def count_on(self, before: BurrowState) -> None:
-        """Go on counting where the state of the same Burrow, configured otherwise, ended."""
+        """Continue the counts of the same Burrow's state under another configuration."""
         self._counted = {name: state.ownership for name, state in before._clusters.items()}
 
     def apply_walk(self, walk: WalkResult, now: float, monotonic: float) -> Snapshot:
-        """Take in a walk that ended at ``now`` (Unix seconds), which is ``monotonic`` on the monotonic clock.
+        """Apply a walk that ended at ``now`` (Unix seconds), ``monotonic`` on the monotonic clock.
 
-        The poll was good when Burrow was ready and at least one of its clusters, if it has any, could be read.
+        The poll succeeded if Burrow was ready and at least one of its clusters, if it has any, could be read.
         """
         before = {cluster.name: cluster for cluster in self.snapshot.fresh(monotonic).clusters}
         clusters: list[Cluster | None] = [unread(cluster) for cluster in before.values()]
@@ -71,7 +71,7 @@ class BurrowState:
     def _outcome(
         self, walk: WalkResult, states: Mapping[str, ClusterState], known: Iterable[Cluster], now: float
     ) -> Outcome:
-        """Return how a poll went that ended at ``now`` and read the clusters of ``states``."""
+        """Return the outcome of a poll that ended at ``now`` and read the clusters of ``states``."""
         verdicts = {name: state.verdict for name, state in states.items()}
         withheld = {name: states[name].burrow_lag for name in verdicts if verdicts[name] is Verdict.BEHIND}
         behind = {each.name: each.burrow_lag for each in known if (each.burrow_lag or 0) > self._burrow.catch_up_lag}
@@ -97,23 +97,23 @@ class BurrowState:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What Burrow tells of its own configuration, or what is taken for it.
+    """Burrow's configuration, or the values assumed for it.
 
-    ``expire_cache`` is in seconds, 0 for never. ``own_groups`` are the names of its own groups by cluster, ``None``
-    where they are not known.
+    ``expire_cache`` is in seconds; 0 means never. ``own_groups`` are the names of Burrow's own groups by cluster,
+    ``None`` if they are not known.
     """
 
     expire_cache: float
     own_groups: Mapping[str, frozenset[str]] | None = None
 
     def names_in(self, cluster: str) -> frozenset[str] | None:
-        """Return the names of Burrow's own groups in a cluster, ``None`` where they are not known."""
+        """Return the names of Burrow's own groups in a cluster, or ``None`` if they are not known."""
         return None if self.own_groups is None else self.own_groups.get(cluster, frozenset())
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """When a walk ended, in Unix seconds and on the monotonic clock, and when what it read expires there."""
+    """When a walk ended, in Unix seconds and on the monotonic clock, and when its readings expire there."""
 
     now: float
     monotonic: float
@@ -121,17 +121,17 @@ class Moment:
 
 
 class Filtered(TypedDict):
-    """The fields of a cluster that say what the filters left out."""
+    """The fields of a cluster that count what the filters removed."""
 
     filtered_groups: Mapping[str, int]
     hidden_groups: tuple[str, ...]
 
 
 class ClusterState:
-    """What is kept of one cluster from poll to poll, beside its last readings.
+    """The state of one cluster between polls, in addition to its last readings.
 
-    ``verdict`` is that on the last walk, ``None`` where a list could not be read, and ``burrow_lag`` how many messages
-    Burrow was behind then.
+    ``verdict`` is that of the last walk, or ``None`` if a list could not be read. ``burrow_lag`` is Burrow's lag in
+    messages at that time.
     """
 
     verdict: Verdict | None = None
@@ -148,12 +148,12 @@ class ClusterState:
         self.ownership = Ownership()
 
     def begin_anew(self) -> None:
-        """Take in that the next answers are from another replica, whose evaluations are its own."""
+        """Reset for responses from another replica, which has its own evaluations."""
         self._settling = Settling(self._settling.max_hold)
         self._contradictions = Contradictions()
 
     def apply_walk(self, walk: ClusterWalk, before: Cluster | None, moment: Moment, told: Told) -> Cluster | None:
-        """Return the cluster after a walk, given what was published ``before``; keep the verdict."""
+        """Return the cluster after a walk, given the cluster published ``before``. Stores the verdict."""
         self.verdict = None
         if walk.listed_groups is None or walk.listed_topics is None:
             return before and unread(before)
@@ -183,17 +183,17 @@ class ClusterState:
         return replace(shown, absent_groups=absent_groups(walk, wanted, names, own, self._filters))
 
     def _wanted(self, walk: ClusterWalk) -> list[str]:
-        """Return the listed groups of this share that the filters let through, in order."""
+        """Return the listed groups of this shard that pass the name filters, in order."""
         names = filter(self._filters.group.admits, walk.listed_groups or ())
         return sorted(name for name in names if self._shard.holds(walk.name, name))
 
     def _contradicts(self, walk: ClusterWalk) -> bool:
-        """Tell whether the answers of the last polls contradict each other."""
+        """Return whether the responses of the last polls contradict each other."""
         groups = {name: group for name, group in walk.groups.items() if name not in walk.filtered}
         return self._contradictions.found(groups, set(walk.listed_groups or ()), walk.topics.values())
 
     def _filtered(self, walk: ClusterWalk, wanted: Collection[str], own: Collection[str]) -> Filtered:
-        """Return what the filters left out of this share's groups but Burrow's ``own``, and which of these have lag."""
+        """Return which of this shard's groups the filters removed, except Burrow's ``own``, and which have lag."""
         mine = sum(self._shard.holds(walk.name, name) for name in walk.listed_groups or ())
         known = [name for name in wanted if name in walk.filtered and name not in own]
         left_out = {name: left_out_by(walk.filtered[name], self._filters) for name in known}
@@ -205,7 +205,7 @@ class ClusterState:
         }
 
     def _judge(self, walk: ClusterWalk, read: Progress | None, monotonic: float, told: Told) -> Verdict:
-        """Judge whether Burrow has caught up with the cluster, of whose commits it has ``read`` so much."""
+        """Judge whether Burrow has caught up with the cluster, given its progress ``read``."""
         names = told.names_in(walk.name)
         listed = [name for name in walk.listed_groups or () if (may_be_own(name) if names is None else name in names)]
         others = [name for name, answer in walk.own.items() if not (answer and is_own(answer))]
@@ -217,7 +217,7 @@ class ClusterState:
         )
 
     def _held(self, walk: ClusterWalk, read: Progress | None, moment: Moment, expire: float) -> set[str]:
-        """Return the groups whose answers may be from before Burrow had read their commits."""
+        """Return the groups whose responses may be from before Burrow had read their commits."""
         behind = self._catch_up.held
         self._settling.follow(read, behind, moment.monotonic)
         groups = list(filter(None, walk.groups.values()))
@@ -229,7 +229,7 @@ class ClusterState:
         return held
 
     def _read(self, cluster: Cluster, walk: ClusterWalk, wanted: list[str], held: set[str], moment: Moment) -> Cluster:
-        """Return the cluster with the groups and topics of the walk, and its old ones where the walk has none."""
+        """Return the cluster with the walk's groups and topics, and the old ones that the walk does not have."""
         known_groups: dict[str, Group | None] = {group.name: group for group in cluster.groups}
         known_groups |= {name: group for name, group in walk.groups.items() if name not in held}
         groups = [group for group in map(known_groups.get, wanted) if group]
@@ -247,5 +247,5 @@ class ClusterState:
 
 
 def unread(cluster: Cluster) -> Cluster:
-    """Return a cluster of which nothing could be read in the last poll."""
+    """Return a cluster marked as not read in the last poll."""
     return replace(cluster, unreadable_groups=cluster.wanted_groups, held_groups=0)

@@ -1,4 +1,4 @@
-"""One walk through a Burrow: every request of a poll, several at once, until all are answered or the deadline comes."""
+"""One walk through a Burrow: all requests of a poll, made concurrently, until the last response or the deadline."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ from burrow_exporter.snapshot import Group, Topic
 T = TypeVar("T")
 UNSHARDED = ShardConfig()
 GIVE_UP_AFTER = 8
-"""Requests in a row without an answer, after which another replica has its turn."""
+"""Consecutive requests without a response after which the next replica is tried."""
 
 
 @dataclass(slots=True)
 class ClusterWalk:
-    """What a walk saw of one cluster. Lists are ``None``, and names missing in dicts, where no answer was usable.
+    """A walk's results for one cluster. Lists are ``None``, and names missing in dicts, without a usable response.
 
-    ``groups`` holds ``None`` for a group that Burrow does not know (any more) or of which the filters leave nothing.
-    ``own`` are the answers for groups that may be Burrow's own. ``last_commit`` is in Unix seconds.
-    ``partition_counts`` are those of topics, as the groups tell them. ``filtered`` are the answers of which the filters
-    leave nothing. Of lists with more than may be read they hold only what is; ``omitted_groups`` and
-    ``omitted_topics`` count the rest, ``left_out`` those groups of it that would have been asked for.
+    ``groups`` holds ``None`` for a group that Burrow does not know (any more) or that the filters remove. ``own`` are
+    the responses for groups that may be Burrow's own. ``last_commit`` is in Unix seconds. ``partition_counts`` are
+    those of topics, taken from the groups. ``filtered`` are the responses that the filters remove. Lists that exceed
+    the limits contain only the names within them: ``omitted_groups`` and ``omitted_topics`` count the rest, and
+    ``left_out`` the omitted groups that would have been requested.
     """
 
     name: str
@@ -61,7 +61,7 @@ class ClusterWalk:
     left_out: int = 0
 
     def note_partitions(self, counts: Mapping[str, int]) -> None:
-        """Note how many partitions topics have, as one group tells it."""
+        """Record the partition counts of topics from one group's response."""
         for topic, partitions in counts.items():
             if partitions > self.partition_counts.get(topic, 0):
                 self.partition_counts[topic] = partitions
@@ -69,12 +69,12 @@ class ClusterWalk:
 
 @dataclass(slots=True)
 class WalkResult:
-    """What a walk saw: the clusters by name, ``None`` where Burrow was not ready or did not list them.
+    """The results of a walk: the clusters by name, ``None`` if Burrow was not ready or did not list them.
 
-    Its readings expire at ``expires_at`` (monotonic seconds). ``given_up`` when it was left for another replica.
-    ``late`` says of what there was no answer in time. ``reads`` are those of groups, by the names of cluster and group.
-    ``source`` is the address of the replica that was walked. ``known`` are the groups and topics that were answered.
-    ``settings`` are what Burrow tells of its configuration.
+    Its readings expire at ``expires_at`` (monotonic seconds). ``given_up`` means that another replica was tried
+    instead. ``late`` are the requests without a response in time. ``reads`` are those of groups, by cluster and group
+    name. ``source`` is the address of the replica. ``known`` are the groups and topics with a response. ``settings`` is
+    Burrow's own configuration.
     """
 
     expires_at: float
@@ -88,27 +88,27 @@ class WalkResult:
     settings: Settings | None = None
 
     def answered(self) -> int:
-        """Return how many groups and topics were answered."""
+        """Return the number of groups and topics with a response."""
         return sum(len(cluster.groups) + len(cluster.topics) for cluster in (self.clusters or {}).values())
 
     def is_usable(self) -> bool:
-        """Tell whether it saw most of what there is: a reason to ask the same replica again."""
+        """Return whether the walk read most of what there is, so that the same replica is used again."""
         lost = sum(error.reason in UNANSWERED for error in self.failures)
         return self.clusters is not None and not self.given_up and lost <= self.answered()
 
 
 class Walk:
-    """One walk, with at most ``concurrency`` requests under way at once.
+    """One walk, with at most ``concurrency`` requests in flight.
 
-    ``deadline`` and ``expires_at``, that of every reading it brings, are on the monotonic clock. ``clock`` tells Unix
-    seconds. Of the groups only those of ``shard`` are asked. Once ``stop`` is set nothing more is asked.
+    ``deadline``, and ``expires_at`` of all its readings, are on the monotonic clock. ``clock`` returns Unix seconds.
+    Only the groups of ``shard`` are requested. Once ``stop`` is set, no more requests are made.
 
-    A request that fails in a way that may pass is made again behind all others, so that a few groups that hang do not
-    take the time of those that answer. What was ``late`` the last time is asked last, and once. Of ``reads``, those of
-    the last time, what has not changed is taken over.
+    A request whose failure may be temporary is retried behind all others, so that a few groups that hang do not delay
+    the rest. Requests that were ``late`` in the previous walk come last and are tried once. Unchanged groups are taken
+    from ``reads`` of the previous walk.
     """
 
-    def __init__(  # noqa: PLR0913  what a walk depends on, all but four with a default
+    def __init__(  # noqa: PLR0913  the walk's dependencies, all but four with a default
         self,
         client: BurrowClient,
         filters: Filters,
@@ -141,10 +141,10 @@ class Walk:
         self._schedule = Schedule(deadline, concurrency, client.timeout, self._on_outcome, stop or threading.Event())
 
     def run(self, give_up_at: float | None = None) -> WalkResult:
-        """Ask for everything and return what was answered by the deadline.
+        """Make all requests and return the results at the latest by the deadline.
 
-        Where another replica stands by, its turn comes when at ``give_up_at`` (monotonic seconds) the clusters are not
-        listed yet, or when too many requests in a row have no answer.
+        If there is another replica, gives up if the clusters are not listed by ``give_up_at`` (monotonic seconds), or
+        if too many consecutive requests have no response.
         """
         self._has_spare = give_up_at is not None
         self._schedule.end_at = give_up_at or self._deadline
@@ -162,7 +162,7 @@ class Walk:
             self._let_go()
 
     def _let_go(self) -> None:
-        """Keep nothing: exceptions of libraries hold frames in cycles, and these a walk with all of its answers."""
+        """Drop all references: library exceptions hold frames in cycles, which hold the walk with all its responses."""
         self._result, self._reads = WalkResult(self._expires_at), {}
         del self._schedule
 
@@ -171,7 +171,7 @@ class Walk:
         self._schedule.ask(Request(resource, call, then, turn))
 
     def _on_outcome(self, request: Request[Any], error: BurrowError | None) -> None:
-        """Count an attempt; give the replica up where one stands by, and too many requests fail the first time."""
+        """Count an attempt. Gives up if there is another replica and too many requests fail at the first attempt."""
         if error is None or error.reason not in UNANSWERED:
             self._unanswered = 0
         elif not request.turn:
@@ -225,7 +225,7 @@ class Walk:
             self._ask(resource, call, partial(self._on_group, cluster, resource.name))
 
     def _admit(self, listing: Resource, endpoint: Endpoint, names: list[str]) -> list[Resource]:
-        """Return what is asked for of a list, within the bounds, and note what is left out."""
+        """Return the names of a list to request, within the limits. Records those that are omitted."""
         admitted = self._bounds.admit(endpoint, listing.cluster, names)
         if left_out := len(names) - len(admitted):
             detail = f"{listing}: {left_out} of {len(names)} not read, limited by max_groups"
@@ -233,7 +233,7 @@ class Walk:
         return admitted
 
     def _read(self, cluster: str, name: str) -> GroupRead:
-        """Ask for a group and read the answer, if it is not the one that was read the last time."""
+        """Request a group and convert the response, unless it is unchanged since the previous walk."""
         before = self._reads.get((cluster, name))
         evaluation = self._client.group(cluster, name, before.evaluation if before else None)
         if evaluation is None:
@@ -296,9 +296,9 @@ class Walk:
 
 @dataclass(frozen=True, slots=True)
 class GroupRead:
-    """An evaluation of a group and what it amounts to; nothing of a group that Burrow does not know.
+    """An evaluation of a group and the reading made from it; empty for a group that Burrow does not know.
 
-    ``characters`` are those of the names on its partitions.
+    ``characters`` counts those of the names on its partitions.
     """
 
     evaluation: Evaluation | None = None
@@ -309,17 +309,18 @@ class GroupRead:
 
 
 def once_each(names: list[str]) -> list[str]:
-    """Return the names in their order without doubles."""
+    """Return the names in order, without duplicates."""
     return list(dict.fromkeys(names))
 
 
 def groups_to_ask(
     cluster: str, names: list[str], own: Collection[str], filters: Filters, shard: ShardConfig
 ) -> list[str]:
-    """Return the groups whose lag is asked for: those that filter and shard admit, and Burrow's ``own``.
+    """Return the groups to request: those that pass filter and shard, and Burrow's ``own``.
 
-    The newest commit of a cluster is that of any group, filtered or not. Burrow's own group knows it, as it notes each
-    commit that it reads; where there is none (a denylist), the first share asks for every group.
+    The newest commit of a cluster is that of any group, filtered or not. Burrow's own group has it, since Burrow
+    commits its progress with each commit that it reads. Without such a group (because of a denylist), the first shard
+    requests every group.
     """
     if not own:
         return names if shard.is_first() else [name for name in names if shard.holds(cluster, name)]
