@@ -13,8 +13,7 @@ PROSE := '*.md' ':!CHANGELOG.md' 'docs/*.yaml' 'grafana/*.py' .env.example Docke
 	'charts/*.py' 'charts/burrow-exporter/*.yaml' \
 	'compose/*.sh' compose/compose.yaml 'compose/messages/*' 'compose/renderer/*.py' ':(glob)compose/rules/*.yaml' \
 	'compose/templates/*' config.example.yaml compose.yaml mkdocs.yml \
-	'burrow_exporter/*.html' 'burrow_exporter/demo/*.py' 'burrow_exporter/settings/*.py' 'burrow_exporter/status/*.py' \
-	'burrow_exporter/web/*.py' ':(glob)burrow_exporter/*.py' ':!burrow_exporter/snapshot.py' 'mixin/*' policy.example.yaml
+	'burrow_exporter/*.html' 'burrow_exporter/*.py' 'mixin/*' policy.example.yaml
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' burrow_exporter/__init__.py)
 REVISION = $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 REPOSITORY = $(shell sed -n 's/^url = //p' setup.cfg)

@@ -1,4 +1,4 @@
-"""Turns offsets into seconds: the log end of each partition over time, and the age of the first unread message.
+"""Converts offsets to seconds: tracks each partition's log end offset over time, and dates the first unread message.
 
 Imports `burrow.answers` and `snapshot`.
 """

@@ -1,8 +1,8 @@
-"""The log end of one partition over time: what was seen of it, in bounded memory, and when it passed an offset.
+"""The log end offset of one partition over time, in bounded memory, and when it passed a given offset.
 
-The method stands in docs/lag-seconds.md. All times are Unix seconds. A bound says that the log end was at least so high
-at a time, exact to the second; a sighting is an offset that Burrow knew at a time, true up to Burrow's
-``offset-refresh`` before.
+The method is described in docs/lag-seconds.md. All times are Unix seconds. A bound states that the log end was at least
+at an offset at a time, exact to the second. A sighting is a log end offset that Burrow knew at a time; it was true up
+to Burrow's ``offset-refresh`` earlier.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from bisect import bisect_left, bisect_right
 from typing import Final
 
 KNOTS: Final = 96
-"""Most knots a curve keeps."""
+"""The maximum number of knots of a curve."""
 SCATTER: Final = 16
-"""By how many knots less a curve may already be thinned."""
+"""A curve may be thinned with up to this many knots fewer."""
 NEAR: Final = 10.0
-"""Seconds between two bounds within which a sighting, being less exact, adds nothing."""
+"""Seconds. Between two bounds this close, a sighting adds nothing, as it is less exact."""
 GRACE: Final = 30.0
-"""Seconds by which sightings and bounds may contradict each other: replicas of Burrow differ, refreshes are late."""
+"""Seconds by which sightings and bounds may contradict each other: Burrow replicas differ, refreshes may be late."""
 BACKLOG_SECONDS: Final = 300.0
-"""Seconds between commit and observation from which Burrow was reading its backlog after a restart."""
+"""Seconds between a commit and its observation from which Burrow was reading its backlog after a restart."""
 TRUST: Final = 0.25
-"""By which part of its own length a curve may be extended into the past: no age is more too large than that."""
+"""The fraction of its length by which a curve may be extended into the past: no age is too large by more."""
 AT_LEAST: Final = 600.0
-"""Length in seconds from which a curve is an age for whatever came before it: at least so old."""
+"""Seconds. A curve this long gives its length as a minimum age for everything before it."""
 
 BOUND: Final = 0
 SIGHTING: Final = 1
@@ -32,7 +32,7 @@ REMEMBERED: Final = 2
 
 
 class Curve:
-    """The log end of one partition over time: knots, with neither times nor offsets ever falling."""
+    """The log end offset of one partition over time, as knots. Neither times nor offsets ever decrease."""
 
     __slots__ = ("kinds", "offsets", "read", "times")
 
@@ -43,7 +43,10 @@ class Curve:
         self.read = -1
 
     def bound(self, time: float, offset: int, late: float) -> None:
-        """Note that the log end was at least ``offset`` at ``time``; sightings moved past it by ``late`` give way."""
+        """Add that the log end was at least ``offset`` at ``time``.
+
+        Moves higher sightings to ``time`` if they were dated too early by up to ``late`` seconds.
+        """
         times, offsets, kinds = self.times, self.offsets, self.kinds
         size = len(times)
         first = after = bisect_left(offsets, offset)
@@ -66,7 +69,7 @@ class Curve:
         self._drop_between_bounds(first - 1)
 
     def sighting(self, time: float, offset: int, late: float) -> None:
-        """Note that Burrow knew the log end ``offset`` at ``time``, on average ``late`` seconds after it was true."""
+        """Add that Burrow knew the log end ``offset`` at ``time``, on average ``late`` seconds after it was true."""
         times, offsets = self.times, self.offsets
         place = bisect_right(offsets, offset)
         if place < len(times):
@@ -82,14 +85,14 @@ class Curve:
             self._insert(place, max(previous, time - min(late, (time - previous) / 2)), offset, SIGHTING)
 
     def remember(self, time: float, offset: int) -> None:
-        """Note a bound from before the first sighting: a commit that Burrow read from its backlog."""
+        """Add a bound from before the first sighting: a commit that Burrow read from its backlog."""
         place = bisect_left(self.offsets, offset)
         known = place < len(self.times) and self.times[place] <= time
         if not known and (not place or (self.kinds[place - 1] == REMEMBERED and self.times[place - 1] <= time)):
             self._insert(place, time, offset, REMEMBERED)
 
     def reading(self, time: float, offset: int, late: float, previous: float) -> None:
-        """Note a topic's offset read at ``time``, after one at ``previous``; what it contradicts goes."""
+        """Add a topic's offset read at ``time``, after one at ``previous``. Removes knots that contradict it."""
         offsets = self.offsets
         if len(offsets) > 1 and offset == offsets[-1] == offsets[-2]:
             self.read = offset
@@ -105,7 +108,7 @@ class Curve:
         self.sighting(time, offset, late)
 
     def age(self, offset: float, now: float) -> float | None:
-        """Return the seconds since the log end passed ``offset``, ``None`` where that is not known."""
+        """Return the seconds since the log end passed ``offset``, or ``None`` if unknown."""
         offsets = self.offsets
         after = bisect_right(offsets, offset)
         if not after:
@@ -115,19 +118,18 @@ class Curve:
         if after == len(times):
             return max(0.0, (now - start) / 2)
         low = offsets[after - 1]
-        # Of n messages spread evenly over a time, message k (from 1) comes on average after k / (n + 1) of it.
+        # Of n messages spread evenly over an interval, message k (from 1) arrives on average after k / (n + 1) of it.
         passed = start + (times[after] - start) * (offset - low + 1.0) / (offsets[after] - low + 1.0)
         return now - passed if passed < now else 0.0
 
     def move(self, seconds: float) -> None:
-        """Move all that is known by some seconds: the clock by which it was noted was wrong by as much."""
+        """Shift all knots by some seconds: the clock that dated them was wrong by that much."""
         self.times[:] = array("d", [time + seconds for time in self.times])
 
     def _age_before(self, offset: float, now: float) -> float | None:
-        """Return the age of what came before the curve: at least its length, and a little more by its mean rate.
+        """Return the age of an offset before the curve: at least its length, extended a little by its mean rate.
 
-        What the rate was before the curve begins nobody knows: one that is extended by many times its length may be
-        wrong by as much.
+        The rate before the curve is unknown: extending it by many times its length could be wrong by as much.
         """
         times, offsets = self.times, self.offsets
         if not times:
@@ -138,11 +140,11 @@ class Curve:
         further = (offsets[0] - offset) * grew / grown if grown else 0.0
         if length < AT_LEAST:
             return length + further if 0.0 < further <= length * TRUST else None
-        # A longer curve needs no rate. This is how one takes the place of the other without any age falling.
+        # A longer curve needs no rate. This makes the transition without a decreasing age.
         return max(length, min(length + further, AT_LEAST * (1 + TRUST)))
 
     def _stand(self, knot: int, time: float) -> None:
-        """Note that the log end still, or already, was at this last knot of its offset at ``time``."""
+        """Record that the log end was still, or already, at this last knot of its offset at ``time``."""
         times, offsets = self.times, self.offsets
         paired = knot > 0 and offsets[knot - 1] == offsets[knot]
         first = knot - 1 if paired else knot
@@ -155,12 +157,12 @@ class Curve:
             times[first] = max(time, times[first - 1]) if first else time
 
     def _contradicted(self, place: int, time: float, offset: int, previous: float) -> bool:
-        """Tell whether the knots from ``place`` on, higher than a new reading, are too old to be only ahead of it."""
+        """Return whether the knots from ``place`` on, higher than a new reading, are too old to be just ahead of it."""
         if offset < self.read and not place:
             return True
         if SIGHTING in self.kinds[place:]:
             return self.times[place] < time - GRACE
-        # A reading that grew was fetched after the one before it; one that did not may be as old as it.
+        # A reading that increased was fetched after the previous one; one that did not may be as old as that.
         return self.times[place] <= (previous if offset > self.read else time - BACKLOG_SECONDS)
 
     def _between_bounds(self, before: int, after: int) -> bool:
@@ -179,7 +181,7 @@ class Curve:
         self.times.insert(place, time)
         self.offsets.insert(place, offset)
         self.kinds.insert(place, kind)
-        # Curves that fill up in step are not all thinned in one poll: their offsets scatter the moment.
+        # Offsets vary the moment of thinning, so that curves that fill up together are not all thinned in one poll.
         if len(self.times) > KNOTS - SCATTER and len(self.times) > KNOTS - int(offset) % SCATTER:
             self._thin()
 
@@ -187,7 +189,7 @@ class Curve:
         del self.times[knot], self.offsets[knot], self.kinds[knot]
 
     def _thin(self) -> None:
-        """Drop about a quarter of the knots: those whose loss moves the curve least, compared with their age."""
+        """Remove about a quarter of the knots: those whose removal moves the curve least, relative to their age."""
         bends = self._bends()
         limit = sorted(bends)[len(bends) // 3]
         kept = [0]
@@ -200,7 +202,7 @@ class Curve:
         self.kinds[:] = bytes([self.kinds[knot] for knot in kept])
 
     def _bends(self) -> list[float]:
-        """Return, for each inner knot, its distance in time from the line between its neighbours, by its age."""
+        """Return, for each inner knot, its distance in time from the line between its neighbours, over its age."""
         times, offsets = self.times.tolist(), self.offsets.tolist()
         newest = times[-1] + NEAR
         bends = []

@@ -1,6 +1,6 @@
-"""How late the log ends are that Burrow knows, as the commits prove it. No I/O.
+"""How outdated the log end offsets are that Burrow knows, as commits prove it. No I/O.
 
-All times are Unix seconds. The method stands in docs/lag-seconds.md.
+All times are Unix seconds. The method is described in docs/lag-seconds.md.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from burrow_exporter.lag.curve import BACKLOG_SECONDS, GRACE, Curve
 from burrow_exporter.snapshot import Topic
 
 PATIENCE: Final = 0.05
-"""Weight of one poll in the mean lateness of Burrow's log ends."""
+"""The weight of one poll in the mean lateness of Burrow's log end offsets."""
 BURST: Final = 10.0
-"""How many times its mean rate a log may grow within the grace."""
+"""The multiple of its mean rate at which a log may grow within the grace period."""
 
 
 class Ahead(NamedTuple):
-    """A commit beyond the log end that is known of its partition; ``held`` as long as nothing else bears it out."""
+    """A commit beyond the known log end of its partition. ``held`` until other evidence confirms it."""
 
     group: str
     partition: int
@@ -29,11 +29,11 @@ class Ahead(NamedTuple):
 
 
 class Lateness:
-    """The mean lateness of one cluster's log ends: Burrow asks for all of them in one go.
+    """The mean lateness of one cluster's log end offsets. Burrow fetches all of them at the same time.
 
-    A commit at the head is often ahead of the log end that Burrow knows, which proves how old that is at least. But a
-    group may commit any offset. One beyond what the topic's growth explains, or of a group whose last one no log end
-    has reached in time, counts only once the log end has reached it.
+    A commit at the head of a log is often ahead of the log end that Burrow knows, which proves a minimum lateness. But
+    a group may commit any offset. A commit beyond what the topic's growth explains, or of a group whose last such
+    commit the log end did not reach in time, counts only once the log end has reached it.
     """
 
     def __init__(self) -> None:
@@ -46,9 +46,9 @@ class Lateness:
         self._most = GRACE
 
     def next_poll(self, topics: Mapping[str, Topic], shift: float) -> list[tuple[str, Ahead]]:
-        """Take in the topics of a poll; return the commits that were held and that the log ends have reached.
+        """Add the topics of a poll. Return the held commits that the log ends have reached.
 
-        Our own clock, by which topics were read, is ahead by ``shift`` seconds.
+        The exporter's clock, which dates the reading of topics, is ahead by ``shift`` seconds.
         """
         held = []
         ahead, self._ahead = self._ahead, {}
@@ -67,15 +67,15 @@ class Lateness:
         return held
 
     def end_poll(self, now: float) -> None:
-        """Take what the poll has proven into the mean, and forget old doubts."""
+        """Update the mean from the poll's evidence, and remove old doubts."""
         self.mean += PATIENCE * (min(self._least, self._most) - self.mean)
         self._least, self._most = 0.0, GRACE
         self._doubted = {key: since for key, since in self._doubted.items() if now - since < BACKLOG_SECONDS}
 
     def holds(self, place: tuple[str, str, int], commit: Commit, made: float, curve: Curve) -> bool:
-        """Tell whether a commit beyond the log end is not to be believed yet.
+        """Return whether a commit beyond the log end must be held.
 
-        ``place`` is the group, topic and partition of which it is, ``made`` when it was made.
+        ``place`` is the commit's group, topic and partition, ``made`` the time of the commit.
         """
         group, name, number = place
         topic = self._topics[name]
@@ -93,22 +93,22 @@ class Lateness:
         return held
 
     def bound(self, commit: Commit, topic: Topic) -> None:
-        """Take in a commit made when Burrow knew a smaller log end than now: since then it has asked anew."""
+        """Add a commit made when Burrow knew a smaller log end than now: Burrow has fetched it again since."""
         self._most = min(self._most, max(0.0, topic.read_at - self._shift - commit.observed_at / 1000))
 
 
 def from_backlog(commit: Commit) -> bool:
-    """Tell a commit that Burrow read long after it was made: its lag is against a later log end."""
+    """Return whether Burrow read a commit long after it was made: its lag is relative to a later log end."""
     return commit.observed_at - commit.timestamp > BACKLOG_SECONDS * 1000
 
 
 def is_reached(one: Ahead, topic: Topic) -> bool:
-    """Tell whether a commit is within the log by now."""
+    """Return whether the log end has reached a commit."""
     return one.partition < len(topic.offsets) and one.offset <= topic.offsets[one.partition]
 
 
 def explains(curve: Curve, log_end: int, offset: int, read_at: float) -> bool:
-    """Tell whether a log that grows as it did may be at ``offset`` where ``log_end`` was read of it at ``read_at``."""
+    """Return whether the curve's growth explains ``offset``, given ``log_end`` as read at ``read_at``."""
     if not curve.times or curve.times[0] >= read_at:
         return False
     return (offset - log_end) * (read_at - curve.times[0]) <= BURST * GRACE * (log_end - curve.offsets[0])

@@ -1,4 +1,4 @@
-"""Whether a consumer was set back, or its topic made again while Burrow still shows the old log. No I/O."""
+"""Whether a consumer was reset, or its topic recreated while Burrow still shows the old log. No I/O."""
 
 from __future__ import annotations
 
@@ -7,35 +7,35 @@ from typing import Final
 from burrow_exporter.burrow.partitions import NEVER, Partitions
 
 REFRESH: Final = 90.0
-"""Seconds within which Burrow notices that a topic was made again: its ``topic-refresh``, ``offset-refresh``, cache."""
+"""Seconds until Burrow notices a recreated topic: its ``topic-refresh``, ``offset-refresh`` and cache."""
 MEMORY: Final = 600.0
-"""Seconds after its last rewind for which a partition's log end is kept: statuses come and go."""
+"""Seconds for which a partition's log end is kept after its last rewind, since statuses fluctuate."""
 
 
 class Rewinds:
-    """The partitions that went back, with the log end that Burrow showed when they did.
+    """The partitions that went back, with the log end offset that Burrow showed at that time.
 
-    Whoever deletes a topic and makes it again begins at 0, and for a while Burrow holds that against the old log's end.
-    The log end tells: one that moves, either way, is that of the topic as it is.
+    After a topic is deleted and recreated, consumers begin at 0, and for a while Burrow compares that with the old
+    log's end. A log end that moves, in either direction, is that of the new topic.
     """
 
     def __init__(self) -> None:
         self._seen: dict[tuple[str, str, int], tuple[float, float, int]] = {}
 
     def is_doubtful(self, key: tuple[str, str, int], log_end: int, now: float) -> bool:
-        """Tell whether the log end of a partition in REWIND (group, topic, number) may be that of another log."""
+        """Return whether the log end of a partition in REWIND (group, topic, number) may be that of an old log."""
         since, _, before = self._seen.get(key, (now, now, log_end))
         self._seen[key] = since, now, before
         return before == log_end and now - since < REFRESH
 
     def forget(self, now: float) -> None:
-        """Forget what went back long ago."""
+        """Remove partitions that went back long ago."""
         if self._seen:
             self._seen = {key: seen for key, seen in self._seen.items() if now - seen[1] < MEMORY}
 
 
 def went_back(partitions: Partitions, place: int) -> bool:
-    """Tell whether one of the commits in the window of a partition is lower than one before it, as far as is known."""
+    """Return whether a commit in a partition's window is known to be lower than an earlier one."""
     starts, ends = partitions.starts, partitions.ends
     is_lower = ends.offsets[place] < starts.offsets[place]
     is_known = is_lower and NEVER not in (starts.observed[place], ends.observed[place])

@@ -1,4 +1,4 @@
-"""The time of the histories, in which a step of our own clock neither dates nor undates what was seen. No I/O."""
+"""A clock for the histories that is unaffected when the exporter's clock is set. No I/O."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from burrow_exporter.lag.curve import GRACE
 
 
 class Step(Enum):
-    """What a step of our own clock was, by the clock of Burrow."""
+    """The kind of a step of the exporter's clock, judged by Burrow's clock."""
 
     WRONG = auto()
-    """Ours is wrong now, or nothing tells: time goes on as before."""
+    """The exporter's clock is wrong now, or its error is unknown: time continues as before."""
     CORRECTED = auto()
-    """Ours is right only now: what was seen moves with it."""
+    """The exporter's clock was wrong before and is right now: earlier times move with it."""
     UNKNOWN = auto()
-    """Ours is as far from Burrow's as it was: both were set, or time passed that nobody counted."""
+    """The difference from Burrow's clock is unchanged: both were set, or the host was suspended."""
 
 
 class SteadyClock:
-    """Unix seconds that go on at the pace of the monotonic clock, whatever our own clock is set to.
+    """Unix seconds that advance with the monotonic clock, whatever the exporter's clock is set to.
 
-    Times that Burrow tells are compared with it as they are, those of our own clock less ``shift``.
+    Times from Burrow are compared with it directly, times of the exporter's clock minus ``shift``.
     """
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class SteadyClock:
         self._last = self._told = 0.0
 
     def tick(self, now: float, monotonic: float) -> bool:
-        """Go on to ``now`` (our own clock), which is ``monotonic``; tell whether our own clock was set since."""
+        """Advance to ``now`` (exporter's clock) at ``monotonic``. Return whether that clock was set since."""
         steady = now if self._monotonic is None else self.now + monotonic - self._monotonic
         self._monotonic = monotonic
         self._told, self._last = self._last, now
@@ -42,9 +42,9 @@ class SteadyClock:
         return False
 
     def settle(self, now: float, observed: float | None, before: float | None) -> tuple[Step, float]:
-        """Judge a step to ``now`` by when Burrow had observed the newest commit, at this poll and at the one before.
+        """Judge a step to ``now`` by when Burrow observed the newest commit, in this poll and in the one before.
 
-        Returns what it was, and by how many seconds what was seen before has to be moved.
+        Returns the kind of step, and the seconds by which earlier times must be moved.
         """
         moved = now - self.now - self.shift
         if observed is None or before is None:

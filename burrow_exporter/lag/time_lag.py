@@ -1,8 +1,8 @@
 """Lag in seconds: when did the log end pass the offset that a group committed? No I/O.
 
-The method stands in docs/lag-seconds.md. All times are Unix seconds. A commit tells two things: when it was made, the
-log end was at least ``offset`` (a bound), and when Burrow observed it, Burrow knew the log end ``offset + lag`` (a
-sighting, like a topic's offset).
+The method is described in docs/lag-seconds.md. All times are Unix seconds. A commit provides two data points: when it
+was made, the log end was at least ``offset`` (a bound), and when Burrow observed it, Burrow knew the log end ``offset +
+lag`` (a sighting, like a topic's offset).
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from burrow_exporter.snapshot import Group, Topic
 
 
 def _made(commit: Commit) -> float:
-    """Return when a commit was made: its own time, kept to the second in which Burrow observed it.
+    """Return when a commit was made: its own timestamp, limited to the second in which Burrow observed it.
 
-    That rids the figure of skew between Kafka's clock and ours, and of commits that Burrow merges (``min-distance``),
-    which keep the time of the first and carry the offset of the last.
+    This corrects for skew between Kafka's clock and ours, and for commits that Burrow merges (``min-distance``), which
+    keep the timestamp of the first and the offset of the last.
     """
     observed = commit.observed_at / 1000
     return min(max(commit.timestamp / 1000, observed), observed + 1.0)
 
 
 class Window(NamedTuple):
-    """The first and the last commit that Burrow knows of a group on a partition."""
+    """The first and the last commit that Burrow knows for a group on a partition."""
 
     group: Group
     topic: str
@@ -40,10 +40,10 @@ class Window(NamedTuple):
 
 
 class TimeLag:
-    """Histories of one cluster's log ends, kept between polls.
+    """The histories of one cluster's log end offsets, kept between polls.
 
-    ``allowed_lag`` is how many messages of lag count as none: transactions leave markers at the head of a topic that no
-    consumer ever reads, and some clients commit the last message that they read, not the one after it.
+    Lag of up to ``allowed_lag`` messages counts as none: transactions leave markers at the head of a topic that no
+    consumer ever reads, and some clients commit the offset of the last message that they read, not the next one.
     """
 
     def __init__(self, allowed_lag: int = 0) -> None:
@@ -59,11 +59,11 @@ class TimeLag:
     def update(
         self, groups: Sequence[Group], topics: Sequence[Topic], now: float, monotonic: float
     ) -> list[list[float | None]]:
-        """Take in what is published of the cluster at ``now`` and return how old the first unread messages are.
+        """Update the histories with the groups and topics at ``now``; return the age of the first unread messages.
 
-        One list per group, one figure in seconds for each of its ``partitions``: 0 without lag, ``None`` where nothing
-        is known. A reading that was taken in before is not taken in again. ``monotonic`` is ``now`` on the monotonic
-        clock: our own clock may be set.
+        Returns one list per group, with one value in seconds per entry of its ``partitions``: 0 without lag, ``None``
+        if unknown. Readings that were added before are skipped. ``monotonic`` is ``now`` on the monotonic clock, needed
+        because the exporter's clock may be set.
         """
         if self._clock.tick(now, monotonic):
             self._follow_step(groups, now)
@@ -79,7 +79,7 @@ class TimeLag:
         return [self._ages(group) for group in groups]
 
     def _follow_step(self, groups: Sequence[Group], now: float) -> None:
-        """Keep what is known right after our own clock was set; where nothing tells how, begin anew."""
+        """Keep valid histories after the exporter's clock was set; reset them if the kind of step is unknown."""
         before = max((end for _, end, _ in self._groups_read.values()), default=None)
         newest = newest_observation(groups)
         step, seconds = self._clock.settle(now, newest, before and before / 1000)
@@ -92,11 +92,11 @@ class TimeLag:
                     curve.move(seconds)
 
     def _take_group(self, group: Group, topics: Mapping[str, Topic]) -> tuple[float, int, int]:
-        """Take in the commits that are new in a reading; return its time and its newest observations."""
+        """Add a reading's new commits. Return its time and its newest observations."""
         read_at, since_end, since_start = self._groups_read.get(group.name, (0.0, 0, 0))
         if group.read_at == read_at:
             return read_at, since_end, since_start
-        # A commit of the future must not keep out those of other partitions.
+        # A commit dated in the future must not block those of other partitions.
         latest = int((read_at - self._clock.shift + GRACE) * 1000)
         since_end = max(min(since_end, latest), self._not_before)
         since_start = max(min(since_start, latest), self._not_before)
@@ -115,9 +115,9 @@ class TimeLag:
         return group.read_at, newest_end, newest_start
 
     def _take_window(self, window: Window, topics: Mapping[str, Topic], *, start_is_new: bool) -> None:
-        """Take in the commits of one partition's window that are new.
+        """Add the new commits in one partition's window.
 
-        An old one of a group that stood still tells nothing of the time of its offset, and one of the future nothing.
+        Skips commits in the future, and old commits of an idle group, which say nothing about the time of their offset.
         """
         group, name, number, start, end = window
         read_at, late, topic = group.read_at - self._clock.shift, self._lateness.mean, topics.get(name)
@@ -138,7 +138,7 @@ class TimeLag:
             self._lateness.bound(end, topic)
 
     def _take_at_head(self, curve: Curve, window: Window, commit: Commit, log_end: int | None) -> None:
-        """Take in a commit without lag, beside the log end that is known now, if any."""
+        """Add a commit without lag, with the current log end if it is known."""
         group, topic, number, *_ = window
         made = min(group.read_at - self._clock.shift, _made(commit))
         is_ahead = log_end is not None and commit.offset > log_end
@@ -150,7 +150,7 @@ class TimeLag:
             curve.bound(made, commit.offset, self._lateness.mean)
 
     def _take_log_ends(self, group: Group, topics: Mapping[str, Topic]) -> None:
-        """Take in the log ends that the group's lags tell, of topics whose own offsets are not known."""
+        """Add the log end offsets implied by the group's lag, for topics whose own offsets are unknown."""
         read_at = group.read_at - self._clock.shift
         each = group.partitions
         for topic, number, offset, lag in zip(each.topics, each.numbers, each.ends.offsets, each.lags, strict=True):
@@ -179,7 +179,7 @@ class TimeLag:
         return curve
 
     def _forget(self, groups: Sequence[Group], topics: Mapping[str, Topic]) -> None:
-        """Drop the histories of partitions that neither a topic's offsets nor a group holds any more."""
+        """Remove the histories of partitions that no topic and no group has any more."""
         self._topics_read = {name: at for name, at in self._topics_read.items() if name in topics}
         sizes = {name: len(topics[name].offsets) if name in topics else 0 for name in self._curves}
         suspects = {name for name, curves in self._curves.items() if len(curves) > sizes[name] or not curves}
@@ -209,7 +209,7 @@ class TimeLag:
         return ages
 
     def _is_doubtful(self, group: Group, place: int, curve: Curve) -> bool:
-        """Tell whether the log end of a partition that went back may be that of a topic that is gone."""
+        """Return whether the log end of a partition that went back may be that of a deleted topic."""
         partitions = group.partitions
         log_end = curve.read if curve.read >= 0 else partitions.ends.offsets[place] + partitions.lags[place]
         key = group.name, partitions.topics[place], partitions.numbers[place]
@@ -217,6 +217,6 @@ class TimeLag:
 
 
 def newest_observation(groups: Sequence[Group]) -> float | None:
-    """Return when Burrow observed the newest commit of these groups, in Unix seconds by its own clock."""
+    """Return when Burrow observed the newest commit of these groups, in Unix seconds on Burrow's clock."""
     newest = max((max(group.partitions.ends.observed, default=0) for group in groups), default=0)
     return newest / 1000 if newest else None

@@ -1,11 +1,11 @@
-"""Pieces of a page, compressed once each, and gzip members joined from them.
+"""Pieces of a page, each compressed once, and gzip members joined from them.
 
-A deflate stream may be cut at byte-aligned flushes; pieces that were compressed apart and end in a full flush can be
-joined in any order, and the check sum of the whole follows from theirs. So the page of one Burrow is compressed once a
-poll, whatever the other Burrows do, and a scrape adds its own few metrics without touching the large part.
-Source: RFC 1951 (deflate), RFC 1952 (gzip); the arithmetic of the check sum is that of zlib's ``crc32_combine``.
+A deflate stream may be split at byte-aligned flushes. Pieces that are compressed separately and end in a full flush can
+be joined in any order, and the checksum of the whole follows from theirs. So the page of one Burrow is compressed once
+per poll, independently of other Burrows, and a scrape adds its own few metrics without compressing the rest again.
+Sources: RFC 1951 (deflate), RFC 1952 (gzip), and zlib's ``crc32_combine`` for the arithmetic of the checksum.
 
-isal (Intel's ISA-L, for ARM too) takes a quarter of zlib's CPU and writes less.
+isal (Intel's ISA-L, also for ARM) takes a quarter of zlib's CPU time and compresses better.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ ONE = 1 << 31
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Bytes in compressed form: raw deflate that ends in a full flush, CRC-32 and length of the plain bytes.
+    """Compressed bytes: raw deflate that ends in a full flush, with CRC-32 and length of the uncompressed bytes.
 
-    ``samples`` counts the samples of metrics that they hold.
+    ``samples`` is the number of samples in them.
     """
 
     deflated: bytes
@@ -39,9 +39,9 @@ class Piece:
     samples: int = 0
 
     def plain(self, size: int = 64 * 1024) -> Iterator[bytes]:
-        """Yield the plain bytes in pieces of at most ``size``, of 16 bytes or more."""
+        """Yield the uncompressed bytes in chunks of at most ``size``, which is at least 16."""
         decompressor = isal_zlib.decompressobj(RAW_DEFLATE)
-        # Small slices: what a call leaves unconsumed is copied, each time (half the CPU of a plain page).
+        # Small slices, since each call copies its unconsumed input: halves the CPU time of a plain page.
         for start in range(0, len(self.deflated), size // SLICES):
             rest = self.deflated[start : start + size // SLICES]
             while rest:
@@ -52,7 +52,7 @@ class Piece:
 
 
 class PieceWriter:
-    """Compresses what is written to it, bit by bit, so that the plain whole never stands in memory."""
+    """Compresses data as it is written, so that the uncompressed whole is never in memory."""
 
     def __init__(self) -> None:
         self._compressor = isal_zlib.compressobj(LEVEL, isal_zlib.DEFLATED, RAW_DEFLATE)
@@ -62,14 +62,14 @@ class PieceWriter:
         self._samples = 0
 
     def write(self, data: bytes, samples: int = 0) -> None:
-        """Append ``data``, which holds so many samples."""
+        """Append ``data``, which contains ``samples`` samples."""
         self._deflated.append(self._compressor.compress(data))
         self._crc = isal_zlib.crc32(data, self._crc)
         self._length += len(data)
         self._samples += samples
 
     def finish(self) -> Piece:
-        """Return all that was written."""
+        """Return everything written as one piece."""
         self._deflated.append(self._compressor.flush(isal_zlib.Z_FULL_FLUSH))
         return Piece(b"".join(self._deflated), self._crc, self._length, self._samples)
 
@@ -82,21 +82,21 @@ def compress(data: bytes) -> Piece:
 
 
 def join(pieces: Iterable[Piece]) -> Piece:
-    """Return the pieces, one after the other, as one."""
+    """Concatenate pieces to one."""
     pieces = list(pieces)
     samples = sum(piece.samples for piece in pieces)
     return Piece(b"".join(piece.deflated for piece in pieces), *crc_and_length(pieces), samples)
 
 
 def gzip_member(*pieces: Piece) -> list[bytes]:
-    """Return a whole gzip member that holds the pieces one after the other, as a short list of bytes."""
+    """Return a complete gzip member of the concatenated pieces, as a short list of bytes."""
     crc, length = crc_and_length(pieces)
     trailer = struct.pack("<LL", crc, length & 0xFFFFFFFF)
     return [GZIP_HEADER, *(piece.deflated for piece in pieces), EMPTY_FINAL_BLOCK + trailer]
 
 
 def crc_and_length(pieces: Iterable[Piece]) -> tuple[int, int]:
-    """Return CRC-32 and length of the plain bytes of the pieces, one after the other."""
+    """Return CRC-32 and length of the uncompressed bytes of the concatenated pieces."""
     crc = length = 0
     for piece in pieces:
         crc = combine_crc(crc, piece.crc, piece.length)
@@ -105,7 +105,7 @@ def crc_and_length(pieces: Iterable[Piece]) -> tuple[int, int]:
 
 
 def combine_crc(first: int, second: int, second_length: int) -> int:
-    """Return the CRC-32 of two strings, one after the other, from their own and the second one's length in bytes."""
+    """Return the CRC-32 of two concatenated strings from the CRC-32 of each and the second one's length in bytes."""
     return multiply(x_to_the(second_length * 8), first) ^ second
 
 
@@ -122,7 +122,7 @@ def x_to_the(power: int) -> int:
 
 
 def multiply(left: int, right: int) -> int:
-    """Return the product of two polynomials over GF(2) modulo that of CRC-32, the highest bit for x to the 0."""
+    """Return the product of two polynomials over GF(2) modulo that of CRC-32. The highest bit is x to the 0."""
     product = 0
     while left:
         if left & ONE:

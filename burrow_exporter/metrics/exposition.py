@@ -1,10 +1,9 @@
-"""Snapshots to pages in the Prometheus text format.
+"""Converts snapshots to pages in the Prometheus text format.
 
-Every sample line is ``name{labels} value``. What is the same in each poll, the labels, is kept; what is not, the
-values, comes as one column a group and family, and is written by one operation on bytes. The same bytes serve text
-format 0.0.4 and OpenMetrics 1.0, but for the lines that describe counters: there are no time stamps, and HELP has
-nothing to escape. Sources:
-https://prometheus.io/docs/instrumenting/exposition_formats/ and the OpenMetrics 1.0 specification.
+Every sample line is ``name{labels} value``. Labels rarely change between polls and are cached; values arrive as one
+column per group and family and are written by one operation on bytes. The same bytes serve text format 0.0.4 and
+OpenMetrics 1.0, except for the lines that describe counters: there are no timestamps, and HELP has nothing to escape.
+Sources: https://prometheus.io/docs/instrumenting/exposition_formats/ and the OpenMetrics 1.0 specification.
 """
 
 from __future__ import annotations
@@ -35,15 +34,15 @@ from burrow_exporter.terms import Granularity, Policy, coarsest
 
 FamilyT = TypeVar("FamilyT", bound=Family[Any, Any])
 Column = tuple[Family[Any, Any], bytes, Sequence[Value]]
-"""A family, label sets as patterns on a line each, and the values that stand beside them."""
+"""A family, its label sets as patterns, one per line, and the values in the same order."""
 ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """All families made from Burrows' answers.
+    """All families made from Burrow's responses.
 
-    Gauges are written alike in both formats, and joined; of counters the two describe the family by another name.
+    Gauges are identical in both formats and are joined. For counters the formats differ in the family's name.
     """
 
     gauges: Piece
@@ -51,24 +50,24 @@ class Page:
 
     @property
     def samples(self) -> int:
-        """How many samples that is."""
+        """The number of samples."""
         return self.gauges.samples + sum(piece.samples for _, piece in self.counters)
 
     def pieces(self, *, openmetrics: bool = False) -> list[Piece]:
-        """Return all of it in OpenMetrics or text format, one piece after the other."""
+        """Return the page in OpenMetrics or text format as a list of pieces."""
         described = ((header(family, openmetrics=openmetrics), samples) for family, samples in self.counters)
         return [self.gauges, *chain.from_iterable(described)]
 
     def plain(self, size: int = 64 * 1024, *, openmetrics: bool = False) -> Iterator[bytes]:
-        """Yield all of it, not compressed, in pieces of at most ``size`` bytes."""
+        """Yield the page uncompressed, in chunks of at most ``size`` bytes."""
         return chain.from_iterable(piece.plain(size) for piece in self.pieces(openmetrics=openmetrics))
 
 
 @dataclass(frozen=True, slots=True)
 class PartitionLabels:
-    """The label sets of one group's partitions, kept as long as the group has just these ``places``.
+    """The label sets of one group's partitions, cached while the group's ``places`` are unchanged.
 
-    They are patterns, on a line each: those of partitions with a commit, and those of all.
+    They are patterns, one per line: for partitions with a committed offset, and for all partitions.
     """
 
     places: Sequence[tuple[Sequence[str], Sequence[int]]]
@@ -80,7 +79,7 @@ NO_LABELS = PartitionLabels((), b"", b"")
 
 
 class FamilyWriter(PieceWriter):
-    """Writes one family's samples, column by column. Label sets are patterns (see ``pattern``), on a line each."""
+    """Writes the samples of one family by columns. Label sets are patterns (see ``pattern``), one per line."""
 
     def __init__(self, family: Family[Any, Any]) -> None:
         super().__init__()
@@ -88,22 +87,22 @@ class FamilyWriter(PieceWriter):
         self._end = b" %b\n" % family.form
 
     def write_column(self, labels: bytes, values: Sequence[Value]) -> None:
-        """Write a line for each value that there is, with the label set that stands at its place."""
+        """Write a line for each value that is not ``None``, with the label set at the same index."""
         if None in values:
             pairs = [pair for pair in zip(labels.split(b"\n"), values, strict=False) if pair[1] is not None]
             labels, values = b"\n".join([pair[0] for pair in pairs]), [pair[1] for pair in pairs]
         if values:
-            # One operation on bytes for all lines: a third of the CPU of one string a line.
+            # One operation on bytes for all lines takes a third of the CPU time of one string per line.
             lines = self._name + labels.replace(b"\n", self._end + self._name) + self._end
             self.write(lines % tuple(values), len(values))
 
 
 class Renderer:
-    """Renders the snapshots of one Burrow. It keeps the labels of what was there last time, and is not thread-safe.
+    """Renders the snapshots of one Burrow. Caches the labels of the previous snapshot. Not thread-safe.
 
-    ``extra_labels`` stand on each sample. ``policy`` is judged at the moment in which a snapshot was taken. Families of
-    groups and topics are as fine as ``granularity`` says, and those by topic also stand beside those by partition with
-    ``topic_families``.
+    ``extra_labels`` are added to each sample. ``policy`` is evaluated at the time of the snapshot. ``granularity`` is
+    the finest level of the families of groups and topics. With ``topic_families``, those by topic are also rendered in
+    addition to those by partition.
     """
 
     def __init__(
@@ -135,16 +134,16 @@ class Renderer:
         return [family for family in families if family.name not in self._disable]
 
     def revise(self, snapshot: Snapshot) -> Snapshot:
-        """Return a snapshot whose lags in seconds follow the policy's ``min_lag``."""
+        """Return the snapshot with lags in seconds adjusted to the policy's ``min_lag``."""
         return self._policy.revise(snapshot)
 
     def count(self, snapshot: Snapshot, limit: Granularity = "partition") -> int:
-        """Return of how many samples all sections would be, those of the policy aside, without making them."""
+        """Return the number of samples in all sections, without those of the policy and without rendering them."""
         self._policy.refresh(snapshot)
         return sum(len(values) - values.count(None) for _, _, values in self._columns(snapshot, limit))
 
     def render(self, snapshot: Snapshot, limit: Granularity = "partition") -> dict[str, Piece]:
-        """Return the section of each family that has samples, by the family's name; none is finer than ``limit``."""
+        """Return the section of each family that has samples, by family name; none finer than ``limit``."""
         self._policy.refresh(snapshot)
         self._refresh_labels(snapshot, limit)
         writers = {family.name: FamilyWriter(family) for family in self._enabled(FAMILIES)}
@@ -159,7 +158,7 @@ class Renderer:
     def _columns(self, snapshot: Snapshot, limit: Granularity) -> Iterator[Column]:
         """Yield each family's values with their label sets: of a cluster, a group, or a topic.
 
-        Group by group, not family by family: what is read of a group then stays in the CPU's cache.
+        Goes by group, not by family, so that a group's data stays in the CPU cache.
         """
         of_topics = coarsest(self._granularity, limit)
         for cluster in snapshot.clusters:
@@ -202,16 +201,16 @@ class Renderer:
                 yield partition_family, labels, partition_family.read(topic)
 
     def _granularity_of(self, cluster: Cluster, group: Group, limit: Granularity) -> Granularity:
-        """Return how fine a group's families are: as the policy has it, else as all, and within the limit."""
+        """Return the granularity of a group's families: the policy's, else the default, capped by ``limit``."""
         entry = self._policy.entry(cluster.name, group.name)
         return coarsest((entry and entry.granularity) or self._granularity, limit)
 
     def _shows_topics(self, granularity: Granularity) -> bool:
-        """Tell whether there are families by topic."""
+        """Return whether the families by topic are rendered."""
         return granularity == "topic" or (granularity == "partition" and self._topic_families)
 
     def _refresh_labels(self, snapshot: Snapshot, limit: Granularity) -> None:
-        """Render the labels of new and changed groups, and forget those of groups that are gone."""
+        """Render the labels of new and changed groups, and remove those of deleted groups."""
         known = self._partition_labels
         self._partition_labels = {
             (cluster.name, group.name): self._labels_of(cluster, group, known.get((cluster.name, group.name)))
@@ -225,7 +224,7 @@ class Renderer:
         if known and known.places == places:
             return known
         before = group_pairs(cluster, group)
-        # What stands before the partition is the same for a whole topic: a fifth of the CPU of a first page.
+        # The labels before the partition are the same for a whole topic: saves a fifth of a first page's CPU time.
         topics = {name for names, _ in places for name in set(names)}
         heads = {name: pattern(f'{{{before},{label_pair("topic", name)},partition="') for name in topics}
         tail = pattern(f'"{self._extra}}}')
@@ -240,7 +239,7 @@ class Renderer:
 
 
 def label_pair(name: str, value: str) -> str:
-    """Return ``name="value"``, the value escaped as the format demands."""
+    """Return ``name="value"``, with the value escaped for the text format."""
     return f'{name}="{value.translate(ESCAPES)}"'
 
 
@@ -250,30 +249,30 @@ def group_pairs(cluster: Cluster, group: Group) -> str:
 
 
 def with_members(labels: bytes, partitions: Partitions) -> bytes:
-    """Return the label sets of partitions with the members that read them."""
+    """Return the label sets of partitions with the members that consume them."""
     rows = zip(labels.split(b"\n"), partitions.owners, partitions.client_ids, strict=False)
     return b"\n".join([b"%b,%b}" % (each[:-1], pattern(member_pairs(*member))) for each, *member in rows])
 
 
 def member_pairs(owner: str, client_id: str) -> str:
-    """Return the labels of the member that reads a partition."""
+    """Return the labels of the member that consumes a partition."""
     return f"{label_pair('owner', owner)},{label_pair('client_id', client_id)}"
 
 
 def pattern(text: str) -> bytes:
-    """Return a text as it stands in a pattern for ``%``."""
+    """Escape a text for use in a ``%`` pattern."""
     return text.replace("%", "%%").encode()
 
 
 @cache
 def header(family: Family[Any, Any], *, openmetrics: bool = False) -> Piece:
-    """Return the lines that describe a family. OpenMetrics has a counter without the end of its samples' name."""
+    """Return the HELP and TYPE lines of a family. OpenMetrics names a counter's family without ``_total``."""
     name = family.name.removesuffix("_total") if openmetrics and family.kind == "counter" else family.name
     return compress(f"# HELP {name} {family.help}\n# TYPE {name} {family.kind}\n".encode())
 
 
 def assemble(burrows: Iterable[Mapping[str, Piece]]) -> Page:
-    """Return the page of all Burrows' sections: each family stands once on it, and only if it has samples."""
+    """Join the sections of all Burrows to a page, with each family once and only if it has samples."""
     burrows = list(burrows)
     gauges: list[Piece] = []
     counters: list[tuple[Family[Any, Any], Piece]] = []

@@ -1,4 +1,4 @@
-"""What the policy says of one Burrow's groups, topics and clusters, as samples of its families."""
+"""The policy's metrics for one Burrow's groups, topics and clusters."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from burrow_exporter.snapshot import Cluster, Group, Snapshot
 from burrow_exporter.terms import GroupPolicy, Policy
 
 Sample = tuple[str, list[tuple[str, str]], Value]
-"""A family's name, the labels in its order, and the value."""
+"""A family's name, its labels in order, and the value."""
 
 
 class PolicySamples:
-    """Judges the snapshots of one Burrow at the moment in which each was taken.
+    """Evaluates the policy for the snapshots of one Burrow, each at the time of the snapshot.
 
-    It keeps which entry counts for which group. Not thread-safe.
+    Caches which entry applies to which group. Not thread-safe.
     """
 
     def __init__(self, policy: Policy | None) -> None:
@@ -25,7 +25,7 @@ class PolicySamples:
         self._entries: dict[tuple[str, str], GroupPolicy | None] = {}
 
     def revise(self, snapshot: Snapshot) -> Snapshot:
-        """Return a snapshot whose lags in seconds follow ``min_lag``."""
+        """Return the snapshot with lags in seconds adjusted to ``min_lag``."""
         if not self._policy or not self._policy.has_least_lags():
             return snapshot
         self.refresh(snapshot)
@@ -36,7 +36,7 @@ class PolicySamples:
         return replace(snapshot, clusters=tuple(clusters))
 
     def samples(self, snapshot: Snapshot) -> Iterator[Sample]:
-        """Yield each sample of the policy's families; none without entries. ``refresh`` has to be called before."""
+        """Yield each sample of the policy's families, none without entries. Call ``refresh`` first."""
         policy = self._policy
         if not policy or policy.is_empty():
             return
@@ -51,11 +51,11 @@ class PolicySamples:
             yield from sample(CLUSTER_IDLE, (cluster.name,), CLUSTER_IDLE.read(idle))
 
     def entry(self, cluster: str, group: str) -> GroupPolicy | None:
-        """Return the entry that counts for a group of the last snapshot, if there is one."""
+        """Return the entry that applies to a group of the last snapshot, or ``None``."""
         return self._entries.get((cluster, group))
 
     def refresh(self, snapshot: Snapshot) -> None:
-        """Find the entry for new groups, and forget those of groups that are gone."""
+        """Find the entry for new groups, and remove those of deleted groups."""
         policy = self._policy
         if not policy or policy.is_empty():
             return
@@ -80,6 +80,6 @@ def of_group(entry: GroupPolicy, cluster: str, group: str, moment: float) -> Ite
 
 
 def sample(family: Family[Any, Any], values: tuple[str, ...], value: Value) -> Iterator[Sample]:
-    """Yield the sample, if there is a value."""
+    """Yield the sample, if it has a value."""
     if value is not None:
         yield family.name, list(zip(family.labels, values, strict=True)), value

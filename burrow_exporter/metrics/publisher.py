@@ -1,4 +1,4 @@
-"""What scrapes get: the page of all Burrows as last published, and the exporter's own metrics at its end."""
+"""The response to scrapes: the last published page of all Burrows, followed by the exporter's own metrics."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ LIMITED = {
 }
 T = TypeVar("T")
 CHEAP_SECONDS = 0.02
-"""CPU to put a page together that is not worth waiting for company."""
+"""CPU seconds of assembly below which a page is not worth batching."""
 PAUSE = 20
-"""How many times as long as a dear page took the next one waits: it then takes a twentieth of one CPU at most."""
+"""An expensive page delays the next one by this multiple of its CPU time: at most a twentieth of one CPU."""
 
 
 class Publisher:
-    """Takes snapshots from the pollers' threads and gives pages to the server's.
+    """Takes snapshots from the pollers' threads and serves pages to the HTTP server's threads.
 
-    A new page replaces the one before by one assignment, so that a scrape sees either, whole. ``renderers`` holds one
-    for each Burrow, in the order in which the Burrows stand on the page. ``max_series`` is 0 for no bound; above
-    it families by partition give way to those by topic, and these to nothing.
+    A page is replaced by a single assignment, so that a scrape sees either the old or the new one, complete.
+    ``renderers`` has one renderer per Burrow, in the order of the Burrows on the page. ``max_series`` is 0 for no
+    limit. Above it, families by partition are replaced by those by topic, and if that is not enough, both are dropped.
 
-    A cluster is known by its name and its Burrow's extra labels. It belongs to the first Burrow that lists it, also
-    while that one is down; of any other it is refused.
+    A cluster is identified by its name and its Burrow's extra labels. It belongs to the first Burrow that lists it,
+    even while that one is down; the cluster is refused from any other.
 
-    The page is put together from all Burrows. Where that takes long, because there are many, snapshots wait and go on
-    the page together, with ``refresh``: the work then grows with the Burrows, not with their square.
+    The page contains all Burrows. If assembling it takes long because there are many, snapshots wait and are published
+    together by ``refresh``: the work then grows linearly with the Burrows, not quadratically.
     """
 
     def __init__(self, metrics: SelfMetrics, renderers: Mapping[str, Renderer], max_series: int = 0) -> None:
@@ -60,7 +60,7 @@ class Publisher:
         self.snapshots: dict[str, Snapshot] = {}
 
     def publish(self, snapshot: Snapshot) -> None:
-        """Replace what is published of the snapshot's Burrow, if there still is such a Burrow."""
+        """Publish a snapshot in place of its Burrow's last one. Ignores Burrows that have been removed."""
         with self._lock:
             if snapshot.burrow in self._renderers:
                 self._take(snapshot)
@@ -68,7 +68,7 @@ class Publisher:
                     self._renew()
 
     def refresh(self, monotonic: float) -> None:
-        """Take off the page what has expired by ``monotonic``, and put on it what waits."""
+        """Remove what has expired by ``monotonic`` from the page, and add waiting snapshots."""
         with self._lock:
             for name in [name for name, moment in self._expiries.items() if moment <= monotonic]:
                 self._take(self._polled[name].fresh(monotonic))
@@ -76,7 +76,7 @@ class Publisher:
                 self._renew()
 
     def reconfigure(self, renderers: Mapping[str, Renderer], max_series: int) -> None:
-        """Publish what is known in another way: without Burrows that are gone, and as the renderers now have it."""
+        """Publish the known snapshots under a new configuration: without removed Burrows, with the new renderers."""
         with self._lock:
             changed = {name for name, renderer in renderers.items() if self._renderers.get(name) is not renderer}
             self._renderers, self._max_series = dict(renderers), max_series
@@ -90,7 +90,7 @@ class Publisher:
             self._renew()
 
     def metrics(self, *, openmetrics: bool, gzip: bool) -> Body:
-        """Return the page: large and ready bytes with gzip, else pieces that are decompressed as they are taken."""
+        """Return the page: complete with gzip, else in chunks that are decompressed as they are read."""
         page = self._page
         tail = self._metrics.render(openmetrics=openmetrics)
         if gzip:
@@ -99,13 +99,13 @@ class Publisher:
         return Body(lambda size: chain(page.plain(size, openmetrics=openmetrics), (tail,)), length)
 
     def _take(self, snapshot: Snapshot) -> None:
-        """Note what is to be published of a Burrow."""
+        """Store a Burrow's snapshot for publication."""
         self._polled[snapshot.burrow] = snapshot
         self._expiries[snapshot.burrow] = snapshot.next_expiry()
         self._waiting.add(snapshot.burrow)
 
     def _renew(self) -> None:
-        """Render what waits and whatever is refused otherwise than before, and make the page of all."""
+        """Render waiting snapshots and those whose refused clusters have changed, and assemble the page."""
         begun = time.thread_time()
         burrows = self._waiting | self._share_out()
         shared_out = time.thread_time()
@@ -121,15 +121,15 @@ class Publisher:
         self._pause(shared_out - begun + time.thread_time() - rendered)
 
     def _pause(self, cost: float) -> None:
-        """Have the next page wait where this one took long to put together, ``cost`` being the seconds of CPU."""
+        """Delay the next page if this one was expensive to assemble. ``cost`` is in CPU seconds."""
         self._next_page = time.monotonic() + (cost * PAUSE if cost > CHEAP_SECONDS else 0)
 
     def _revised(self, name: str) -> Snapshot:
-        """Return a Burrow's last snapshot as it is published: without refused clusters, and as the policy has it."""
+        """Return a Burrow's last snapshot for publication: without refused clusters, adjusted to the policy."""
         return self._renderers[name].revise(self._polled[name].without(self._refused[name]))
 
     def _share_out(self) -> set[str]:
-        """Give each cluster to the first Burrow that lists it; return the Burrows for which that changes something."""
+        """Assign each cluster to the first Burrow that lists it. Return the Burrows for which this is a change."""
         taken: set[tuple[str, frozenset[tuple[str, str]]]] = set()
         changed = set()
         for name, renderer in self._renderers.items():
@@ -144,7 +144,7 @@ class Publisher:
         return changed
 
     def _report(self, burrow: str, refused: frozenset[str]) -> None:
-        """Say that other clusters of a Burrow are refused than before."""
+        """Log a change in a Burrow's refused clusters."""
         log = structlog.get_logger().bind(burrow=burrow)
         if refused:
             names = ", ".join(map(repr, sorted(refused)))
@@ -154,9 +154,9 @@ class Publisher:
         self._metrics.refused.labels(burrow).set(len(refused))
 
     def _choose_limit(self, burrows: set[str]) -> None:
-        """See how fine families may be, before they take memory, and say so when that changes.
+        """Choose the granularity before families take memory, and log when it changes.
 
-        ``burrows`` are those of which the series may be others than before.
+        ``burrows`` are those whose series may have changed.
         """
         same = self.snapshots.keys() - burrows
         self._series = {key: count for key, count in self._series.items() if key[0] in same}
@@ -173,14 +173,14 @@ class Publisher:
         self._limit = limit
 
     def _count(self, limit: Granularity) -> int:
-        """Return how many series there would be of all Burrows, none finer than ``limit``."""
+        """Return the number of series of all Burrows, none finer than ``limit``."""
         for name, snapshot in self.snapshots.items():
             if (name, limit) not in self._series:
                 self._series[name, limit] = self._renderers[name].count(snapshot, limit)
         return sum(self._series[name, limit] for name in self.snapshots)
 
     def _sizes(self, page: Page) -> dict[tuple[str, str], int]:
-        """Return the bytes of a page by format and encoding, the exporter's own metrics included."""
+        """Return the sizes of a page in bytes by format and encoding, including the exporter's own metrics."""
         sizes = {}
         for form in ("text", "openmetrics"):
             tail = self._metrics.render(openmetrics=form == "openmetrics")
@@ -191,5 +191,5 @@ class Publisher:
 
 
 def kept(known: Mapping[str, T], names: Container[str]) -> dict[str, T]:
-    """Return what is known of the Burrows of these names."""
+    """Return the entries of the given Burrows."""
     return {name: value for name, value in known.items() if name in names}
