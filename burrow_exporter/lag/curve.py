@@ -92,7 +92,7 @@ class Curve:
             self._insert(place, time, offset, REMEMBERED)
 
     def reading(self, time: float, offset: int, late: float, previous: float) -> None:
-        """Add a topic's offset read at ``time``, after one at ``previous``. Removes knots that contradict it."""
+        """Add a topic's offset read at ``time``, after one at ``previous``. Removes knots it contradicts."""
         offsets = self.offsets
         if len(offsets) > 1 and offset == offsets[-1] == offsets[-2]:
             self.read = offset

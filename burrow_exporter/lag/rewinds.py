@@ -35,7 +35,7 @@ class Rewinds:
 
 
 def went_back(partitions: Partitions, place: int) -> bool:
-    """Return whether a commit in a partition's window is known to be lower than an earlier one."""
+    """Return whether a partition is in REWIND, or the last commit in its window is lower than the first."""
     starts, ends = partitions.starts, partitions.ends
     is_lower = ends.offsets[place] < starts.offsets[place]
     is_known = is_lower and NEVER not in (starts.observed[place], ends.observed[place])

@@ -113,7 +113,7 @@ class Fleet:
                 member.history.record(snapshot)
 
     def _watch(self) -> None:
-        """Remove expired readings from the page, and log overdue polls."""
+        """Remove expired readings from the page, and report a Burrow with an overdue poll as down."""
         while not self._stop.wait(WATCH_SECONDS):
             try:
                 self._publisher.refresh(time.monotonic())

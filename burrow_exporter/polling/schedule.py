@@ -121,7 +121,7 @@ class Schedule:
         return sorted(self._pending)
 
     def _has_ended(self) -> bool:
-        """Wait briefly, check the requests in flight, and return whether all have ended."""
+        """Wait briefly, check the requests in flight, and return whether the run is over."""
         with self._changed:
             self._have_threads()
             if self._pending and self._fault is None:
