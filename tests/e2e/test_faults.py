@@ -204,7 +204,7 @@ def test_the_process_outlasts_faults() -> None:
             run.lines.clear()
             with faults[name].during(world):
                 ((endpoint, reason),) = faults[name].counted
-                run.wait_for(f"level=warning event=.* fails?. .*endpoint={endpoint} reason={reason}")
+                run.wait_for(f"level=warning event=.* failed. .*endpoint={endpoint} reason={reason}")
                 assert f'endpoint="{endpoint}",reason="{reason}"' in served()
                 assert COMPLETE - {UP} <= samples_in(served()).items()
         wait_until(lambda: COMPLETE <= samples_in(served()).items())

@@ -312,7 +312,7 @@ def test_a_process_that_reloads_bad_files(folder: Path, form: str) -> None:
             run.process.send_signal(signal.SIGHUP)
             assert_silent(served(address))
             run.end()
-        assert len(BAD_BURROWS) < sum("configuration not loaded" in line for line in run.lines)
+        assert len(BAD_BURROWS) < sum("configuration reload failed" in line for line in run.lines)
         assert_silent("".join(run.lines))
 
 
@@ -336,7 +336,7 @@ def test_a_process_with_users_of_its_own(folder: Path) -> None:
 def is_refused(run: Running, address: str, count: int) -> bool:
     """Make a request, which has the web config looked at, and tell whether it was refused so many times."""
     assert_silent(served(address, OWN))
-    return count == sum("web config not read again" in line for line in run.lines)
+    return count == sum("web config reload failed" in line for line in run.lines)
 
 
 @pytest.mark.parametrize("form", LOG_FORMATS)

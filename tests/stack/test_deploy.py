@@ -383,9 +383,9 @@ def test_help(host: Host) -> None:
         "--token-file",
         "--render",
         "--down",
-        "0 all",
+        "0 healthy",
         "1 this",
-        "2 refused",
+        "2 invalid",
         "3 `.env`",
         "4 started",
     ):
