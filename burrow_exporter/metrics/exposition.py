@@ -120,6 +120,7 @@ class Renderer:
         self._topic_families = topic_families
         self.extra_labels = frozenset((extra_labels or {}).items())
         self._extra = "".join(f",{label_pair(*item)}" for item in (extra_labels or {}).items())
+        self._partition_tail = pattern(f'"{self._extra}}}')
         self._partition_labels: dict[tuple[str, str], PartitionLabels] = {}
         self._policy = PolicySamples(policy)
         self._cluster_families = self._enabled(CLUSTER_FAMILIES)
@@ -195,8 +196,8 @@ class Renderer:
             for family in self._topic_offset:
                 yield family, self._label_set(before), [family.read(topic)]
         if granularity == "partition":
-            head, tail = pattern(f'{{{before},partition="'), pattern(f'"{self._extra}}}')
-            labels = b"\n".join([b"%b%d%b" % (head, partition, tail) for partition in range(len(topic.offsets))])
+            head, numbers = partition_head(before), range(len(topic.offsets))
+            labels = b"\n".join([b"%b%d%b" % (head, number, self._partition_tail) for number in numbers])
             for partition_family in self._topic_partition_families:
                 yield partition_family, labels, partition_family.read(topic)
 
@@ -226,8 +227,8 @@ class Renderer:
         before = group_pairs(cluster, group)
         # The labels before the partition are the same for a whole topic: saves a fifth of a first page's CPU time.
         topics = {name for names, _ in places for name in set(names)}
-        heads = {name: pattern(f'{{{before},{label_pair("topic", name)},partition="') for name in topics}
-        tail = pattern(f'"{self._extra}}}')
+        heads = {name: partition_head(f"{before},{label_pair('topic', name)}") for name in topics}
+        tail = self._partition_tail
         committed, uncommitted = (
             [b"%b%d%b" % (heads[name], number, tail) for name, number in zip(*each, strict=True)] for each in places
         )
@@ -241,6 +242,11 @@ class Renderer:
 def label_pair(name: str, value: str) -> str:
     """Return ``name="value"``, with the value escaped for the text format."""
     return f'{name}="{value.translate(ESCAPES)}"'
+
+
+def partition_head(pairs: str) -> bytes:
+    """Return a label set up to the number of the partition."""
+    return pattern(f'{{{pairs},partition="')
 
 
 def group_pairs(cluster: Cluster, group: Group) -> str:
