@@ -33,9 +33,9 @@ def listing(key: str, count: int) -> bytes:
 def partitions(count: int) -> Callable[[str], bytes]:
     """Return what makes the answer for a group with so many partitions."""
     one = '{"topic":"t","partition":%d,"owner":"","client_id":"","status":"OK","start":null,"end":null,'
-    rows = ",".join(one % number + '"current_lag":0,"complete":1}' for number in range(count))
+    rows = ",".join(one % number + '"current_lag":0,"complete":1}' for number in range(count)).encode() + b"]}}"
     head = '{"error":false,"message":"","status":{"cluster":"c","group":"%s","status":"OK","totallag":0,"partitions":['
-    return lambda group: f"{head % group}{rows}]}}}}".encode()
+    return lambda group: (head % group).encode() + rows
 
 
 REFUSAL = padded(b'{"error":true,"message":"', b'"}')
@@ -72,20 +72,20 @@ def hostile(answers: Mapping[str, Recorded | Step], bodies: Callable[[str], byte
     return choose
 
 
-def survives(plan: Plan, counted: str) -> None:
-    """Look that a process stays small, and goes on, while it is answered like that in several polls."""
-    flags = ("--poll.interval=4s", "--poll.stale-after=60s")
+def survives(plan: Plan, counted: str, interval: int = 4) -> None:
+    """Check that a process stays small and keeps polling while several polls get such answers."""
+    flags = (f"--poll.interval={interval}s", "--poll.stale-after=60s")
     with FaultServer(plan) as server, exporter(f"--burrow.address={server.address}", *flags) as (run, address):
 
         def page() -> str:
             return requests.get(f"{address}/metrics", timeout=10).text
 
-        wait_until(lambda: 'consumer_group="good"' in page(), seconds=20)
+        wait_until(lambda: 'consumer_group="good"' in page(), seconds=40)
         hostile_since = time.monotonic()
-        wait_until(lambda: counted in page(), seconds=20)
-        time.sleep(max(0.0, 9 - (time.monotonic() - hostile_since)))
+        wait_until(lambda: counted in page(), seconds=60)
+        time.sleep(max(0.0, 2 * interval + 1 - (time.monotonic() - hostile_since)))
         assert 'consumer_group="good"' in page()
-        # On a machine with other work a poll may take more than the 16 s after which this says 503 until it has ended.
+        # A poll that takes more than four intervals counts as stuck until it ends.
         wait_until(lambda: 200 == requests.get(f"{address}/-/healthy", timeout=10).status_code, seconds=20)
         assert peak_mib(run.process.pid) < LIMIT_MIB
         assert 20_000 > len("".join(run.lines))
@@ -98,7 +98,8 @@ def test_answers_for_groups(name: str) -> None:
     body, status, counted = BODIES[name]
     answers = small({"good": lag_answer("c", "good", partition())})
     answers[LIST] = answer(consumers=["good", *GROUPS])
-    survives(hostile(answers, body, status), counted)
+    # Large answers are read one at a time. On a busy machine, decoding one that is just within the limit takes seconds.
+    survives(hostile(answers, body, status), counted, interval=8 if "270,000" in name else 4)
 
 
 @pytest.mark.parametrize("name", LISTS)
