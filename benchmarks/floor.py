@@ -91,9 +91,9 @@ def requests_session(port: int) -> Fetch:
 
 def exporters_session(port: int) -> Fetch:
     """Return the exporter's own client on requests."""
-    session = Session(Target(f"http://127.0.0.1:{port}"), HEADERS)
+    session = Session(Target(f"http://127.0.0.1:{port}"), HEADERS, TIMEOUT)
     lane = Lane(threading.Lock(), TIMEOUT)
-    return lambda path: len(session.get(path, TIMEOUT, MAX_ANSWER_BYTES, lane)[1])
+    return lambda path: len(session.get(path, MAX_ANSWER_BYTES, lane)[1])
 
 
 def paths_of_a_poll(port: int) -> list[str]:

@@ -210,10 +210,10 @@ class BurrowClient:
         try:
             session = self._idle.pop()
         except IndexError:
-            session = Session(self.target, HEADERS)
+            session = Session(self.target, HEADERS, self.timeout)
         self._busy.add(session)
         try:
-            return session.get(path, self.timeout, MAX_ANSWER_BYTES, lane)
+            return session.get(path, MAX_ANSWER_BYTES, lane)
         finally:
             self._busy.discard(session)
             if session.is_aborted or self._closed.is_set():

@@ -18,9 +18,9 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 from requests.auth import HTTPBasicAuth
-from requests.cookies import RequestsCookieJar
 from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
+from urllib3.util import Timeout
 
 from burrow_exporter.pem import as_path
 
@@ -84,17 +84,19 @@ class Lane:
 class Session:
     """A ``requests.Session`` for one thread at a time. Follows no redirects and keeps no cookies.
 
-    ``headers`` are all headers of a request except Host and Authorization.
+    ``headers`` are all headers of a request except Host and Authorization. ``timeout`` is in seconds and covers the
+    whole request, provided that another thread calls ``abort_overdue``.
     """
 
-    def __init__(self, target: Target, headers: dict[str, str]) -> None:
+    def __init__(self, target: Target, headers: dict[str, str], timeout: float) -> None:
         self._target = target
+        self._seconds = timeout
+        # Addresses of a name are tried in turn. One that drops packets must leave time for the next.
+        self._timeout: Any = Timeout(connect=min(timeout, max(1.0, timeout / 4)), read=timeout)
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.headers.clear()
         self._session.headers.update(headers)
-        self._session.cookies = _NoCookies()
-        self._session.verify = target.tls.verify
         if target.credentials:
             name, password = target.credentials
             # requests sends bytes unchanged, so the credentials go out in UTF-8 (RFC 7617).
@@ -111,16 +113,15 @@ class Session:
         self._deadline: float | None = None
         self.is_aborted = False
 
-    def get(self, path: str, timeout: float, most: int, lane: Lane) -> tuple[int, bytes]:
+    def get(self, path: str, most: int, lane: Lane) -> tuple[int, bytes]:
         """Return status and body of ``GET path``; ``path`` is already encoded. A large body waits for the ``lane``.
 
-        ``timeout`` is in seconds and covers the whole request, provided that another thread calls ``abort_overdue``.
         Raises ``TimeoutError``, ``TooLargeError`` for more than ``most`` bytes, and any exception of requests, urllib3
         and the OS if there is no response.
         """
-        self._deadline = time.monotonic() + timeout
+        self._deadline = time.monotonic() + self._seconds
         try:
-            answer = self._send(path, timeout)
+            answer = self._send(path)
             with answer.raw:
                 body = self._body(answer, most, lane)
             if self._adapter.has_more():
@@ -132,15 +133,17 @@ class Session:
             self._deadline = None
         return answer.status_code, body
 
-    def _send(self, path: str, timeout: float) -> requests.Response:
-        """Send a request: prepared once, only the path changes."""
+    def _send(self, path: str) -> requests.Response:
+        """Send a request: prepared once, only the path changes.
+
+        The adapter sends it. ``Session.send`` adds redirects, cookies and hooks, for a seventh of a request's CPU time.
+        """
         if self._request is None:
             self._request = self._session.prepare_request(requests.Request("GET", self._target.address))
             self._base = str(self._request.url).rstrip("/")
         self._request.url = f"{self._base}{path}"
-        # Addresses of a name are tried in turn. One that drops packets must leave time for the next.
-        connect = min(timeout, max(1.0, timeout / 4))
-        return self._session.send(self._request, stream=True, allow_redirects=False, timeout=(connect, timeout))
+        verify, proxies = self._target.tls.verify, self._session.proxies
+        return self._adapter.send(self._request, stream=True, timeout=self._timeout, verify=verify, proxies=proxies)
 
     def _body(self, answer: requests.Response, most: int, lane: Lane) -> bytes:
         """Read a body without decompressing it, so that the limit on bytes read also limits its size.
@@ -187,13 +190,6 @@ class Session:
     def close(self) -> None:
         """Close the connection. The next request resolves the host name and opens a new one."""
         self._session.close()
-
-
-class _NoCookies(RequestsCookieJar):
-    """A cookie jar that stays empty."""
-
-    def extract_cookies(self, *_: Any) -> None:  # noqa: ANN401  the library's signature
-        """Ignore the cookies of a response."""
 
 
 class _Adapter(HTTPAdapter):
