@@ -8,7 +8,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, overload
+from typing import Any, Final, Self, overload
 
 from burrow_exporter.burrow.answers import Commit, LagStatus, Partition
 
@@ -20,7 +20,7 @@ NO_COMMIT: Final = Commit(0, 0, NEVER, None)
 
 
 class Columns:
-    """Base class that compares by columns."""
+    """Base class: compares by columns, and replaces rows in all of them."""
 
     __slots__: tuple[str, ...] = ()
 
@@ -34,6 +34,13 @@ class Columns:
         """Raise: hashing long columns would be slow."""
         message = f"{type(self).__name__} cannot be hashed"
         raise TypeError(message)
+
+    def with_rows(self, places: Sequence[int], rows: Self) -> Self:
+        """Return a copy with ``rows`` at the given indexes. It shares the columns that stay equal."""
+        copy = object.__new__(type(self))
+        for name in self.__slots__:
+            setattr(copy, name, with_values(getattr(self, name), places, getattr(rows, name)))
+        return copy
 
 
 class Commits(Columns):
@@ -108,6 +115,11 @@ class Partitions(Columns, Sequence[Partition]):
             self.completes[place],
         )
 
+    def has_names_of(self, other: Partitions) -> bool:
+        """Return whether these are the partitions and members of ``other``, sharing its columns."""
+        names = ("topics", "numbers", "owners", "client_ids")
+        return all(getattr(self, name) is getattr(other, name) for name in names)
+
     def select(self, places: Iterable[int]) -> Partitions:
         """Return the partitions at the given indexes."""
         return Partitions(map(self.at, places))
@@ -133,3 +145,15 @@ def shared(texts: Sequence[str]) -> tuple[str, ...]:
     """Return the strings with equal ones as one object. In a decoded response each partition has its own copy."""
     share = dict[str, str]().setdefault
     return tuple([share(text, text) for text in texts])
+
+
+def with_values(column: Any, places: Sequence[int], values: Any) -> Any:  # noqa: ANN401  any kind of column
+    """Return a column with ``values`` at the given indexes; the same object if that changes nothing."""
+    if isinstance(column, Columns):
+        return column.with_rows(places, values)
+    if [column[place] for place in places] == list(values):
+        return column
+    copy = list(column) if isinstance(column, tuple) else column[:]
+    for place, value in zip(places, values, strict=True):
+        copy[place] = value
+    return shared(copy) if isinstance(column, tuple) else copy

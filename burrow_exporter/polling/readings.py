@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from itertools import compress
 
 from burrow_exporter.burrow.failures import BurrowError, Endpoint, Reason
 from burrow_exporter.burrow.partitions import NEVER, GroupStatus, Partitions
+from burrow_exporter.polling.bounds import label_characters
 from burrow_exporter.settings.config import Filters
 from burrow_exporter.snapshot import GROUP_STATUS_CODES, PARTITION_STATUS_CODES, Group
 
@@ -21,10 +23,8 @@ BROKEN = frozenset({"STOP", "STALL", "REWIND"})
 def read_group(answer: GroupStatus, filters: Filters, read_at: float, expires_at: float) -> Group | None:
     """Return the reading of a group, or ``None`` if the filters remove all of it.
 
-    ``read_at`` is in Unix seconds, ``expires_at`` on the monotonic clock. Raises ``BurrowError`` for a response that
-    would not make a valid page: a name over 4 KiB, or a duplicate partition.
+    ``read_at`` is in Unix seconds, ``expires_at`` on the monotonic clock.
     """
-    check_partitions(answer)
     kept = filter_partitions(answer.partitions, filters, read_at)
     if answer.partitions and not kept:
         return None
@@ -43,6 +43,27 @@ def read_group(answer: GroupStatus, filters: Filters, read_at: float, expires_at
         read_at=read_at,
         expires_at=expires_at,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What follows from the names and numbers of a group's partitions alone, which rarely change.
+
+    ``characters`` is the number of characters in their labels, ``partition_counts`` the number of partitions of each
+    topic: Burrow lists all, with and without a commit.
+    """
+
+    characters: int
+    partition_counts: Mapping[str, int]
+
+
+def read_names(answer: GroupStatus) -> Names:
+    """Check and count the names of a group's partitions.
+
+    Raises ``BurrowError`` for a response that would not make a valid page: a name over 4 KiB, or a duplicate partition.
+    """
+    check_partitions(answer)
+    return Names(label_characters(answer.cluster, answer.group, answer.partitions), partition_counts(answer))
 
 
 def check_partitions(answer: GroupStatus) -> None:
@@ -140,7 +161,7 @@ def newest(*moments: float | None) -> float | None:
 
 
 def partition_counts(answer: GroupStatus) -> dict[str, int]:
-    """Return the partition count of each of a group's topics: Burrow lists all, with and without a commit."""
+    """Return the partition count of each of a group's topics."""
     partitions = answer.partitions
     counts = dict.fromkeys(partitions.topics, 0)
     if len(counts) == 1:  # true of most groups, and half the cost

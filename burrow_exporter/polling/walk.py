@@ -11,19 +11,21 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from burrow_exporter.burrow.answers import Settings
-from burrow_exporter.burrow.client import BurrowClient, Evaluation
+from burrow_exporter.burrow.client import BurrowClient
+from burrow_exporter.burrow.evaluation import Evaluation
 from burrow_exporter.burrow.failures import UNANSWERED, BurrowError, Endpoint, Reason
-from burrow_exporter.burrow.partitions import GroupStatus
+from burrow_exporter.burrow.partitions import GroupStatus, Partitions
 from burrow_exporter.burrow.retries import ATTEMPTS
-from burrow_exporter.polling.bounds import Bounds, label_characters
+from burrow_exporter.polling.bounds import Bounds
 from burrow_exporter.polling.own_group import may_be_own
 from burrow_exporter.polling.readings import (
     MAX_NAME_BYTES,
+    Names,
     is_too_long,
     last_commit,
     newest,
-    partition_counts,
     read_group,
+    read_names,
     unknown_statuses,
 )
 from burrow_exporter.polling.schedule import Request, Resource, Schedule
@@ -32,6 +34,7 @@ from burrow_exporter.snapshot import Group, Topic
 
 T = TypeVar("T")
 UNSHARDED = ShardConfig()
+NO_NAMES = Names(0, {})
 GIVE_UP_AFTER = 8
 """Consecutive requests without a response after which the next replica is tried."""
 
@@ -239,15 +242,15 @@ class Walk:
         if evaluation is None:
             return GroupRead()
         answer = evaluation.status
-        same = before if before and before.evaluation is evaluation else None
-        characters = same.characters if same else label_characters(cluster, name, answer.partitions)
-        self._bounds.add(Resource(Endpoint.LAG, cluster, name), len(answer.partitions), characters)
+        known = before if before and before.is_of(answer.partitions) else None
+        names = known.names if known else read_names(answer)
+        self._bounds.add(Resource(Endpoint.LAG, cluster, name), len(answer.partitions), names.characters)
         read_at, expires_at = self._clock(), self._expires_at
-        if same and self._filters.max_commit_age is None:
-            read = replace(same, group=same.group and replace(same.group, read_at=read_at, expires_at=expires_at))
+        if known and known.evaluation is evaluation and self._filters.max_commit_age is None:
+            read = replace(known, group=known.group and replace(known.group, read_at=read_at, expires_at=expires_at))
         else:
             group = read_group(answer, self._filters, read_at, expires_at)
-            read = GroupRead(evaluation, group, last_commit(answer, read_at), partition_counts(answer), characters)
+            read = GroupRead(evaluation, group, last_commit(answer, read_at), names)
         self._result.reads[cluster, name] = read
         return read
 
@@ -273,7 +276,7 @@ class Walk:
         if may_be_own(name):
             cluster.own[name] = answer
         cluster.last_commit = newest(cluster.last_commit, read.last_commit)
-        cluster.note_partitions(read.partition_counts)
+        cluster.note_partitions(read.names.partition_counts)
         cluster.groups[name] = read.group
         if answer and not read.group:
             cluster.filtered[name] = answer
@@ -296,16 +299,16 @@ class Walk:
 
 @dataclass(frozen=True, slots=True)
 class GroupRead:
-    """An evaluation of a group and the reading made from it; empty for a group that Burrow does not know.
-
-    ``characters`` counts those of the names on its partitions.
-    """
+    """An evaluation of a group and the reading made from it; empty for a group that Burrow does not know."""
 
     evaluation: Evaluation | None = None
     group: Group | None = None
     last_commit: float | None = None
-    partition_counts: Mapping[str, int] = field(default_factory=dict)
-    characters: int = 0
+    names: Names = NO_NAMES
+
+    def is_of(self, partitions: Partitions) -> bool:
+        """Return whether it has the same partitions and members, so that ``names`` are still valid."""
+        return self.evaluation is not None and partitions.has_names_of(self.evaluation.status.partitions)
 
 
 def once_each(names: list[str]) -> list[str]:

@@ -15,6 +15,7 @@ from burrow_exporter.polling.readings import (
     left_out_by,
     partition_counts,
     read_group,
+    read_names,
     unknown_statuses,
     unless_ahead,
 )
@@ -97,7 +98,7 @@ def test_topics_that_a_group_gave_up_can_be_left_out_by_age() -> None:
 def test_an_answer_that_would_break_the_page_is_refused(reason: Reason, partitions: list[Partition]) -> None:
     """Duplicate samples and endless labels never reach the page, and the reason is told."""
     with pytest.raises(BurrowError) as caught:
-        read(status(*partitions))
+        read_names(status(*partitions))
     assert reason == caught.value.reason
 
 
