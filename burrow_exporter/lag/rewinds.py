@@ -34,9 +34,11 @@ class Rewinds:
             self._seen = {key: seen for key, seen in self._seen.items() if now - seen[1] < MEMORY}
 
 
-def went_back(partitions: Partitions, place: int) -> bool:
-    """Return whether a partition is in REWIND, or the last commit in its window is lower than the first."""
+def went_back(partitions: Partitions) -> set[int]:
+    """Return the indexes of partitions in REWIND, or whose last commit in the window is lower than the first."""
     starts, ends = partitions.starts, partitions.ends
-    is_lower = ends.offsets[place] < starts.offsets[place]
-    is_known = is_lower and NEVER not in (starts.observed[place], ends.observed[place])
-    return is_known or partitions.statuses[place] == "REWIND"
+    back = [place for place, status in enumerate(partitions.statuses) if status == "REWIND"]
+    for place, (end, start) in enumerate(zip(ends.offsets, starts.offsets, strict=True)):
+        if end < start and NEVER not in (starts.observed[place], ends.observed[place]):
+            back.append(place)
+    return set(back)

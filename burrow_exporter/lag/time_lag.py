@@ -199,9 +199,10 @@ class TimeLag:
         topics, numbers, offsets = partitions.topics, partitions.numbers, partitions.ends.offsets
         curves = {topic: self._curves.get(topic, {}) for topic in set(topics)}
         ages: list[float | None] = [0.0] * len(partitions)
+        back = went_back(partitions)
         for place in [place for place, lag in enumerate(partitions.lags) if lag > allowed]:
             curve = curves[topics[place]].get(numbers[place])
-            if curve is None or (went_back(partitions, place) and self._is_doubtful(group, place, curve)):
+            if curve is None or (place in back and self._is_doubtful(group, place, curve)):
                 ages[place] = None
             else:
                 age = curve.age(offsets[place], now)

@@ -8,6 +8,7 @@ Sources: https://prometheus.io/docs/instrumenting/exposition_formats/ and the Op
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -88,7 +89,7 @@ class FamilyWriter(PieceWriter):
 
     def write_column(self, labels: bytes, values: Sequence[Value]) -> None:
         """Write a line for each value that is not ``None``, with the label set at the same index."""
-        if None in values:
+        if not isinstance(values, array) and None in values:
             pairs = [pair for pair in zip(labels.split(b"\n"), values, strict=False) if pair[1] is not None]
             labels, values = b"\n".join([pair[0] for pair in pairs]), [pair[1] for pair in pairs]
         if values:
