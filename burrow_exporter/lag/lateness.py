@@ -81,7 +81,7 @@ class Lateness:
         topic = self._topics[name]
         read_at = topic.read_at - self._shift
         age = read_at - made
-        if age >= GRACE or from_backlog(commit):
+        if age >= GRACE or from_backlog(commit.timestamp, commit.observed_at):
             return True
         log_end = topic.offsets[number]
         held = place in self._doubted
@@ -92,14 +92,20 @@ class Lateness:
             self._least = max(self._least, age)
         return held
 
-    def bound(self, commit: Commit, topic: Topic) -> None:
-        """Add a commit made when Burrow knew a smaller log end than now: Burrow has fetched it again since."""
-        self._most = min(self._most, max(0.0, topic.read_at - self._shift - commit.observed_at / 1000))
+    def bound(self, observed: int, topic: Topic) -> None:
+        """Add a commit observed when Burrow knew a smaller log end than now: Burrow has fetched it again since.
+
+        ``observed`` is in Unix milliseconds.
+        """
+        self._most = min(self._most, max(0.0, topic.read_at - self._shift - observed / 1000))
 
 
-def from_backlog(commit: Commit) -> bool:
-    """Return whether Burrow read a commit long after it was made: its lag is relative to a later log end."""
-    return commit.observed_at - commit.timestamp > BACKLOG_SECONDS * 1000
+def from_backlog(timestamp: int, observed: int) -> bool:
+    """Return whether Burrow read a commit long after it was made: its lag is relative to a later log end.
+
+    Both are in Unix milliseconds.
+    """
+    return observed - timestamp > BACKLOG_SECONDS * 1000
 
 
 def is_reached(one: Ahead, topic: Topic) -> bool:

@@ -7,36 +7,25 @@ lag`` (a sighting, like a topic's offset).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import NamedTuple
 
 from burrow_exporter.burrow.answers import Commit
-from burrow_exporter.lag.curve import BACKLOG_SECONDS, GRACE, Curve
+from burrow_exporter.burrow.partitions import NEVER, UNKNOWN, Commits, Partitions
+from burrow_exporter.lag.curve import GRACE, Curve
 from burrow_exporter.lag.lateness import Lateness, from_backlog
 from burrow_exporter.lag.rewinds import Rewinds, went_back
 from burrow_exporter.lag.steady_clock import SteadyClock, Step
 from burrow_exporter.snapshot import Group, Topic
 
 
-def _made(commit: Commit) -> float:
-    """Return when a commit was made: its own timestamp, limited to the second in which Burrow observed it.
+class Place(NamedTuple):
+    """A partition of a group: its index there, its curve, and its topic's log end offset, if known."""
 
-    This corrects for skew between Kafka's clock and ours, and for commits that Burrow merges (``min-distance``), which
-    keep the timestamp of the first and the offset of the last.
-    """
-    observed = commit.observed_at / 1000
-    return min(max(commit.timestamp / 1000, observed), observed + 1.0)
-
-
-class Window(NamedTuple):
-    """The first and the last commit that Burrow knows for a group on a partition."""
-
-    group: Group
-    topic: str
-    partition: int
-    start: Commit
-    end: Commit
+    at: int
+    curve: Curve
+    log_end: int | None
 
 
 class TimeLag:
@@ -100,54 +89,57 @@ class TimeLag:
         latest = int((read_at - self._clock.shift + GRACE) * 1000)
         since_end = max(min(since_end, latest), self._not_before)
         since_start = max(min(since_start, latest), self._not_before)
-        newest_end = newest_start = 0
-        partitions = group.partitions
-        for place in [place for place, observed in enumerate(partitions.ends.observed) if observed >= since_end]:
-            start, end = partitions.starts[place], partitions.ends[place]
-            if start is None or end is None:
-                continue
-            newest_end = max(newest_end, end.observed_at)
-            newest_start = max(newest_start, start.observed_at)
-            window = Window(group, partitions.topics[place], partitions.numbers[place], start, end)
-            self._take_window(window, topics, start_is_new=start.observed_at >= since_start)
+        partitions, starts, ends = group.partitions, group.partitions.starts, group.partitions.ends
+        pairs = enumerate(zip(ends.observed, starts.observed, strict=True))
+        new = [index for index, (end, start) in pairs if end >= since_end and NEVER not in (start, end)]
+        places = list(self._places(partitions, new, topics))
+        self._take_commits(group, starts, [place for place in places if starts.observed[place.at] >= since_start])
+        self._take_commits(group, ends, places)
+        for index, _, log_end in places:
+            if log_end is not None and ends.lags[index] > 0 and ends.offsets[index] + ends.lags[index] < log_end:
+                self._lateness.bound(ends.observed[index], topics[partitions.topics[index]])
         if not topics.keys() >= set(partitions.topics):
             self._take_log_ends(group, topics)
+        newest_end, newest_start = (max([each.observed[index] for index in new], default=0) for each in (ends, starts))
         return group.read_at, newest_end, newest_start
 
-    def _take_window(self, window: Window, topics: Mapping[str, Topic], *, start_is_new: bool) -> None:
-        """Add the new commits in one partition's window.
+    def _places(self, partitions: Partitions, indexes: Iterable[int], topics: Mapping[str, Topic]) -> Iterator[Place]:
+        for index in indexes:
+            name, number = partitions.topics[index], partitions.numbers[index]
+            topic = topics.get(name)
+            log_end = topic.offsets[number] if topic is not None and number < len(topic.offsets) else None
+            yield Place(index, self._curve(name, number), log_end)
+
+    def _take_commits(self, group: Group, commits: Commits, places: Iterable[Place]) -> None:
+        """Add the commits at one end of some partitions' windows.
 
         Skips commits in the future, and old commits of an idle group, which say nothing about the time of their offset.
         """
-        group, name, number, start, end = window
-        read_at, late, topic = group.read_at - self._clock.shift, self._lateness.mean, topics.get(name)
-        log_end = topic.offsets[number] if topic is not None and number < len(topic.offsets) else None
-        curve, latest = self._curve(name, number), (read_at + GRACE) * 1000
-        for commit in (start, end) if start_is_new else (end,):
-            lag = commit.lag
-            if lag is None or commit.observed_at > latest:
+        read_at, late = group.read_at - self._clock.shift, self._lateness.mean
+        latest = (read_at + GRACE) * 1000
+        for index, curve, log_end in places:
+            lag, observed = commits.lags[index], commits.observed[index]
+            if lag == UNKNOWN or observed > latest:
                 continue
-            if not lag:
-                self._take_at_head(curve, window, commit, log_end)
+            offset, timestamp = commits.offsets[index], commits.timestamps[index]
+            is_old = from_backlog(timestamp, observed)
+            if lag:
+                if is_old and has_moved(group.partitions, index):
+                    curve.remember(timestamp / 1000, offset)
+                curve.sighting(min(read_at, observed / 1000 + 0.5), offset + lag, late)
                 continue
-            seen = commit.observed_at / 1000 + 0.5
-            if seen - commit.timestamp / 1000 > BACKLOG_SECONDS and from_backlog(commit) and start.offset < end.offset:
-                curve.remember(commit.timestamp / 1000, commit.offset)
-            curve.sighting(min(read_at, seen), commit.offset + lag, late)
-        if topic is not None and log_end is not None and end.lag and end.offset + end.lag < log_end:
-            self._lateness.bound(end, topic)
+            made = min(read_at, made_at(timestamp, observed))
+            if log_end is not None and offset > log_end and self._is_held(group, index, commits[index], made, curve):
+                continue
+            if is_old:
+                curve.remember(timestamp / 1000, offset)
+            else:
+                curve.bound(made, offset, late)
 
-    def _take_at_head(self, curve: Curve, window: Window, commit: Commit, log_end: int | None) -> None:
-        """Add a commit without lag, with the current log end if it is known."""
-        group, topic, number, *_ = window
-        made = min(group.read_at - self._clock.shift, _made(commit))
-        is_ahead = log_end is not None and commit.offset > log_end
-        if is_ahead and self._lateness.holds((group.name, topic, number), commit, made, curve):
-            return
-        if from_backlog(commit):
-            curve.remember(commit.timestamp / 1000, commit.offset)
-        else:
-            curve.bound(made, commit.offset, self._lateness.mean)
+    def _is_held(self, group: Group, index: int, commit: Commit | None, made: float, curve: Curve) -> bool:
+        """Return whether a commit beyond the log end must be held."""
+        place = (group.name, group.partitions.topics[index], group.partitions.numbers[index])
+        return commit is not None and self._lateness.holds(place, commit, made, curve)
 
     def _take_log_ends(self, group: Group, topics: Mapping[str, Topic]) -> None:
         """Add the log end offsets implied by the group's lag, for topics whose own offsets are unknown."""
@@ -215,6 +207,21 @@ class TimeLag:
         log_end = curve.read if curve.read >= 0 else partitions.ends.offsets[place] + partitions.lags[place]
         key = group.name, partitions.topics[place], partitions.numbers[place]
         return self._rewinds.is_doubtful(key, log_end, self._clock.now)
+
+
+def made_at(timestamp: int, observed: int) -> float:
+    """Return when a commit was made, in Unix seconds: its timestamp, limited to the second in which it was observed.
+
+    This corrects for skew between Kafka's clock and ours, and for commits that Burrow merges (``min-distance``), which
+    keep the timestamp of the first and the offset of the last.
+    """
+    second = observed / 1000
+    return min(max(timestamp / 1000, second), second + 1.0)
+
+
+def has_moved(partitions: Partitions, index: int) -> bool:
+    """Return whether the offset has increased within a partition's window."""
+    return partitions.starts.offsets[index] < partitions.ends.offsets[index]
 
 
 def newest_observation(groups: Sequence[Group]) -> float | None:
