@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from burrow_exporter.burrow.answers import LagStatus
 from burrow_exporter.burrow.failures import BurrowError
-from burrow_exporter.burrow.partitions import GroupStatus, Partitions
+from burrow_exporter.burrow.partitions import GroupStatus
 
 SEPARATOR = b'},{"topic":'
 MAX_SPLIT_BYTES = 2 * 1024 * 1024
@@ -62,5 +62,5 @@ def updated(before: Evaluation, pieces: list[bytes], hashes: array[int], decode:
         return None
     if len(answer.partitions) != len(places):
         return None
-    rows = partitions.with_rows(places, Partitions(answer.partitions))
+    rows = partitions.with_rows(places, answer.partitions)
     return GroupStatus(answer.cluster, answer.group, answer.status, rows, answer.totallag)

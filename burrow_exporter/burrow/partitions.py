@@ -8,7 +8,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Self, overload
+from typing import Any, Final, overload
 
 from burrow_exporter.burrow.answers import Commit, LagStatus, Partition
 
@@ -20,7 +20,7 @@ NO_COMMIT: Final = Commit(0, 0, NEVER, None)
 
 
 class Columns:
-    """Base class: compares by columns, and replaces rows in all of them."""
+    """Base class that compares by columns."""
 
     __slots__: tuple[str, ...] = ()
 
@@ -35,13 +35,6 @@ class Columns:
         message = f"{type(self).__name__} cannot be hashed"
         raise TypeError(message)
 
-    def with_rows(self, places: Sequence[int], rows: Self) -> Self:
-        """Return a copy with ``rows`` at the given indexes. It shares the columns that stay equal."""
-        copy = object.__new__(type(self))
-        for name in self.__slots__:
-            setattr(copy, name, with_values(getattr(self, name), places, getattr(rows, name)))
-        return copy
-
 
 class Commits(Columns):
     """The first or the last commit in each partition's window, as columns of the fields of ``Commit``."""
@@ -54,6 +47,21 @@ class Commits(Columns):
         self.timestamps = array("q", [one.timestamp for one in rows])
         self.observed = array("q", [one.observed_at for one in rows])
         self.lags = array("q", [UNKNOWN if one.lag is None else one.lag for one in rows])
+
+    def with_rows(self, places: Sequence[int], commits: Iterable[Commit | None]) -> Commits:
+        """Return a copy with other commits at the given indexes."""
+        copy = object.__new__(Commits)
+        copy.offsets, copy.timestamps = self.offsets[:], self.timestamps[:]
+        copy.observed, copy.lags = self.observed[:], self.lags[:]
+        for place, commit in zip(places, commits, strict=True):
+            one = commit or NO_COMMIT
+            copy.offsets[place], copy.timestamps[place], copy.observed[place] = (
+                one.offset,
+                one.timestamp,
+                one.observed_at,
+            )
+            copy.lags[place] = UNKNOWN if one.lag is None else one.lag
+        return copy
 
     def __getitem__(self, place: int) -> Commit | None:
         """Return the commit of the partition at an index, or ``None`` if there is none."""
@@ -115,6 +123,20 @@ class Partitions(Columns, Sequence[Partition]):
             self.completes[place],
         )
 
+    def with_rows(self, places: Sequence[int], rows: Sequence[Partition]) -> Partitions:
+        """Return a copy with other partitions at the given indexes. Columns that stay equal are shared."""
+        copy = object.__new__(Partitions)
+        copy.topics = with_values(self.topics, places, [one.topic for one in rows])
+        copy.numbers = with_values(self.numbers, places, [one.partition for one in rows])
+        copy.owners = with_values(self.owners, places, [one.owner for one in rows])
+        copy.client_ids = with_values(self.client_ids, places, [one.client_id for one in rows])
+        copy.statuses = with_values(self.statuses, places, [one.status for one in rows])
+        copy.starts = self.starts.with_rows(places, [one.start for one in rows])
+        copy.ends = self.ends.with_rows(places, [one.end for one in rows])
+        copy.lags = with_values(self.lags, places, [one.current_lag for one in rows])
+        copy.completes = with_values(self.completes, places, [one.complete for one in rows])
+        return copy
+
     def has_names_of(self, other: Partitions) -> bool:
         """Return whether these are the partitions and members of ``other``, sharing its columns."""
         names = ("topics", "numbers", "owners", "client_ids")
@@ -147,13 +169,11 @@ def shared(texts: Sequence[str]) -> tuple[str, ...]:
     return tuple([share(text, text) for text in texts])
 
 
-def with_values(column: Any, places: Sequence[int], values: Any) -> Any:  # noqa: ANN401  any kind of column
-    """Return a column with ``values`` at the given indexes; the same object if that changes nothing."""
-    if isinstance(column, Columns):
-        return column.with_rows(places, values)
-    if [column[place] for place in places] == list(values):
+def with_values(column: Any, places: Sequence[int], values: Sequence[Any]) -> Any:  # noqa: ANN401  a tuple or an array
+    """Return a column with other values at the given indexes; the same object if they are equal."""
+    if [column[place] for place in places] == values:
         return column
-    copy = list(column) if isinstance(column, tuple) else column[:]
+    copy: Any = list(column) if isinstance(column, tuple) else column[:]
     for place, value in zip(places, values, strict=True):
         copy[place] = value
     return shared(copy) if isinstance(column, tuple) else copy
