@@ -15,10 +15,9 @@ from dataclasses import dataclass
 from burrow_exporter.burrow.answers import LagStatus
 from burrow_exporter.burrow.failures import BurrowError
 from burrow_exporter.burrow.partitions import GroupStatus
+from burrow_exporter.burrow.session import LARGE_BYTES
 
 SEPARATOR = b'},{"topic":'
-MAX_SPLIT_BYTES = 2 * 1024 * 1024
-"""A larger response is one piece: splitting it would take its memory twice."""
 Decode = Callable[[bytes], LagStatus]
 
 
@@ -38,7 +37,8 @@ def evaluation_in(body: bytes, before: Evaluation | None, decode: Decode) -> Eva
 
     ``decode`` decodes a response; its ``BurrowError`` is passed on.
     """
-    pieces = body.split(SEPARATOR) if len(body) <= MAX_SPLIT_BYTES else [body]
+    # Splitting a large response would take its memory twice.
+    pieces = body.split(SEPARATOR) if len(body) <= LARGE_BYTES else [body]
     hashes = array("q", map(hash, pieces))
     if before is None:
         return Evaluation(hashes, GroupStatus.of(decode(body)))
