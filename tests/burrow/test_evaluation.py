@@ -129,3 +129,26 @@ def test_the_error_names_the_right_partition() -> None:
     rows[5]["status"] = None
     with pytest.raises(BurrowError, match=r"partitions\[5\].status"):
         evaluated(rows, before)
+
+
+def test_as_many_pieces_as_partitions_that_are_not_theirs() -> None:
+    """Partitions 1 and 2 are one piece because of a space; an unknown field with an array makes two of partition 4."""
+
+    def body(changed: int) -> bytes:
+        rows = partitions(10)
+        for place in (1, 2, 4):
+            rows[place]["current_lag"] = changed
+        head, *pieces = body_of(rows).split(SEPARATOR)
+        pieces[3] += b',"history":[{"lag":%d},{"topic":%d}]' % (changed, changed)
+        return SEPARATOR.join([head, b'%b}, {"topic":%b' % (pieces[0], pieces[1]), *pieces[2:]])
+
+    before = evaluation_in(body(0), None, Decoder())
+    after = evaluation_in(body(5), before, Decoder())
+    assert evaluation_in(body(5), None, Decoder()).status == after.status
+
+
+def test_at_most_one_hash_per_partition_is_kept() -> None:
+    """The limit on partitions limits the memory: an array in an unknown field does not add to it."""
+    answer = body_of(partitions(2)).removesuffix(b"}")
+    body = b'%b,"x":[{"topic":0%b}]}' % (answer, b'},{"topic":0' * 1000)
+    assert len(evaluation_in(body, None, Decoder()).hashes) <= 2
