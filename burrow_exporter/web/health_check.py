@@ -6,7 +6,8 @@ import http.client
 import ssl
 
 from burrow_exporter.burrow.failures import error_text
-from burrow_exporter.web.listener import LARGEST_PORT, LISTEN_ADDRESS
+from burrow_exporter.settings.validation import LARGEST_PORT
+from burrow_exporter.web.listener import LISTEN_ADDRESS
 
 TIMEOUT = 5
 HERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}

@@ -8,11 +8,13 @@ import re
 import socket
 from contextlib import ExitStack
 
+from burrow_exporter.settings.validation import LARGEST_PORT
+
 ACCEPT_QUEUE = 1024
 """Connections waiting in the kernel to be accepted; one beyond that would retry only after a second."""
-LARGEST_PORT = 65535
 FIRST_ACTIVATED = 3
 """SD_LISTEN_FDS_START of sd_listen_fds(3)."""
+COUNT = re.compile(r"[0-9]{1,5}")
 IP = {socket.AF_INET, socket.AF_INET6}
 LISTEN_ADDRESS = re.compile(r"(?:\[(?P<ipv6>[^\]\s]+)\]|(?P<host>[^\[\]:\s]*)):(?P<port>[0-9]{1,5})")
 
@@ -46,14 +48,19 @@ def _listen(host: str, port: int) -> socket.socket:
 def activated() -> list[socket.socket]:
     """Return the sockets that systemd passed to this process (socket activation, sd_listen_fds(3)).
 
-    Raises ``OSError`` if it passed none, or one that does not listen for TCP connections.
+    Raises ``OSError`` if it passed none, one that does not listen for TCP connections, or no valid number of them.
     """
-    count = int(os.environ.get("LISTEN_FDS", "0")) if os.environ.get("LISTEN_PID") == str(os.getpid()) else 0
-    if not count:
+    count = os.environ.get("LISTEN_FDS", "0") if os.environ.get("LISTEN_PID") == str(os.getpid()) else "0"
+    if not COUNT.fullmatch(count):
+        message = f"LISTEN_FDS must be the number of sockets passed by systemd, not {count!r}"
+        raise OSError(message)
+    if not int(count):
         message = "no sockets passed by systemd: start burrow-exporter.socket"
         raise OSError(message)
     with ExitStack() as closing:
-        sockets = [closing.enter_context(socket.socket(fileno=FIRST_ACTIVATED + number)) for number in range(count)]
+        sockets = [
+            closing.enter_context(socket.socket(fileno=FIRST_ACTIVATED + number)) for number in range(int(count))
+        ]
         for sock in sockets:
             if sock.family not in IP or not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
                 message = f"file descriptor {sock.fileno()} passed by systemd is not a listening TCP socket"

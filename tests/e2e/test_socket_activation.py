@@ -27,6 +27,11 @@ os.environ |= {"LISTEN_FDS": str(len(descriptors)), "LISTEN_PID": str(os.getpid(
 os.execv(sys.argv[2], sys.argv[2:])
 """
 """What systemd does: the sockets become descriptors from 3 on, and the environment says so to this process alone."""
+WRONG_COUNT = """
+import os, sys
+os.environ |= {"LISTEN_FDS": sys.argv[1], "LISTEN_PID": str(os.getpid())}
+os.execv(sys.argv[2], sys.argv[2:])
+"""
 OUT_OF_THE_WAY = 100
 
 
@@ -73,6 +78,18 @@ def test_no_socket(environment: dict[str, str]) -> None:
     )
     assert 1 == run.returncode
     assert "burrow-exporter: --web.systemd-socket: no sockets passed by systemd" in run.stderr
+
+
+@pytest.mark.parametrize("count", ["", "two", "-1", "100000"])
+def test_no_number_of_sockets(count: str) -> None:
+    """A ``LISTEN_FDS`` that is no number of sockets is named and quoted, in one line."""
+    with running(*FLAGS, command=(sys.executable, "-c", WRONG_COUNT, count, *COMMAND)) as run:
+        assert 1 == run.process.wait(20)
+        run.wait_for(
+            "burrow-exporter: --web.systemd-socket: LISTEN_FDS must be the number of sockets passed by systemd"
+        )
+        assert f"not {count!r}" in "".join(run.lines)
+        assert "Traceback" not in "".join(run.lines)
 
 
 @pytest.mark.parametrize("kind", ["datagram", "not listening", "unix"])
