@@ -1,4 +1,4 @@
-"""The tests: a folder for each room of the package and for what stands around it; `support` holds what they share."""
+"""Tests, in the same rooms as the package and one for each folder around it; ``support`` holds shared helpers."""
 
 from pathlib import Path
 

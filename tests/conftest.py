@@ -1,4 +1,4 @@
-"""What tests of several modules need."""
+"""Fixtures for all tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line: exit codes, the one line that says what is wrong, help, and what ``once`` and ``check`` print."""
+"""The command line: exit codes, errors on one line, help, and the output of ``once`` and ``check``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The log: one line an event, in either format, at the level asked for."""
+"""The log: one line per event, in either format, at the configured level."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The wheel, as it is built: what it holds beside the code, and nothing of the tests."""
+"""The wheel: it contains the package and its data, and no tests."""
 
 from __future__ import annotations
 

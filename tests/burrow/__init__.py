@@ -1,1 +1,1 @@
-"""Tests of how Burrow is asked."""
+"""Tests of the client of Burrow."""

@@ -1,4 +1,4 @@
-"""Credentials and TLS towards Burrow, over real sockets; and that no credential is told anywhere."""
+"""Credentials and TLS to Burrow, over real sockets; no output contains a credential."""
 
 from __future__ import annotations
 

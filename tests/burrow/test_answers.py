@@ -1,4 +1,4 @@
-"""What the client makes of answers: statuses, bodies, odd JSON, mismatched names, and retry sequences.
+"""How the client handles responses: statuses, bodies, unusual JSON, mismatched names, and retries.
 
 Answers come from ``responses``, in place of the network; what has to do with sockets stands in ``test_client``.
 """

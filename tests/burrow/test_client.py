@@ -1,4 +1,4 @@
-"""The client against servers that fail in every way, over real sockets."""
+"""The client against servers that fail in many ways, over real sockets."""
 
 from __future__ import annotations
 

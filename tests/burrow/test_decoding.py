@@ -1,4 +1,4 @@
-"""Decoding: several threads from the first response on, and strings that are too long."""
+"""Decoding: in several threads from the first response on, and strings that are too long."""
 
 from __future__ import annotations
 

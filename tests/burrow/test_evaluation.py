@@ -1,4 +1,4 @@
-"""A response is decoded only where it differs from the previous one, and the result is that of decoding all of it."""
+"""Only what differs from the previous response is decoded, and the result equals that of decoding all of it."""
 
 from __future__ import annotations
 

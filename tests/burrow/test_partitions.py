@@ -1,4 +1,4 @@
-"""A group's partitions as columns: what is made of them is what went in."""
+"""A group's partitions as columns: they return what was put in."""
 
 from __future__ import annotations
 

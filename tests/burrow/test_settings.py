@@ -1,4 +1,4 @@
-"""What Burrow tells of its own configuration: four real ones, and those that tell nothing."""
+"""Burrow's own configuration: four real ones, and responses without any."""
 
 from __future__ import annotations
 

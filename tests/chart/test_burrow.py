@@ -1,4 +1,4 @@
-"""The chart's own Burrow: configured as the stack configures its own, and reached by nobody but the exporter."""
+"""The chart's own Burrow: configured like the stack's, and reachable only from the exporter."""
 
 from __future__ import annotations
 

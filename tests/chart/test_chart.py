@@ -1,4 +1,4 @@
-"""The Helm chart: what it renders is valid for Kubernetes, runs as it is meant to, and may do no more than it needs."""
+"""The Helm chart: it renders valid Kubernetes objects, with no more privileges than needed."""
 
 from __future__ import annotations
 

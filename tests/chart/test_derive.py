@@ -1,4 +1,4 @@
-"""What the chart has from elsewhere: how it is told that it is not current, and how the table of values is made."""
+"""Generated parts of the chart: the check that they are current, and the table of values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the chart brings for Prometheus and Grafana: the stack's very rules and dashboards, and how it is scraped."""
+"""The chart's Prometheus and Grafana objects: the same rules and dashboards as in the stack, and scraping."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values of the chart: what its schema refuses, and the examples of its pages."""
+"""The chart's values: what the schema rejects, and the examples in the documentation."""
 
 from __future__ import annotations
 

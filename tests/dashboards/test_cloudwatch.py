@@ -1,4 +1,4 @@
-"""CloudWatch beside the exporter: only where it is asked for, and by the names that MSK gives its metrics."""
+"""CloudWatch as a second source: only if enabled, and with the metric names of MSK."""
 
 from __future__ import annotations
 

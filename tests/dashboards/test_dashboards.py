@@ -1,4 +1,4 @@
-"""The committed dashboards keep the rules of the house."""
+"""The committed dashboards follow our conventions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every query of the dashboards, asked of a real Prometheus that scrapes what the dashboards are about."""
+"""Every query of the dashboards, run by a real Prometheus that scrapes the exporter and its neighbours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The expressions that offsets and lags need, evaluated by Prometheus on series made for it."""
+"""Expressions on offsets and lags, evaluated by Prometheus on made-up series."""
 
 from __future__ import annotations
 

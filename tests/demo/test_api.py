@@ -1,4 +1,4 @@
-"""The simulated Burrow answers in the shapes of the real one."""
+"""The simulated Burrow returns the same JSON as a real one."""
 
 from __future__ import annotations
 

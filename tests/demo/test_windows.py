@@ -1,4 +1,4 @@
-"""The simulated Burrow's windows are judged as Burrow judges them."""
+"""The simulated Burrow evaluates windows by Burrow's rules."""
 
 from __future__ import annotations
 

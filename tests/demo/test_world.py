@@ -1,4 +1,4 @@
-"""The simulated clusters move with the clock, and Burrow's settings are honoured."""
+"""The simulated clusters follow the clock, and Burrow's settings are honoured."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/autoscaling.md: its resources are valid, agree with each other, and the page has every advice."""
+"""docs/autoscaling.md: its resources are valid and consistent, and it explains every recommendation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every block of code in the documents is what it says: run, or read by the program that it is for.
+"""Every code block in the documentation works: it is run, or read by the program it is for.
 
 A block names its kind after its fence; ``CHECKS`` says how each kind is checked, ``YAML`` what a YAML document is by
 its keys, and ``commands.py`` how commands are, by program. One that no rule knows fails: add the rule with the block.

@@ -1,4 +1,4 @@
-"""CONTRIBUTING.md: its worked examples are what they say."""
+"""CONTRIBUTING.md: its examples match the code."""
 
 from __future__ import annotations
 

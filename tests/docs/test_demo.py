@@ -1,4 +1,4 @@
-"""The demo by `docker compose up` in a checkout: compose.yaml beside the README."""
+"""The demo by `docker compose up`: compose.yaml in the root of the repository."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/kubernetes-burrow.yaml: Burrow on Kubernetes without Helm is valid, and the Burrow that the chart runs."""
+"""docs/kubernetes-burrow.yaml: valid, and the same Burrow as the chart's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The documents lead to each other: no link is dead, and every page can be found from the README."""
+"""Links in the documentation: none is dead, and every page is reachable from the README."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/migration.md: names as the other exporters have them, and queries that have the same answer before and after."""
+"""docs/migration.md: the metric names of other exporters, and queries with equal results before and after."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The guide to MSK quotes what is seen, grants what is needed, and its files are ones that work."""
+"""The guide to MSK: quoted messages are real, permissions are the required ones, and its files work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The prose linter: it refuses the phrases that its style names, in every kind of file, and lets plain English pass."""
+"""The prose linter: it rejects the phrases of its list in every kind of file, and accepts plain English."""
 
 from __future__ import annotations
 

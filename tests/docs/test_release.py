@@ -1,4 +1,4 @@
-"""What a release is made from: one version, the changelog, and the workflows that CI runs."""
+"""Releases: one version number, the changelog, and the workflows that CI runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`.env.example` and docs/settings.md: all that can be set, with its true defaults, and what is shown works."""
+"""`.env.example` and docs/settings.md: complete, with the true defaults, and working examples."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The site of the documents: mkdocs builds it without a warning, whole, and from the pages as they are."""
+"""The documentation site: mkdocs builds it completely and without warnings."""
 
 from __future__ import annotations
 

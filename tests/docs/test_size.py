@@ -1,4 +1,4 @@
-"""The documents stay short: the README fits a first look, and the users' pages an hour."""
+"""Sizes of the documentation: limits on the words of the README and of the users' pages."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The exporter as a whole: started processes, faults, reloads; and what `make` runs beside pytest."""
+"""Tests of whole processes: faults, reloads, real Prometheus; and programs that ``make`` runs outside pytest."""

@@ -1,4 +1,4 @@
-"""The stack spread over three hosts, from nothing to nothing, as real programs: ``make e2e-hosts``.
+"""The stack on three hosts with real programs, from an empty directory to removal: ``make e2e-hosts``.
 
 Each host is a copy of this checkout with a `.env` of its own, started by ``make up`` as a project of its own; its
 address is one of this machine's, that of a docker network. A fourth has Kafka and the object store. It needs docker on

@@ -1,4 +1,4 @@
-"""Burrow, as it is rendered from `.env`, on a Kafka that asks who it is: ``make e2e-auth``.
+"""Burrow's configuration as rendered from `.env`, on a Kafka with authentication: ``make e2e-auth``.
 
 A real Kafka with its own authority, users and ACLs, and for each case of ``auth_cases.py`` a real Burrow: does it see a
 group's lag, or what does it say? It needs docker and the images of Kafka and Burrow, which it pulls and builds if they

@@ -1,4 +1,4 @@
-"""The deb and rpm packages, with the source tree away: ``make packages-test``.
+"""The deb and rpm packages, without the source tree: ``make packages-test``.
 
 Each is listed. The deb of this machine's architecture is unpacked into a folder, and runs there on every Python that is
 installed.

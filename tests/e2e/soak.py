@@ -1,4 +1,4 @@
-"""The soak: an exporter on a Burrow that fails at random, for a long time. ``python -m tests.e2e.soak``.
+"""The soak test: an exporter on a Burrow that fails at random. ``python -m tests.e2e.soak``.
 
 Burrow and exporter are processes of their own. Burrow's requests meet faults, and it is killed and started again, all
 at random. The exporter polls every second; it is scraped all the while, in each form, and every page must be a valid

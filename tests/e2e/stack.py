@@ -1,4 +1,4 @@
-"""The whole stack with its demo, from nothing to nothing, as real programs: ``make e2e``.
+"""The whole stack with its demo and real programs, from an empty directory to removal: ``make e2e``.
 
 It needs docker and a registry. It runs as a project of its own beside the stack of this checkout, whose data it does
 not touch, but whose ports it needs.

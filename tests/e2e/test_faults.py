@@ -1,4 +1,4 @@
-"""Every fault of the table, on real sockets: what is served meanwhile, what is said, and that nothing of it lasts."""
+"""Every fault of the table, on real sockets: what is exposed meanwhile, what is logged, and complete recovery."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recorded answers, mutated: whatever a Burrow answers, the exporter refuses it or makes a valid page of it.
+"""Mutated recordings: the exporter rejects a response or makes a valid page of it.
 
 ``make fuzz`` tries 10,000 examples of each test (``FUZZ_EXAMPLES``), ``make test`` some hundred.
 """

@@ -1,4 +1,4 @@
-"""Two Prometheus, each with an exporter of its own on the same Burrow: what Thanos needs to take them for one."""
+"""Two Prometheus, each with its own exporter on the same Burrow: Thanos can deduplicate them."""
 
 from __future__ import annotations
 

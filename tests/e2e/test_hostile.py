@@ -1,4 +1,4 @@
-"""Answers made to take memory: the process stays within what stack and chart give it, and publishes what is fine."""
+"""Responses made to exhaust memory: the process stays within the limits of stack and chart, and exposes the rest."""
 
 from __future__ import annotations
 

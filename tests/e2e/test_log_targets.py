@@ -1,4 +1,4 @@
-"""Wherever the log goes, and whatever becomes of it there, the process does its work."""
+"""Whatever happens to the log's target, the process keeps working."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Real processes: how they end, and what they say of it."""
+"""Real processes: how they stop, and what they log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The configuration read again while the exporter runs: what goes on, what changes, what is said of a bad one."""
+"""Reloads: what continues, what changes, and how invalid configurations are reported."""
 
 from __future__ import annotations
 

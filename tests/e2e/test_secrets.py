@@ -1,4 +1,4 @@
-"""Whatever goes wrong, nothing that the process prints, logs or serves tells a secret."""
+"""No output, log message or response contains a secret, whatever fails."""
 
 from __future__ import annotations
 

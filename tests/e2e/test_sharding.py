@@ -1,4 +1,4 @@
-"""Several exporters that share the groups: together they publish what one would, and nothing twice."""
+"""Sharding: several exporters together expose the same as one, and nothing twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the soak would find."""
+"""The checks of the soak test detect errors."""
 
 from __future__ import annotations
 

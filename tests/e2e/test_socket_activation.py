@@ -1,4 +1,4 @@
-"""Socket activation: the exporter serves on sockets that another process opened and passes as systemd does."""
+"""Socket activation: the exporter serves on sockets that are passed in systemd's way."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several Burrows on one page: each at its own rhythm, each family once, each cluster of one Burrow only."""
+"""Several Burrows on one page: independent polls, each family once, each cluster from one Burrow only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The wheel, with the source tree away: ``make wheel-test``.
+"""The wheel, without the source tree: ``make wheel-test``.
 
 It is installed as users do, into an environment of its own with nothing but what it needs, and run from an empty
 folder. Then the tests that need nothing of the tree but themselves run on it.

@@ -1,4 +1,4 @@
-"""Tests of curve.py: what one partition's history makes of what it is told, knot by knot, and which ages follow."""
+"""Tests of curve.py: the history of one partition, knot by knot, and the ages computed from it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests of rewinds.py: consumers that were set back, and topics made again while Burrow shows the old log's end."""
+"""Tests of rewinds.py: consumers that were reset, and recreated topics while Burrow shows the old log end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lag in seconds: against two recordings with known ages, simulated production, and what must always hold."""
+"""Lag in seconds: two recordings with known ages, simulated production, and invariants."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Lag in seconds: what a poll adds to the histories, knot by knot, and what it proves of how late Burrow is."""
+"""Lag in seconds: what a poll adds to the histories, knot by knot, and what it shows about Burrow's delay."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests of exposition.py and families.py: what a snapshot looks like on the page."""
+"""Tests of exposition.py and families.py: the page for a snapshot."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests of the page by partition, by topic and by group: the same sums, fewer series."""
+"""Tests of the page by partition, by topic and by group: equal sums, fewer series."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the exporter says of a recorded Burrow beside what that Burrow's own /metrics said at the same moment."""
+"""The exporter's page for a recorded Burrow, compared with Burrow's own /metrics of the same moment."""
 
 from __future__ import annotations
 

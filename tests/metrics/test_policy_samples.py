@@ -1,4 +1,4 @@
-"""Tests of policy_samples.py: what the policy adds to the page, and what it changes on it."""
+"""Tests of policy_samples.py: samples that the policy adds or changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests of publisher.py and selfmetrics.py: the page that scrapes get."""
+"""Tests of publisher.py and self_metrics.py: the response to scrapes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The mixin: what jsonnet renders equals the dashboards and rules that it is made from, and `_config` changes it."""
+"""The mixin: jsonnet renders the same dashboards and rules as the files, and `_config` changes them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the deb and rpm packages are made of. `make packages-test` tries the packages themselves."""
+"""The contents of the deb and rpm packages. `make packages-test` tests the packages themselves."""
 
 from __future__ import annotations
 

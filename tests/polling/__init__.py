@@ -1,1 +1,1 @@
-"""Tests of walks, polls and what is kept between them."""
+"""Tests of walks, polls and the state between them."""

@@ -1,4 +1,4 @@
-"""What a walk may keep: what was there before goes first, and what is large leaves room for what is small."""
+"""Limits of a walk: known groups come first, and large ones leave room for small ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests of catchup.py: when Burrow's word on a cluster counts."""
+"""Tests of catch_up.py: when Burrow's responses about a cluster are used."""
 
 from __future__ import annotations
 

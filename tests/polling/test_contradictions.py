@@ -1,4 +1,4 @@
-"""Tests of contradictions.py: several Burrows behind one address, and what only looks like it."""
+"""Tests of contradictions.py: several Burrows behind one address, and cases that only look like it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is kept of the last hour, by a simulated clock: since when, how the lag went, and the last known state."""
+"""The last hour, on a simulated clock: since when, the course of the lag, and the last known state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests of log_ends.py: which lists of log ends are believed, poll after poll."""
+"""Tests of log_ends.py: which lists of log ends are trusted, poll after poll."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests of own_group.py: which groups are Burrow's own, and how far it has read each partition of the commits."""
+"""Tests of own_group.py: which groups are Burrow's own, and how far it has read each partition of the offsets topic."""
 
 from __future__ import annotations
 

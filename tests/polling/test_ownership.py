@@ -1,4 +1,4 @@
-"""Tests of ownership.py: who is in a group, and whether its partitions change hands."""
+"""Tests of ownership.py: the members of a group, and partitions that change owners."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests of poller.py and state.py on a Burrow with a real socket: what stays and what goes from poll to poll."""
+"""Tests of poller.py and state.py on a Burrow with a real socket: what stays from poll to poll."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests of poller.py without a Burrow and without waiting: which replica has how long, what is told, and when."""
+"""Tests of poller.py without a Burrow and without waiting: time per replica, logs, and schedule."""
 
 from __future__ import annotations
 

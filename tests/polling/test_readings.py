@@ -1,4 +1,4 @@
-"""Tests of readings.py: what the filters leave, and what can be trusted."""
+"""Tests of readings.py: filters, totals, and invalid data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Replicas of one Burrow that stand in for each other, over real sockets."""
+"""Replicas of one Burrow that replace each other, over real sockets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests of settling.py: which answers were evaluated after Burrow had caught up, also on real Burrows."""
+"""Tests of settling.py: which evaluations Burrow made after it had caught up, also on real Burrows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests of state.py and snapshot.py without a Burrow: what a walk's answers make of what was known before."""
+"""Tests of state.py and snapshot.py without a Burrow: the result of a walk and of previous polls."""
 
 from __future__ import annotations
 

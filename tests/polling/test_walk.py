@@ -1,4 +1,4 @@
-"""One walk through a Burrow, over real sockets: what it asks for, when it ends, and what a failure costs."""
+"""One walk through a Burrow, over real sockets: its requests, its end, and the effect of failures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The configuration: what is refused, in which words, and what filters let through."""
+"""The configuration: rejected values, error messages, and filters."""
 
 from __future__ import annotations
 

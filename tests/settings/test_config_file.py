@@ -1,4 +1,4 @@
-"""The configuration file: what it may hold, what is refused and in which words, and what counts beside flags."""
+"""The configuration file: its contents, errors, and precedence of flags."""
 
 from __future__ import annotations
 

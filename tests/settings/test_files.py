@@ -1,4 +1,4 @@
-"""Files within bounds."""
+"""Reading files with limits."""
 
 from __future__ import annotations
 

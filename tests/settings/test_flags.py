@@ -1,4 +1,4 @@
-"""Every flag and its environment variable: what they mean, which counts, and what is refused."""
+"""Every flag and its environment variable: values, precedence, and errors."""
 
 from __future__ import annotations
 

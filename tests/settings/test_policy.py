@@ -1,4 +1,4 @@
-"""Tests of policy.py and policy_file.py: which entry counts, what it says, and what is refused in which words."""
+"""Tests of policy.py and policy_file.py: which entry applies, its values, and error messages."""
 
 from __future__ import annotations
 

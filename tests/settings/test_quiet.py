@@ -1,4 +1,4 @@
-"""Tests of quiet.py: which moments a quiet window covers, and what is refused."""
+"""Tests of quiet.py: which moments a quiet window covers, and errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A simulated consumer group that is scaled, by ``replicas_wanted`` of the rules or by its lag alone.
+"""A simulated consumer group, scaled by ``replicas_wanted`` of the rules or by its lag alone.
 
 ``python -m tests.stack.autoscaling`` prints how they compare (docs/autoscaling.md). The model: a topic of 24 partitions
 that is produced to by a daily curve, with a burst in the night; a group whose members read 50 messages a second each,

@@ -1,4 +1,4 @@
-"""Scaling by ``replicas_wanted``, simulated; and that Prometheus computes what the simulation goes by."""
+"""Scaling by ``replicas_wanted``, simulated; Prometheus computes the same values as the simulation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""burrow.toml: each way to authenticate to Kafka as Burrow 1.9.5 wants it, and its traps."""
+"""burrow.toml: each way to authenticate to Kafka, as Burrow 1.9.5 requires it, and pitfalls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The demo's workload: between them its groups show everything that Burrow can say."""
+"""The demo's workload: its groups show every status of Burrow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The compose file: the specification, and what we promise of each service."""
+"""The compose file: valid by the specification, and the same guarantees for each service."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is rendered, before promtool and amtool of the releases that the stack runs."""
+"""Rendered configuration, checked by promtool and amtool of the stack's releases."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""compose/deploy.sh: what it asks of docker, in which order, and what it does when something is wrong."""
+"""compose/deploy.sh: its calls of docker, their order, and its errors."""
 
 from __future__ import annotations
 

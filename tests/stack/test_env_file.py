@@ -1,4 +1,4 @@
-"""The grammar of `.env`: what a value is, and which lines are none."""
+"""The grammar of `.env`: values, and lines that are ignored or rejected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several hosts: what each of them is rendered, what is refused, and the certificates by which they know each other."""
+"""Several hosts: what is rendered for each, what is rejected, and the certificates between them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The links of a message, opened in a browser: from a real Prometheus over a real Alertmanager, for an odd name."""
+"""The links of a message, opened in a browser: from a real Prometheus and Alertmanager, for an unusual name."""
 
 from __future__ import annotations
 

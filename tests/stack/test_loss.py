@@ -1,4 +1,4 @@
-"""The rules of loss.yaml on JMX text in the form that MSK's brokers have, through what the stack keeps of it."""
+"""The rules of loss.yaml on JMX text as MSK's brokers write it, filtered as the stack filters it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The messages that a real Alertmanager sends to each receiver: as they arrive, firing, grouped and resolved.
+"""The messages that a real Alertmanager sends to each receiver: firing, grouped and resolved.
 
 ``python -m tests.stack.test_messages`` writes the golden files anew: look at the difference.
 """

@@ -1,4 +1,4 @@
-"""What is refused of an `.env`, and in which words: every fault has its line here, as whoever renders reads it."""
+"""Rejected `.env` files: every error message, as the user sees it."""
 
 from __future__ import annotations
 

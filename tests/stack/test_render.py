@@ -1,4 +1,4 @@
-"""Rendering: what is written, for whom, and what is refused."""
+"""Rendering: the files, their permissions, and errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``python -m compose.renderer``, as `make render` runs it: what it says, and its exit codes."""
+"""``python -m compose.renderer``, as `make render` runs it: its output and exit codes."""
 
 from __future__ import annotations
 

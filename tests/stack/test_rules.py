@@ -1,4 +1,4 @@
-"""Rules of the stack: that promtool takes and tests them, and that alerts, tests, runbook and metrics agree."""
+"""Rules of the stack: promtool accepts and tests them, and alerts, tests, runbook and metrics agree."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules with long windows, on three hours of the demo that a virtual clock writes, asked of a real Prometheus."""
+"""Rules with long windows, on three hours of the demo from a virtual clock, evaluated by a real Prometheus."""
 
 from __future__ import annotations
 

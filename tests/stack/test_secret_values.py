@@ -1,4 +1,4 @@
-"""Secrets on their way from `.env` to the files that programs read: unchanged, and nowhere else."""
+"""Secrets from `.env` reach the files that programs read, unchanged, and no other file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is read from an `.env`: clusters, defaults told by ports and names, older names, and what is only odd."""
+"""Reading `.env`: clusters, defaults derived from ports and names, older names, and warnings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A week of the demo on a fast clock: the alerts that the stack's rules raise, and the messages made of them.
+"""A week of the demo on a fast clock: alerts of the stack's rules, and the resulting messages.
 
 ``python -m tests.stack.week`` prints the messages by alert and group, without a policy and with ``POLICY``. The
 exporter's own pipeline polls the simulated Burrow once a simulated minute, promtool evaluates the rules on what it

@@ -1,4 +1,4 @@
-"""The JSON API: what it answers, page by page, and that docs/openapi.yaml describes every answer."""
+"""The JSON API: every response, and that docs/openapi.yaml describes it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The status page in a real browser, behind a reverse proxy with a path prefix, as a human sees and uses it."""
+"""The status page in a real browser, behind a reverse proxy with a path prefix."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sentence about where the lag of a group comes from."""
+"""The hint at the cause of a group's lag."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The status pages in a browser as someone on call finds them: few groups and thousands, Burrow gone, or behind."""
+"""The status pages in a browser, as an engineer on call sees them: few groups, thousands, Burrow down or behind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The status page as text: what it lists, filters and pages, and that names stay names."""
+"""The status page as text: lists, filters, paging, and escaped names."""
 
 from __future__ import annotations
 

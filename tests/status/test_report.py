@@ -1,4 +1,4 @@
-"""Tests of report.py: what ``check`` says of ages, caches and filters."""
+"""Tests of report.py: the output of ``check`` about ages, caches and filters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the status page says of snapshots: which is worst, what is stale, what is not known."""
+"""Rows of the status page: order, stale readings, and unknown values."""
 
 from __future__ import annotations
 

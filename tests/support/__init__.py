@@ -1,1 +1,1 @@
-"""What tests of several rooms share: stand-ins, recordings, readers of pages and documents."""
+"""Helpers for the tests of several rooms: stand-ins, recordings, readers of pages and documents."""

@@ -1,4 +1,4 @@
-"""The stack's rules, their tests and their runbook, as files; and what they may ask for."""
+"""The stack's rules, their tests and their runbook, as files; and the metrics they may use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A Kafka with the listeners that MSK has, and some that are broken, its own authority, users and ACLs, in docker."""
+"""A Kafka in docker with the listeners of MSK and some broken ones, its own CA, users and ACLs."""
 
 from __future__ import annotations
 

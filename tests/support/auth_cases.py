@@ -1,4 +1,4 @@
-"""Ways to reach a Kafka, right and wrong, and what is then seen; `docs/msk.md` quotes the messages."""
+"""Right and wrong ways to connect to a Kafka, and the resulting messages; `docs/msk.md` quotes them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A headless Chromium, told what to do over the pipe of its DevTools protocol."""
+"""A headless Chromium, controlled over the pipe of its DevTools protocol."""
 
 from __future__ import annotations
 

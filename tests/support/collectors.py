@@ -1,4 +1,4 @@
-"""Configuration of other programs that scrape, as their documents define it."""
+"""Configuration of other programs that scrape, as their documentation defines it."""
 
 from __future__ import annotations
 

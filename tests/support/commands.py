@@ -1,4 +1,4 @@
-"""Commands as documents show them: taken apart into programs and their words, and held to what there is.
+"""Commands in the documentation: split into programs and arguments, and checked against what exists.
 
 What is checked of a command depends on its program, by ``CHECKS``; of every one, that the files of this repository that
 it names are there. What is not to be had here (docker, AWS, Kubernetes) is not run. A program that stands nowhere below

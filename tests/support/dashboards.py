@@ -1,4 +1,4 @@
-"""The committed dashboards, taken apart."""
+"""The committed dashboards, split into panels and queries."""
 
 from __future__ import annotations
 

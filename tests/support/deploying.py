@@ -1,4 +1,4 @@
-"""A host for compose/deploy.sh: a checkout of its own, and a docker that writes down what it is asked."""
+"""A host for compose/deploy.sh: its own checkout, and a docker that records its calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A docker that runs nothing: it writes down each call, and answers as it was told; its host is ``deploying.py``.
+"""A docker that runs nothing: it records each call and answers as configured; ``deploying.py`` is its host.
 
 Of what it is asked to run it does one thing for real, which is rendering.
 """

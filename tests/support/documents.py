@@ -1,4 +1,4 @@
-"""The documents, read as Markdown: their pages, blocks of code, words in code, headings and links."""
+"""The documentation, read as Markdown: pages, code blocks, inline code, headings and links."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commits, partitions, groups and topics as a poll reads them, with what a test does not care about filled in.
+"""Commits, partitions, groups and topics as a poll reads them, with defaults for what a test does not use.
 
 Times are Unix time in seconds.
 """

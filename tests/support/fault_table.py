@@ -1,4 +1,4 @@
-"""What may go wrong with a Burrow, and what the exporter has to make of each: one table, for the test and for people.
+"""Faults of a Burrow and the expected behaviour of the exporter: one table, for the test and the documentation.
 
 The Burrow has the clusters ``c``, with the groups ``g`` and ``h``, and ``d``, with a group ``g``. A fault that hits one
 group hits ``g`` of ``c``. Meanwhile the lags of all other groups move.

@@ -1,4 +1,4 @@
-"""A server that answers as no server should: late, slowly, in part, or not at all. On real sockets."""
+"""A server that responds late, slowly, in part, or not at all. On real sockets."""
 
 from __future__ import annotations
 

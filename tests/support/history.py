@@ -1,4 +1,4 @@
-"""A history of the demo that a virtual clock writes, for a real Prometheus to be asked about."""
+"""A history of the demo from a virtual clock, for queries to a real Prometheus."""
 
 from __future__ import annotations
 

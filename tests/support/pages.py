@@ -1,4 +1,4 @@
-"""From pages to what tests compare."""
+"""Pages, parsed for comparison."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Other exporters' pages, as each would make them of what this one publishes at the same moment.
+"""Pages of other exporters, made from what this one exposes at the same moment.
 
 Names, labels and values are from their sources: jirwin/burrow_exporter 73db6ca and shamil/burrow_exporter 4d64b83
 (alike in all three), seglo/kafka-lag-exporter 3fcb3c7, danielqsj/kafka_exporter 953e2f1, redpanda-data/kminion 4f3867a,

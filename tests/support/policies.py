@@ -1,4 +1,4 @@
-"""A policy for the demo's groups, and whatever others there are, that gives each of its families a sample."""
+"""A policy for the demo's groups and any others that gives each of its families a sample."""
 
 from __future__ import annotations
 

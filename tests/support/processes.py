@@ -1,4 +1,4 @@
-"""The exporter, and a Prometheus, as processes of their own."""
+"""The exporter and Prometheus as separate processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What queries ask for, and what the exporter itself has to be asked for."""
+"""Metrics used by queries, and the flags with which the exporter exposes them."""
 
 from __future__ import annotations
 

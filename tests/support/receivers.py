@@ -1,4 +1,4 @@
-"""What Alertmanager sends to: a local endpoint for webhooks of every kind, and one for mail."""
+"""Receivers for Alertmanager: a local endpoint for webhooks of every kind, and one for mail."""
 
 from __future__ import annotations
 

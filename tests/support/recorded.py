@@ -1,4 +1,4 @@
-"""Answers of Burrow: recorded ones, and what a test makes like them."""
+"""Responses of Burrow: recorded ones, and similar ones made by tests."""
 
 from __future__ import annotations
 

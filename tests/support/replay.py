@@ -1,4 +1,4 @@
-"""Pages of exporters that a test cannot run, recorded from real ones, on a real socket.
+"""Pages of exporters that a test cannot run, recorded from real ones, served on a real socket.
 
 ``recordings/exporters/jmx.txt`` is what the JMX exporter 1.0.1 said of a Kafka 4.1 broker, with the configuration of
 ``compose/kafka/jmx.yaml`` and so with the names that MSK has, but for log starts, which are those of a topic of the

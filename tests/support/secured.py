@@ -1,4 +1,4 @@
-"""Servers with a web config file, certificates for both sides, and clients of them."""
+"""Servers with a web config file, certificates for both sides, and clients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A Burrow that fails at random, as a process of its own: ``python -m tests.support.soak_burrow``.
+"""A Burrow that fails at random, as a separate process: ``python -m tests.support.soak_burrow``.
 
 The simulated Burrow stands behind a server with faults. Beside its own clusters' groups and topics there are some that
 come and go. It writes the kind of each fault on a line. ``GET /calm`` ends the faults and makes its clock stand still.

@@ -1,4 +1,4 @@
-"""The stack as its files describe it."""
+"""The stack, as its files describe it."""
 
 from __future__ import annotations
 

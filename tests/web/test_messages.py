@@ -1,4 +1,4 @@
-"""HTTP messages: what is taken for a request, what is refused, and how an answer begins."""
+"""HTTP messages: which requests are accepted, which are rejected, and heads of responses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The HTTP side: what is answered on which path, in which format, and which addresses can be listened on."""
+"""The HTTP server: responses by path and format, and listen addresses."""
 
 from __future__ import annotations
 

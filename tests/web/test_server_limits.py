@@ -1,4 +1,4 @@
-"""What clients cannot do to the server: real sockets that are idle, slow, greedy or rude."""
+"""Limits of the server: clients on real sockets that are idle, slow, greedy or send garbage."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Consumers of every habit on a real Kafka and Burrow, and what the exporter and Burrow's own /metrics say of them."""
+"""Consumers of many kinds on a real Kafka and Burrow, and what the exporter and Burrow's own /metrics expose."""

@@ -1,4 +1,4 @@
-"""Run the scenarios on a real Kafka and Burrow, and write what is true beside what is shown: ``make e2e-truth``."""
+"""Run the scenarios on a real Kafka and Burrow, and compare exposed values with true ones: ``make e2e-truth``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the broker itself says: topics, committed offsets, log ends; and what only an administrator does."""
+"""The broker's own view: topics, committed offsets, log ends; and administrative operations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Burrow's HTTP API, as it answers: status and body, nothing judged."""
+"""Burrow's HTTP API: status and body of each response, unprocessed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Consumers: real ones, each with a habit of reading and committing, each a thread; the ledger learns their commits."""
+"""Real consumers, one thread each, that read and commit in different ways and record their commits in the ledger."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is true: when each message was written, and when each group committed what. All times are Unix seconds."""
+"""The truth: when each message was written, and when each group committed what. All times are Unix seconds."""
 
 from __future__ import annotations
 

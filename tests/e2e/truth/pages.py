@@ -1,4 +1,4 @@
-"""What a /metrics page says of consumer groups: the exporter's, or Burrow's own; both have the same names."""
+"""Consumer groups on a /metrics page, the exporter's or Burrow's own; both use the same names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The programs of a run: Kafka, Burrow and the exporter, started on loopback or pointed at, and ended by their pids."""
+"""The programs of a run: Kafka, Burrow and the exporter, started on loopback or given, and ended by their pids."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Samples -> Markdown: a row for each scenario, and the errors of lag in seconds for each habit."""
+"""The report as Markdown: one row per scenario, and the errors of lag in seconds for each kind of consumer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The scenarios: which group shows what, in which seconds of the run, and what is right; and the script behind them."""
+"""The scenarios: which group shows what, in which seconds of the run, the expected values, and the script."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Producers: one thread writes to all topics at their own, uneven rates; transactions have a producer of their own."""
+"""Producers: one thread writes to all topics at uneven rates; transactions have their own producer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Samples: at each of the exporter's polls, what it shows, what Burrow's own /metrics shows, and what is true."""
+"""Samples at each poll of the exporter: its values, those of Burrow's own /metrics, and the true ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The world of a run: topics, producers and consumers, and what happens to them when."""
+"""The world of a run: topics, producers and consumers, and the events of its script."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Passwords, the rate limit and headers: who is let in, what it costs, and what is said to others."""
+"""Passwords, the rate limit and headers: who is admitted, at what cost, and the responses to others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TLS of the exporter's own server: versions, client certificates, files that change, and limits that hold."""
+"""TLS of the exporter's server: versions, client certificates, changed files, and limits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The web config file: every key, every refusal, and nothing secret in any message."""
+"""The web config file: every key, every error, and no secret in any message."""
 
 from __future__ import annotations
 
