@@ -587,7 +587,7 @@ def test_stop_lets_answers_end(content: LargeContent, sockets: ExitStack) -> Non
 
 
 class Attack:
-    """What one rude process does to a port: every kind of client the server has to bear, until told to end."""
+    """600 connections of eight kinds from another process, until told to end; the server keeps at most 512 open."""
 
     def __init__(self, port: int) -> None:
         self.address = ("127.0.0.1", port)
@@ -595,7 +595,7 @@ class Attack:
 
     def run(self, attacking: threading.Event, end: threading.Event) -> None:
         """Attack in threads, one of a kind and 50 that scrape; tell when all are at it."""
-        for _ in range(200):
+        for _ in range(445):
             self.open(READY)
         for _ in range(5):
             self.open(REQUEST)
@@ -674,7 +674,7 @@ def attack(port: int, attacking: threading.Event, end: threading.Event) -> None:
 
 
 def test_scrapes_under_attack(content: LargeContent) -> None:
-    """A normal scrape answers within a second while 200 are idle, others drip, stall, shout, and 50 scrape as well.
+    """A normal scrape answers within a second while 445 are idle, others drip, stall, shout, and 50 scrape as well.
 
     Of three times that this is tried one counts: on a machine that is busy otherwise, this process may have to wait.
     """
