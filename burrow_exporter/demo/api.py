@@ -23,7 +23,7 @@ PROFILE = {"name": "demo", "client-id": "burrow", "kafka-version": "3.6.0", "tls
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """An HTTP response."""
 
     status: int
@@ -45,42 +45,42 @@ class Api:
     evaluator: Evaluator
     clock: Callable[[], float]
 
-    def answer(self, method: str, target: str) -> Answer:
+    def answer(self, method: str, target: str) -> Response:
         """Handle a request for ``target`` (a percent-encoded path, with or without a query)."""
         path = unquote(target.partition("?")[0])
         route = self._route(path)
         if route is None:
             return self._unrouted(path)
         if method != "GET":
-            return Answer(405, PLAIN, b"Method Not Allowed\n", {"Allow": "GET, OPTIONS"})
+            return Response(405, PLAIN, b"Method Not Allowed\n", {"Allow": "GET, OPTIONS"})
         try:
             return route()
         except UnknownError as unknown:
             return _json(404, path, error=True, message=str(unknown))
 
-    def _unrouted(self, path: str) -> Answer:
+    def _unrouted(self, path: str) -> Response:
         """Handle a path without a route: Burrow's router redirects if the cleaned path matches."""
         tidy = "/" + "/".join(segment for segment in path.split("/") if segment)
         if tidy != path and self._route(tidy):
             location = quote(tidy)
             link = f'<a href="{location}">Moved Permanently</a>.\n\n'
-            return Answer(301, "text/html; charset=utf-8", link.encode(), {"Location": location})
-        return Answer(404, PLAIN, b'{"error":true,"message":"invalid request type","result":{}}\n', {})
+            return Response(301, "text/html; charset=utf-8", link.encode(), {"Location": location})
+        return Response(404, PLAIN, b'{"error":true,"message":"invalid request type","result":{}}\n', {})
 
-    def _route(self, path: str) -> Callable[[], Answer] | None:
+    def _route(self, path: str) -> Callable[[], Response] | None:
         """Find the handler of a decoded path; a ``/`` in a name has become a separator by now."""
         for pattern, handler in self._routes:
             if match := pattern.fullmatch(path):
                 return partial(handler, self, path, *match.groups())
         return None
 
-    def _admin(self, _path: str) -> Answer:
-        return Answer(200, PLAIN, b"GOOD", {})
+    def _admin(self, _path: str) -> Response:
+        return Response(200, PLAIN, b"GOOD", {})
 
-    def _ready(self, _path: str) -> Answer:
-        return Answer(200, PLAIN, b"READY", {})
+    def _ready(self, _path: str) -> Response:
+        return Response(200, PLAIN, b"READY", {})
 
-    def _clusters(self, path: str) -> Answer:
+    def _clusters(self, path: str) -> Response:
         return _json(200, path, message="cluster list returned", clusters=list(self.clusters))
 
     def _find(self, cluster: str, refusal: str = "cluster not found") -> Cluster:
@@ -88,7 +88,7 @@ class Api:
             raise UnknownError(refusal)
         return self.clusters[cluster]
 
-    def _cluster(self, path: str, cluster: str) -> Answer:
+    def _cluster(self, path: str, cluster: str) -> Response:
         name = self._find(cluster, "cluster module not found").name
         module = {
             "class-name": "kafka",
@@ -99,25 +99,25 @@ class Api:
         }
         return _json(200, path, message="cluster module detail returned", module=module)
 
-    def _evaluators(self, path: str) -> Answer:
+    def _evaluators(self, path: str) -> Response:
         return self._module_list(path, "evaluator", ["default"])
 
-    def _evaluator(self, path: str, name: str) -> Answer:
+    def _evaluator(self, path: str, name: str) -> Response:
         if name != "default":
             refusal = "evaluator module not found"
             raise UnknownError(refusal)
         module = {"class-name": "caching", "expire-cache": max(1, ceil(self.knowledge.settings.expire_cache))}
         return _json(200, path, message="evaluator module detail returned", module=module)
 
-    def _modules(self, path: str) -> Answer:
+    def _modules(self, path: str) -> Response:
         return self._module_list(path, "consumer", list(self.clusters))
 
-    def _module_list(self, path: str, coordinator: str, modules: list[str]) -> Answer:
+    def _module_list(self, path: str, coordinator: str, modules: list[str]) -> Response:
         request = {"url": path, "host": HOST}
         message = "module list returned"
         return _json(200, path, message=message, request=request, coordinator=coordinator, modules=modules)
 
-    def _module(self, path: str, name: str) -> Answer:
+    def _module(self, path: str, name: str) -> Response:
         module = {
             "class-name": "kafka",
             "cluster": self._find(name, "consumer module not found").name,
@@ -131,20 +131,20 @@ class Api:
         }
         return _json(200, path, message="consumer module detail returned", module=module)
 
-    def _consumers(self, path: str, cluster: str) -> Answer:
+    def _consumers(self, path: str, cluster: str) -> Response:
         groups = [group.name for group in self._find(cluster).listed(self.clock())]
         return _json(200, path, message="consumer list returned", consumers=groups)
 
-    def _status(self, path: str, cluster: str, group: str, *, only_bad: bool = True) -> Answer:
+    def _status(self, path: str, cluster: str, group: str, *, only_bad: bool = True) -> Response:
         known = self.clusters.get(cluster)
         status = self.evaluator.status(known, group) if known else not_found(cluster, group)
         code = 404 if status.status == "NOTFOUND" else 200
         return _json(code, path, message="consumer status returned", status=status.only_bad() if only_bad else status)
 
-    def _lag(self, path: str, cluster: str, group: str) -> Answer:
+    def _lag(self, path: str, cluster: str, group: str) -> Response:
         return self._status(path, cluster, group, only_bad=False)
 
-    def _windows(self, path: str, cluster: str, group: str) -> Answer:
+    def _windows(self, path: str, cluster: str, group: str) -> Response:
         refusal, now = "cluster or consumer not found", self.clock()
         found = self._find(cluster, refusal).group(group, now)
         if found is None:
@@ -165,10 +165,10 @@ class Api:
         offsets = [*[None] * missing, *window.commits]
         return {"offsets": offsets, "owner": owner, "client_id": client_id, "current-lag": window.current_lag}
 
-    def _topics(self, path: str, cluster: str) -> Answer:
+    def _topics(self, path: str, cluster: str) -> Response:
         return _json(200, path, message="topic list returned", topics=list(self._find(cluster).topics))
 
-    def _topic(self, path: str, cluster: str, topic: str) -> Answer:
+    def _topic(self, path: str, cluster: str, topic: str) -> Response:
         refusal = "cluster or topic not found"
         found = self._find(cluster, refusal).topics.get(topic)
         if found is None:
@@ -176,7 +176,7 @@ class Api:
         offsets = found.log_ends(self.knowledge.latest_refresh(self.clock()))
         return _json(200, path, message="topic offsets returned", offsets=offsets)
 
-    def _topic_consumers(self, path: str, cluster: str, topic: str) -> Answer:
+    def _topic_consumers(self, path: str, cluster: str, topic: str) -> Response:
         groups = self._find(cluster).listed(self.clock())
         readers = [group.name for group in groups if topic in group.topics()]
         return _json(200, path, message="consumers of topic returned", consumers=readers)
@@ -203,8 +203,8 @@ class Api:
     )
 
 
-def _json(code: int, path: str, *, error: bool = False, **content: object) -> Answer:
+def _json(code: int, path: str, *, error: bool = False, **content: object) -> Response:
     """Return a response with Burrow's order of keys: ``error``, ``message``, the content, usually ``request`` last."""
     answer = {"error": error, **content}
     answer.setdefault("request", {"url": path, "host": HOST})
-    return Answer(code, "application/json", msgspec.json.encode(answer), {})
+    return Response(code, "application/json", msgspec.json.encode(answer), {})

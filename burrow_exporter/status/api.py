@@ -20,7 +20,7 @@ API_PATH: Final = "/api/v1/"
 LIMIT: Final = 100
 LARGEST_LIMIT: Final = 1000
 
-Answer = tuple[int, dict[str, Any]]
+Result = tuple[int, dict[str, Any]]
 
 
 def respond(path: str, query: str, view: View) -> tuple[int, bytes]:
@@ -62,7 +62,7 @@ def clusters(view: View) -> list[dict[str, Any]]:
     ]
 
 
-def groups(given: Mapping[str, str], view: View) -> Answer:
+def groups(given: Mapping[str, str], view: View) -> Result:
     """Return a page of matching groups, sorted by Burrow, cluster and name, and the query of the next page."""
     mark, limit = given.get("status", "").lower(), given.get("limit", str(LIMIT))
     if mark not in ("", *MARKS):
@@ -92,7 +92,7 @@ def key(row: GroupRow) -> tuple[str, str, str]:
     return row.burrow, row.cluster, row.group.name
 
 
-def group(given: Mapping[str, str], cluster: str, name: str, view: View) -> Answer:
+def group(given: Mapping[str, str], cluster: str, name: str, view: View) -> Result:
     """Return a group with its partitions, worst first; by default from the first Burrow that has it."""
     named = [given["burrow"]] if "burrow" in given else view.burrows
     for place in filter(None, (view.place(burrow, cluster) for burrow in named)):
@@ -108,7 +108,7 @@ def why(view: View, burrows: Sequence[str], cluster: str, name: str) -> str:
     return why_missing(view, (listing or [*burrows, ""])[0], cluster, name)
 
 
-def topic(given: Mapping[str, str], cluster: str, name: str, view: View) -> Answer:
+def topic(given: Mapping[str, str], cluster: str, name: str, view: View) -> Result:
     """Return a topic with the groups that read it, most lagging first."""
     named = [given["burrow"]] if "burrow" in given else view.burrows
     for place in filter(None, (view.place(burrow, cluster) for burrow in named)):

@@ -37,7 +37,7 @@ LAG = (
     f"{WRITTEN - READ}"
 )
 AT_ONCE = 4
-PATIENCE = 240.0
+MAX_SECONDS = 240.0
 
 
 class Burrow:
@@ -66,8 +66,8 @@ class Burrow:
     def eventually(self, seen: Callable[[], bool]) -> float:
         """Return the seconds from its start until something was seen; ``AssertionError`` if that takes too long."""
         while not seen():
-            if time.monotonic() - self.begun > PATIENCE:
-                message = f"not within {PATIENCE:.0f} s; its log: {self.log[-500:] or 'empty'}"
+            if time.monotonic() - self.begun > MAX_SECONDS:
+                message = f"not within {MAX_SECONDS:.0f} s; its log: {self.log[-500:] or 'empty'}"
                 raise AssertionError(message)
             time.sleep(1)
         return time.monotonic() - self.begun

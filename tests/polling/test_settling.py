@@ -26,7 +26,7 @@ NOW = 1_700_000_000_000
 """Burrow's time when the story begins, at 0 on the monotonic clock."""
 DAY = 86_400.0
 EXPIRE = 10.0
-PATIENCE = 300.0
+MAX_HOLD = 300.0
 
 
 def group(name: str = "g", *, observed: float, made: float | None = None, offset: int = 70) -> Group:
@@ -44,7 +44,7 @@ def read(*lags: int | None, observed: float, since: float) -> Progress:
 
 def restarted(*, caught_up_at: float = 20.0) -> Settling:
     """Return what is known of a Burrow that began at 0 and was behind until it was seen to have caught up."""
-    settling = Settling(PATIENCE)
+    settling = Settling(MAX_HOLD)
     settling.fell_behind()
     settling.follow(read(0, observed=caught_up_at - 2, since=0), (), caught_up_at)
     return settling
@@ -117,12 +117,12 @@ def test_several_askers_keep_no_old_answer_alive(askers: list[float]) -> None:
 
 @pytest.mark.parametrize(
     ("expected", "made", "since"),
-    [(True, -LIVE / 1000, 0), (False, -LIVE / 1000 - 1, 0), (True, -3600, -PATIENCE), (False, -3600, -PATIENCE + 1)],
+    [(True, -LIVE / 1000, 0), (False, -LIVE / 1000 - 1, 0), (True, -3600, -MAX_HOLD), (False, -3600, -MAX_HOLD + 1)],
     ids=["read as it was made", "read later", "Burrow has run for long", "Burrow may have begun just now"],
 )
 def test_at_our_own_start_burrow_has_mostly_run_for_long(expected: bool, made: float, since: float) -> None:  # noqa: FBT001
     """A group counts at once whose commit Burrow read as it was made, or any where Burrow has read for long."""
-    settling = Settling(PATIENCE)
+    settling = Settling(MAX_HOLD)
     settling.follow(read(0, observed=0, since=since), (), 0.0)
     assert expected == settling.is_settled(group(observed=0, made=made), 0.0, EXPIRE)
 
@@ -132,7 +132,7 @@ def test_each_partition_settles_for_itself() -> None:
     names = ["a", "b"]
     first, second = (commits_partition(name, 2) for name in names)
     assert first != second
-    settling = Settling(PATIENCE)
+    settling = Settling(MAX_HOLD)
     lags = [0, 0]
     lags[second] = 5000
     settling.follow(read(*lags, observed=0, since=-400), {second}, 0.0)
@@ -146,7 +146,7 @@ def test_each_partition_settles_for_itself() -> None:
 
 def test_without_burrows_own_group_nothing_is_held() -> None:
     """Nobody knows when it caught up."""
-    settling = Settling(PATIENCE)
+    settling = Settling(MAX_HOLD)
     settling.follow(None, (), 0.0)
     assert settling.is_settled(group(observed=0, made=-3600), 0.0, EXPIRE)
 
