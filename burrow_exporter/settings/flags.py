@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator
+from inspect import signature
 from pathlib import Path
 from typing import Any, Literal, cast, get_args, get_origin
 
@@ -13,6 +14,7 @@ from click.core import ParameterSource
 from msgspec import NODEFAULT, Meta
 from msgspec.structs import FieldInfo
 
+from burrow_exporter.demo import SimulatedBurrow
 from burrow_exporter.settings.config import Config
 from burrow_exporter.settings.reader import is_section, keys, parts
 from burrow_exporter.settings.section import Section
@@ -133,8 +135,9 @@ def default_of(field: FieldInfo, kind: Any) -> dict[str, Any]:  # noqa: ANN401  
 
 
 def demo_flag(name: str, text: str, **attributes: Any) -> Flag:  # noqa: ANN401  click's own attributes
-    """Return a flag of the simulated Burrow."""
-    return Flag(f"--demo.{name}", f"demo: {text}", **attributes)
+    """Return a flag of the simulated Burrow, with its default."""
+    default = signature(SimulatedBurrow).parameters[name.replace("-", "_")].default
+    return Flag(f"--demo.{name}", f"demo: {text}", default=default, **attributes)
 
 
 COMMAND_LINE_FLAGS = (
@@ -144,13 +147,12 @@ COMMAND_LINE_FLAGS = (
         metavar="FILE",
         show_default="none",
     ),
-    demo_flag("groups", "number of consumer groups.", type=click.IntRange(12), default=20),
-    demo_flag("partitions", "number of partitions per group.", type=click.IntRange(1), default=12),
-    demo_flag("seed", "seed of the simulation.", type=int, default=1),
+    demo_flag("groups", "number of consumer groups.", type=click.IntRange(12)),
+    demo_flag("partitions", "number of partitions per group.", type=click.IntRange(1)),
+    demo_flag("seed", "seed of the simulation.", type=int),
     demo_flag(
         "listen-address",
         "address of the simulated Burrow; port 0 picks a free port.",
-        default="127.0.0.1:0",
         metavar="ADDRESS",
     ),
 )
