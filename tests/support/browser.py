@@ -92,12 +92,12 @@ class Browser:
         path.write_bytes(b64decode(shot["data"]))
 
     def close(self) -> None:
-        """Let go of the pipe, which ends the browser."""
+        """Close the pipe, which ends the browser."""
         os.close(self._commands)
         os.close(self._answers)
 
     def _read(self) -> Any:
-        """Read one message, and keep what is a complaint."""
+        """Read one message, and store it if it is an error."""
         while b"\0" not in self._unread:
             ready, _, _ = select([self._answers], [], [], SECONDS)
             piece = os.read(self._answers, 1 << 20) if ready else b""

@@ -14,12 +14,12 @@ from burrow_exporter.snapshot import Group
 
 
 def commit(at: float = 1.0, offset: int = 1, lag: int | None = 0, *, observed: float | None = None) -> Commit:
-    """Return a commit that was made at a time, and observed by Burrow at once, or else later."""
+    """Return a commit made at ``at``, observed by Burrow then or at ``observed``."""
     return Commit(offset, int(at * 1000), int((at if observed is None else observed) * 1000), lag)
 
 
 def partition(end: Commit | None, lag: int = 0, number: int = 0, **fields: Any) -> Partition:
-    """Return a partition of topic ``t`` whose window holds one commit, unless there is none."""
+    """Return a partition of topic ``t`` with one commit in its window, or none."""
     known = {"topic": "t", "owner": "", "client_id": "", "status": "OK", "start": end, "complete": 1.0 if end else 0.0}
     return Partition(partition=number, end=end, current_lag=lag, **{**known, **fields})
 
@@ -27,7 +27,7 @@ def partition(end: Commit | None, lag: int = 0, number: int = 0, **fields: Any) 
 def group(
     read_at: float, *partitions: Partition, name: str = "g", uncommitted: Iterable[Partition] = (), **fields: Any
 ) -> Group:
-    """Return a group as it was read at a time, with partitions whose lags it adds up."""
+    """Return a group read at ``read_at``; its lag is the sum of its partitions' lags."""
     lags = [each.current_lag for each in partitions]
     known = {"expires_at": read_at, "total_lag": sum(lags), "max_lag": max(lags, default=0)}
     columns = (Partitions(partitions), Partitions(uncommitted))
@@ -35,5 +35,5 @@ def group(
 
 
 def group_status(name: str, *partitions: Partition, status: str = "OK") -> GroupStatus:
-    """Return Burrow's answer for a group of cluster ``c``."""
+    """Return Burrow's evaluation of a group of cluster ``c``."""
     return GroupStatus("c", name, status, Partitions(partitions), sum(each.current_lag for each in partitions))

@@ -45,7 +45,7 @@ MANY = 1000
 
 
 class World:
-    """A Burrow; ``answers`` are those by path. A context manager."""
+    """A Burrow; ``answers`` are its responses by path. A context manager."""
 
     def __init__(self, *, tls: bool = False, reconnect: bool = False) -> None:
         """Have each request on a connection of its own where ``reconnect``."""
@@ -66,7 +66,7 @@ class World:
         self.server.__exit__(None, None, None)
 
     def move(self) -> AbstractContextManager[object]:
-        """Let the other groups move on as long as this lasts."""
+        """Let the other groups progress during the fault."""
         moving = {"h": "c", "g": "d"}
         moved = {
             f"/v3/kafka/{cluster}/consumer/{name}/lag": lag_answer(cluster, name, partition(current_lag=11))
@@ -116,7 +116,7 @@ class Fault:
 
     @property
     def times_out(self) -> bool:
-        """Whether it takes a request's whole time."""
+        """Whether it lasts until the request times out."""
         return any(reason == "timeout" for _, reason in self.counted)
 
     @property
@@ -195,7 +195,7 @@ def answering(step: Recorded | Step, *paths: str) -> During:
 
 @contextmanager
 def down(world: World) -> Iterator[None]:
-    """Have nobody listen."""
+    """Stop listening."""
     world.server.__exit__(None, None, None)
     yield
     world.restart()
@@ -203,7 +203,7 @@ def down(world: World) -> Iterator[None]:
 
 @contextmanager
 def unresolved(_: World) -> Iterator[None]:
-    """Have no name known."""
+    """Make every DNS lookup fail."""
     with patch.object(socket, "getaddrinfo", side_effect=socket.gaierror(socket.EAI_NONAME, "Name not known")):
         yield
 
@@ -228,7 +228,7 @@ def certified(
 
 
 def endless(connection: socket.socket) -> bool:
-    """Send chunks for as long as the client takes them."""
+    """Send chunks for as long as the client reads."""
     connection.sendall(chunked(end=False))
     while True:
         connection.sendall(b"1000\r\n" + b" " * 0x1000 + b"\r\n")
@@ -249,7 +249,7 @@ def whole(what: str, reason: str, said: str, during: During, **world: bool) -> F
 
 
 def network(what: str, reason: str, said: str, during: During) -> Fault:
-    """Return a fault that is met when a connection is made."""
+    """Return a fault that occurs when connecting."""
     return whole(what, reason, said, during, reconnect=True)
 
 
@@ -271,13 +271,13 @@ def on_groups(what: str, reason: str, said: str, step: Step) -> Fault:
 
 
 def on_group(what: str, reason: str, said: str, told: Recorded | Step, page: Page = GROUP_STAYS) -> Fault:
-    """Return a fault of one group's answer."""
+    """Return a fault of one group's response."""
     counted = frozenset({("lag", reason)} if reason else ())
     return Fault(what, "group", page, counted, said, answering(told, GROUP))
 
 
 def on_topic(what: str, reason: str, said: str, told: Recorded | Step, page: Page = TOPIC_STAYS) -> Fault:
-    """Return a fault of one topic's answer."""
+    """Return a fault of one topic's response."""
     counted = frozenset({("topic", reason)} if reason else ())
     return Fault(what, "topic", page, counted, said, answering(told, TOPIC))
 

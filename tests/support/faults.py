@@ -23,29 +23,29 @@ CLOSE_WITH_RESET = struct.pack("ii", 1, 0)
 
 
 def good(**fields: Any) -> bytes:
-    """Return the JSON of a good answer that holds ``fields``."""
+    """Return the JSON of a successful response with ``fields``."""
     return json.dumps({"error": False, "message": "", **fields}).encode()
 
 
 def reply(body: bytes = b"", status: int = 200, **headers: str) -> Step:
-    """Answer whole; ``_`` in the name of a header stands for ``-``."""
+    """Send a complete response; ``_`` in the name of a header becomes ``-``."""
     return send(head(len(body), status, **headers) + body)
 
 
 def head(length: int, status: int = 200, **headers: str) -> bytes:
-    """Return the head of an answer of ``length`` bytes."""
+    """Return the head of a response of ``length`` bytes."""
     lines = [f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items()]
     return f"HTTP/1.1 {status} Status\r\nContent-Length: {length}\r\n{''.join(lines)}\r\n".encode()
 
 
 def chunked(*chunks: bytes, end: bool = True) -> bytes:
-    """Return an answer in chunks, by default with the empty one that ends it."""
+    """Return a chunked response, by default with the final empty chunk."""
     pieces = [b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks]
     return b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"".join(pieces) + b"0\r\n\r\n" * end
 
 
 def send(data: bytes) -> Step:
-    """Send bytes and keep the connection."""
+    """Send bytes and keep the connection open."""
 
     def step(connection: socket.socket) -> bool:
         connection.sendall(data)
@@ -55,7 +55,7 @@ def send(data: bytes) -> Step:
 
 
 def then_close(data: bytes = b"") -> Step:
-    """Send bytes and close as one should."""
+    """Send bytes and close the connection properly."""
 
     def step(connection: socket.socket) -> bool:
         connection.sendall(data)
@@ -65,7 +65,7 @@ def then_close(data: bytes = b"") -> Step:
 
 
 def then_reset(data: bytes = b"") -> Step:
-    """Send bytes and reset the connection once they had time to arrive."""
+    """Send bytes, wait until they have arrived, and reset the connection."""
 
     def step(connection: socket.socket) -> bool:
         connection.sendall(data)
@@ -77,7 +77,7 @@ def then_reset(data: bytes = b"") -> Step:
 
 
 def then_hang(data: bytes = b"") -> Step:
-    """Send bytes and wait for the client to give up."""
+    """Send bytes and wait until the client gives up."""
 
     def step(connection: socket.socket) -> bool:
         connection.sendall(data)
@@ -89,7 +89,7 @@ def then_hang(data: bytes = b"") -> Step:
 
 
 def drip(data: bytes, then: bytes) -> Step:
-    """Send bytes, then over and over a few more, every 50 ms, for as long as the client takes them."""
+    """Send bytes, then a few more every 50 ms for as long as the client reads."""
 
     def step(connection: socket.socket) -> bool:
         connection.sendall(data)
@@ -101,13 +101,13 @@ def drip(data: bytes, then: bytes) -> Step:
 
 
 def in_turn(*steps: Step) -> Plan:
-    """Answer with the steps in their order whatever is asked, the last one for ever."""
+    """Respond with the steps in order, whatever the request; the last one repeats."""
     left = list(steps)
     return lambda _: left.pop(0) if len(left) > 1 else left[0]
 
 
 def by_path(answers: Mapping[str, Recorded | Step]) -> Plan:
-    """Answer by path, as ``answers`` stand at the time."""
+    """Respond by path, from the current content of ``answers``."""
 
     def plan(path: str) -> Step:
         told = answers.get(path, NOT_FOUND)
@@ -117,14 +117,14 @@ def by_path(answers: Mapping[str, Recorded | Step]) -> Plan:
 
 
 class FaultServer:
-    """Listens on a free port of this machine, or the one given, and answers by ``plan``; a context manager.
+    """Listens on a free or given port of this machine and responds by ``plan``; a context manager.
 
     It sends ``greeting`` before it is asked anything. ``asked`` are the targets of the requests, ``heads`` those
     requests whole, ``connections`` those ever accepted.
     """
 
     def __init__(self, plan: Plan, context: ssl.SSLContext | None = None, greeting: bytes = b"", port: int = 0) -> None:
-        """Bind, with TLS where a context for it is given."""
+        """Bind, with TLS if a context is given."""
         self._plan = plan
         self._greeting = greeting
         self._context = context
@@ -173,7 +173,7 @@ class FaultServer:
 
 
 class RecordedBurrow(FaultServer):
-    """Serves ``answers`` by path, as they are at the time."""
+    """Serves the current content of ``answers`` by path."""
 
     def __init__(self, answers: dict[str, Recorded]) -> None:
         super().__init__(by_path(answers))
@@ -181,7 +181,7 @@ class RecordedBurrow(FaultServer):
 
 
 def read_head(connection: socket.socket) -> bytes:
-    """Return the head of the next request, nothing when the client has closed."""
+    """Return the head of the next request, empty if the client closed the connection."""
     head = b""
     while not head.endswith(b"\r\n\r\n"):
         data = connection.recv(4096)

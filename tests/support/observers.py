@@ -9,7 +9,7 @@ from burrow_exporter.burrow.failures import Endpoint, Reason
 
 @dataclass
 class RecordingObserver:
-    """Records attempts, and failures after which a request is made again."""
+    """Records attempts, and failures that are retried."""
 
     attempts: list[Endpoint] = field(default_factory=list)
     failures: list[tuple[Endpoint, Reason]] = field(default_factory=list)

@@ -35,7 +35,7 @@ def samples_in(
     text: str,
     parse: Callable[[str], Iterable[Metric]] = text_string_to_metric_families,
 ) -> dict[Sample, float]:
-    """Return the samples of a page, by name and labels; a sample that stands twice is an error."""
+    """Return the samples of a page, by name and labels; a duplicate sample is an error."""
     found: dict[Sample, float] = {}
     for family in parse(text):
         for sample in family.samples:
@@ -46,7 +46,7 @@ def samples_in(
 
 
 class Polled:
-    """A poller of a Burrow, or of one at an address, that is polled by hand, and the samples that it published last."""
+    """A poller of a Burrow, or of an address, that the test triggers, and the samples it published last."""
 
     def __init__(
         self,
@@ -70,12 +70,12 @@ class Polled:
         )
 
     def poll(self) -> dict[Sample, float]:
-        """Poll once and return the samples then published."""
+        """Poll once and return the published samples."""
         self.poller.poll()
         return samples_in(self.text())
 
     def text(self) -> str:
-        """Return the page of the snapshot published last."""
+        """Return the page of the last published snapshot."""
         return text_of(self.published[-1])
 
     def own(self, name: str, **labels: str) -> float | None:
@@ -84,7 +84,7 @@ class Polled:
 
 
 def page_of(exporter: Exporter) -> dict[Sample, float]:
-    """Return the samples that an exporter would answer."""
+    """Return the samples that an exporter exposes."""
     return samples_in(b"".join(exporter.metrics(openmetrics=False, gzip=False).pieces(1000)).decode())
 
 
@@ -94,7 +94,7 @@ def own_of(exporter: Exporter, name: str, **labels: str) -> float | None:
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 10) -> None:
-    """Return when a condition holds; fail when that takes too long."""
+    """Wait until a condition holds; fail if that takes too long."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited in vain"

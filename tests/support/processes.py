@@ -22,10 +22,10 @@ COMMAND = (sys.executable, "-W", "error", "-m", "burrow_exporter")
 
 
 class Running:
-    """A process; ``lines`` are those it has written so far."""
+    """A process; ``lines`` is its output so far."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
-        """Read along."""
+        """Collect the output."""
         self.process = process
         self.lines: list[str] = []
         self._reader = Thread(target=self._read, daemon=True)
@@ -36,7 +36,7 @@ class Running:
         self.lines.extend(iter(self.process.stdout.readline, ""))
 
     def wait_for(self, pattern: str, seconds: float = 10.0) -> str:
-        """Return what the first group of ``pattern`` matches in a line, as soon as there is one."""
+        """Wait for a line that matches ``pattern``; return the match of its first group."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             for line in list(self.lines):
@@ -46,7 +46,7 @@ class Running:
         pytest.fail(f"no {pattern!r} in {self.lines}")
 
     def end(self, number: int = signal.SIGTERM) -> tuple[int, float]:
-        """Send a signal; return the exit code and the seconds until the end."""
+        """Send a signal; return the exit code and how many seconds the process took to stop."""
         begun = time.monotonic()
         self.process.send_signal(number)
         code = self.process.wait(10)
@@ -82,13 +82,13 @@ def running(
 
 @contextmanager
 def exporter(*arguments: str) -> Iterator[tuple[Running, str]]:
-    """Run the exporter on a free port until the end of the block; give its address too."""
+    """Run the exporter on a free port until the end of the block; also yield its address."""
     with running(*arguments, "--web.listen-address", "127.0.0.1:0") as run:
         yield run, run.wait_for(r'address"?[=:] ?"?(http[^\s"]+)')
 
 
 def peak_mib(pid: int) -> float:
-    """Return the most memory that a process has had so far, in MiB (Linux)."""
+    """Return the peak memory of a process, in MiB (Linux)."""
     text = Path(f"/proc/{pid}/status").read_text("ascii")
     found = re.search(r"^VmHWM:\s+(\d+) kB$", text, re.MULTILINE)
     assert found
@@ -96,7 +96,7 @@ def peak_mib(pid: int) -> float:
 
 
 def lasting_port() -> int:
-    """Return a free port that no outgoing connection is given (Linux: below 32768), for what is to listen later."""
+    """Return a free port for a later listener, outside the range of outgoing connections (Linux: below 32768)."""
     while True:
         port = Random().randrange(20000, 32000)  # noqa: S311  no secret
         with suppress(OSError), socket.create_server(("127.0.0.1", port)):
@@ -105,7 +105,7 @@ def lasting_port() -> int:
 
 @contextmanager
 def prometheus(configuration: str, folder: Path, **addresses: str) -> Iterator[tuple[Running, str]]:
-    """Run a Prometheus, its files in ``folder``, until the end of the block; give its address too.
+    """Run Prometheus with its files in ``folder`` until the end of the block; also yield its address.
 
     Where there are ``addresses`` they are filled into the configuration by their names, and ``own`` with them.
     """
@@ -118,7 +118,7 @@ def prometheus(configuration: str, folder: Path, **addresses: str) -> Iterator[t
 
 @contextmanager
 def prometheus_on(folder: Path, configuration: str, data: str, address: str) -> Iterator[Running]:
-    """Run a Prometheus on a file and a folder of data in ``folder`` until the end of the block."""
+    """Run Prometheus with the configuration and data in ``folder`` until the end of the block."""
     flags = (f"--config.file={configuration}", f"--storage.tsdb.path={data}", f"--web.listen-address={address}")
     with running(*flags, "--log.level=debug", command=(tool("prometheus"),), folder=folder) as run:
         run.wait_for("Server is ready")

@@ -13,32 +13,32 @@ from typing import Any
 
 
 class Received:
-    """What arrived, by the path of the endpoint; mails under ``mail``. Each is JSON, or a mail's subject and bodies."""
+    """Received messages by the endpoint's path; mails under ``mail``. Each is JSON, or a mail's subject and bodies."""
 
     def __init__(self) -> None:
         self._arrived = threading.Condition()
         self._messages: dict[str, list[Any]] = {}
 
     def add(self, name: str, message: object) -> None:
-        """Keep a message."""
+        """Store a message."""
         with self._arrived:
             self._messages.setdefault(name, []).append(message)
             self._arrived.notify_all()
 
     def take(self, name: str, seconds: float = 30) -> Any:
-        """Return the next message, for which this waits."""
+        """Wait for the next message and return it."""
         with self._arrived:
             assert self._arrived.wait_for(lambda: self._messages.get(name), seconds), f"nothing for {name}"
             return self._messages[name].pop(0)
 
     def names(self) -> set[str]:
-        """Return the endpoints at which something waits to be taken."""
+        """Return the endpoints with messages not taken yet."""
         with self._arrived:
             return {name for name, messages in self._messages.items() if messages}
 
 
 class Quiet(socketserver.ThreadingTCPServer):
-    """A server that says nothing of clients that hang up."""
+    """A server that logs nothing when clients hang up."""
 
     daemon_threads = True
 
@@ -48,7 +48,7 @@ class Quiet(socketserver.ThreadingTCPServer):
 
 @contextmanager
 def endpoints() -> Iterator[tuple[Received, int, int]]:
-    """Listen for webhooks and mail until the end of the block; yield what arrives, and the two ports."""
+    """Listen for webhooks and mail until the end of the block; yield received messages and both ports."""
     received = Received()
 
     class Hook(BaseHTTPRequestHandler):

@@ -13,7 +13,7 @@ RECORDINGS = ROOT / "tests" / "recordings"
 
 @dataclass(frozen=True)
 class Recorded:
-    """One recorded answer."""
+    """One recorded response."""
 
     status: int
     content_type: str
@@ -21,27 +21,27 @@ class Recorded:
 
 
 def load(name: str) -> Any:
-    """Return a recording, by the name of its file."""
+    """Return a recording by its file name."""
     return json.loads((RECORDINGS / name).read_text(encoding="utf-8"))
 
 
 def mixed() -> dict[str, Recorded]:
-    """Return every answer of the recording of two clusters with groups in every status, by path."""
+    """Return all responses, by path, of a recording with two clusters and groups in every status."""
     return {path: Recorded(**answer) for path, answer in load("mixed.json")["responses"].items()}
 
 
 def answer(**fields: Any) -> Recorded:
-    """Return a good answer that holds ``fields``."""
+    """Return a successful response with ``fields``."""
     return Recorded(200, "application/json", json.dumps({"error": False, "message": "", **fields}))
 
 
 def commit(offset: int = 90, timestamp: int = 1_700_000_000_000, lag: int | None = 10) -> dict[str, Any]:
-    """Return a commit of a window, observed when it was made."""
+    """Return a commit of a window, observed immediately."""
     return {"offset": offset, "timestamp": timestamp, "observedAt": timestamp // 1000 * 1000, "lag": lag}
 
 
 def partition(topic: str = "orders", number: int = 0, **fields: Any) -> dict[str, Any]:
-    """Return a partition of a group's answer: lag 10, full window."""
+    """Return a partition of a group's response: lag 10, full window."""
     return {
         "topic": topic,
         "partition": number,
@@ -57,7 +57,7 @@ def partition(topic: str = "orders", number: int = 0, **fields: Any) -> dict[str
 
 
 def lag_answer(cluster: str, group: str, *partitions: dict[str, Any], status: str = "OK") -> Recorded:
-    """Return a group's answer."""
+    """Return a group's response."""
     return answer(
         status={
             "cluster": cluster,
@@ -78,7 +78,7 @@ STARTING = Recorded(503, "text/plain", "STARTING")
 
 
 def small(groups: dict[str, Recorded] | None = None, topics: dict[str, list[int]] | None = None) -> dict[str, Recorded]:
-    """Return the answers of a Burrow with one cluster, ``c``, and by default one group, ``g``, that reads one topic."""
+    """Return the responses of a Burrow with cluster ``c`` and by default one group, ``g``, that reads one topic."""
     groups = {"g": lag_answer("c", "g", partition())} if groups is None else groups
     topics = {"orders": [100]} if topics is None else topics
     return {

@@ -24,13 +24,13 @@ from tests.web.test_server import FixedContent, Reply, exchange, port_of, servin
 
 @cache
 def authority(name: str) -> trustme.CA:
-    """Return an authority, one a name."""
+    """Return the certificate authority of a name."""
     return trustme.CA(organization_name=name)
 
 
 @cache
 def certificate(authority_name: str, name: str) -> trustme.LeafCert:
-    """Return a certificate of an authority for a name, an address, or an address of e-mail."""
+    """Return a certificate of an authority for a host name, an IP address, or an e-mail address."""
     return authority(authority_name).issue_cert(name)
 
 
@@ -48,7 +48,7 @@ def pem(name: str = "server", host: str = "127.0.0.1") -> tuple[str, str]:
 
 @dataclass
 class Web:
-    """A web config file and those beside it."""
+    """A web config file and the files it refers to."""
 
     folder: Path
     tls: dict[str, Any] = field(default_factory=dict)
@@ -61,34 +61,34 @@ class Web:
         return self.folder / "web.yml"
 
     def write(self) -> Path:
-        """Write the file as things stand, and return where."""
+        """Write the current configuration; return the file's path."""
         sections = {"tls_server_config": self.tls, "basic_auth_users": self.users, **self.others}
         self.path.write_text(yaml.safe_dump({key: value for key, value in sections.items() if value}), encoding="utf-8")
         return self.path
 
     def certify(self, name: str = "server") -> None:
-        """Put a certificate of an authority beside it."""
+        """Write a certificate of an authority next to it."""
         cert, key = pem(name)
         (self.folder / "cert.pem").write_text(cert, encoding="ascii")
         (self.folder / "key.pem").write_text(key, encoding="ascii")
         self.tls |= {"cert_file": "cert.pem", "key_file": "key.pem"}
 
     def trust(self, *names: str, policy: str = "RequireAndVerifyClientCert") -> None:
-        """Put those authorities beside it whose clients are let in."""
+        """Write the authorities whose clients are admitted next to it."""
         text = "".join(authority(name).cert_pem.bytes().decode() for name in names)
         (self.folder / "clients.pem").write_text(text, encoding="ascii")
         self.tls |= {"client_ca_file": "clients.pem", "client_auth_type": policy}
 
     @contextmanager
     def serving(self, content: FixedContent | None = None, limits: Limits = DEFAULT_LIMITS) -> Iterator[Server]:
-        """Serve by the file, as it stands now."""
+        """Serve with the current file."""
         security = Security(str(self.write()))
         with serving(content or FixedContent(), limits=limits, security=security) as server:
             yield server
 
 
 def client_context(trusted: str = "server", own: tuple[str, str] | None = None) -> ssl.SSLContext:
-    """Return what a client shakes hands with; ``own`` is authority and name of its certificate."""
+    """Return a client's TLS context; ``own`` is authority and name of its certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     authority(trusted).configure_trust(context)
     if own is not None:
@@ -97,7 +97,7 @@ def client_context(trusted: str = "server", own: tuple[str, str] | None = None) 
 
 
 def connection_to(server: Server, context: ssl.SSLContext | None = None) -> http.client.HTTPConnection:
-    """Return a connection, with TLS if there is a context."""
+    """Return a connection, with TLS if a context is given."""
     if context is None:
         return http.client.HTTPConnection("127.0.0.1", port_of(server), timeout=5)
     return http.client.HTTPSConnection("127.0.0.1", port_of(server), timeout=5, context=context)
@@ -106,7 +106,7 @@ def connection_to(server: Server, context: ssl.SSLContext | None = None) -> http
 def fetch(
     server: Server, path: str = "/metrics", context: ssl.SSLContext | None = None, method: str = "GET", **headers: str
 ) -> Reply:
-    """Send one request on a connection of its own."""
+    """Send one request on a new connection."""
     with closing(connection_to(server, context)) as connection:
         return exchange(connection, path, method, **headers)
 

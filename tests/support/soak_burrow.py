@@ -26,7 +26,7 @@ FAULTY = 0.02
 
 
 def half(body: bytes) -> bytes:
-    """Return an answer that is cut off in its body."""
+    """Return a response with a truncated body."""
     return head(len(body)) + body[: len(body) // 2]
 
 
@@ -46,7 +46,7 @@ FAULTS: Mapping[str, Callable[[bytes], Step]] = {
 
 
 class Clock:
-    """Tells Unix seconds: those at which it stands, or else the true ones."""
+    """A clock in Unix seconds that can be stopped."""
 
     def __init__(self, stands_at: float) -> None:
         self.stands_at: float | None = stands_at
@@ -67,7 +67,7 @@ class Burrow:
         self._calm = False
 
     def plan(self, path: str) -> Step:
-        """Return how to answer a request."""
+        """Return the step for a request."""
         if path == "/calm":
             self._calm, self._clock.stands_at = True, time.time()
             return reply()
@@ -95,7 +95,7 @@ class Burrow:
         return told.status, body.encode()
 
     def _passing(self) -> list[str]:
-        """Return the names of the groups, and of their topics, that there are just now."""
+        """Return the names of the current groups and of their topics."""
         generation = int(self._clock() / LIFE_SECONDS)
         return [f"passing-{generation}-{index}" for index in range(PASSING)]
 
