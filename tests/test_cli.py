@@ -333,7 +333,7 @@ def test_check_of_a_cluster_without_groups(
 
 
 def test_check_names_failures(capfd: Capture) -> None:
-    """Each failure stands on a line of its own, many are cut short, and a part that fails is no failure of all."""
+    """Each failure has its own line, long lists are shortened, and a partial failure does not fail the command."""
     groups = {f"g{number:02}": BROKEN for number in range(12)}
     good = {"g99": lag_answer("c", "g99", partition())}
     code, lines = told(capfd, small(groups | good), "--burrow.concurrency=12")
@@ -379,7 +379,7 @@ def test_check_of_a_wrong_address(capfd: Capture, hint: str, change: dict[str, R
 
 
 def test_check_by_tls_of_a_burrow_without(capfd: Capture, burrow: SimulatedBurrow) -> None:
-    """Whoever writes https:// where no TLS is spoken is told so."""
+    """An https:// address of a server without TLS gives a clear error."""
     assert COULD_NOT_RUN == main(["check", "--burrow.address", burrow.address.replace("http:", "https:")])
     assert "  the server does not use TLS: use http:// ?" == capfd.readouterr().out.splitlines()[-1]
 

@@ -66,7 +66,7 @@ def test_json(capfd: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_exceptions(capfd: pytest.CaptureFixture[str], form: str) -> None:
-    """An exception stands with its traceback on the line of its event."""
+    """An exception and its traceback are on the line of their event."""
     set_up("info", form)
     try:
         _ = 1 / 0

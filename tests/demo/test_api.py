@@ -141,7 +141,7 @@ def test_shapes(burrow: SimulatedBurrow, clock: Clock) -> None:
 
 
 def test_shapes_of_the_configuration(burrow: SimulatedBurrow) -> None:
-    """It tells of its modules as a real Burrow does."""
+    """It describes its modules as a real Burrow does."""
     pairs = {
         "/v3/config/evaluator": "/v3/config/evaluator",
         "/v3/config/evaluator/caching": "/v3/config/evaluator/default",
@@ -218,7 +218,7 @@ def test_unknown_names(burrow: SimulatedBurrow, message: str, path: str) -> None
 
 
 def test_an_unknown_topic_has_no_consumers(burrow: SimulatedBurrow) -> None:
-    """Burrow says nobody reads a topic that is not there, and does not call that an error."""
+    """For an unknown topic Burrow returns no consumers, and no error."""
     assert fetch(burrow, "/v3/kafka/eu-west/topic/no/consumers")["consumers"] == []
 
 

@@ -86,7 +86,7 @@ def test_stopped() -> None:
 
 
 def test_given_port() -> None:
-    """It listens where it is told to, and a taken port is an error."""
+    """It listens on the given address, and a port in use is an error."""
     with SimulatedBurrow() as first:
         with pytest.raises(OSError, match="in use"):
             SimulatedBurrow(listen_address=first.address.removeprefix("http://")).start()
@@ -98,7 +98,7 @@ def test_given_port() -> None:
 
 @pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="needs IPv6")
 def test_ipv6() -> None:
-    """An IPv6 address stands in brackets."""
+    """An IPv6 address is written in brackets."""
     with SimulatedBurrow(listen_address="[::1]:0") as burrow:
         assert burrow.address.startswith("http://[::1]:")
         assert requests.get(f"{burrow.address}/burrow/admin", timeout=5).text == "GOOD"

@@ -225,7 +225,7 @@ def test_burrows_own_group(clock: Clock) -> None:
 
 
 def test_topic_consumers(clock: Clock) -> None:
-    """A topic's consumers are the groups in whose answer it stands."""
+    """A topic's consumers are the groups whose response contains it."""
     burrow = SimulatedBurrow(clock=clock)
     assert fetch(burrow, f"{EAST}/topic/crm.legacy-export/consumers")["consumers"] == ["customer-360"]
 

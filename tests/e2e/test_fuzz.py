@@ -120,7 +120,7 @@ def nodes(document: Any) -> Iterator[Node]:
 
 
 def drop(draw: Draw, document: Any) -> None:
-    """Take out what stands in one place."""
+    """Remove the value at one place."""
     inside, key = draw(st.sampled_from(list(nodes(document))))
     del inside[key]
 
@@ -140,7 +140,7 @@ def put_alike(draw: Draw, document: Any) -> None:
 
 
 def move(draw: Draw, document: Any) -> None:
-    """Put there what stands in another place: of the right type, or nearly."""
+    """Insert the value of another place: of the right type, or nearly."""
     places = st.sampled_from(list(nodes(document)))
     (inside, key), (other, its_key) = draw(places), draw(places)
     inside[key] = copy.deepcopy(other[its_key])
@@ -255,7 +255,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[Answers]:
 
 
 def decoded(body: bytes, shape: Any) -> Any:
-    """Return an answer, or what is said of a body that is refused."""
+    """Return a response, or the error for a rejected body."""
     try:
         return decode(Endpoint.LAG, "/path", body, shape)
     except BurrowError as error:

@@ -62,7 +62,7 @@ LISTS: Mapping[str, tuple[str, bytes, str]] = {
 
 
 def hostile(answers: Mapping[str, Recorded | Step], bodies: Callable[[str], bytes], status: int) -> Plan:
-    """Answer for bad groups with what is made for them, and for the rest as told."""
+    """Return the prepared responses for bad groups, and the default ones for the rest."""
     plan = by_path(answers)
 
     def choose(path: str) -> Step:

@@ -96,7 +96,7 @@ def logging_to(target: Target, *arguments: str) -> Iterator[tuple[subprocess.Pop
 
 
 def ask(url: str, method: str = "GET") -> str:
-    """Return what is answered, an empty string as long as nobody listens."""
+    """Return the response, or an empty string if the port is not open yet."""
     try:
         with urllib.request.urlopen(urllib.request.Request(url, method=method), timeout=2) as answer:  # noqa: S310  ours
             return str(answer.read().decode())

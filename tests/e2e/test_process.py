@@ -219,7 +219,7 @@ def test_healthcheck() -> None:
 
 
 def test_healthcheck_of_a_secured_exporter(tmp_path: Path) -> None:
-    """Under TLS, with client certificates and passwords required, the health check is told, and others are not."""
+    """With TLS, client certificates and passwords required, the health check works, and other requests are rejected."""
     web = Web(tmp_path, users={"alice": bcrypt_hash("right")})
     web.certify()
     web.trust("us")

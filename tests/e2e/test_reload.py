@@ -319,7 +319,7 @@ def test_a_policy_changes_at_once(start: Callable[..., Reloaded]) -> None:
 
 
 def test_a_burrow_that_is_gone_leaves_nothing(start: Callable[..., Reloaded]) -> None:
-    """A removed Burrow leaves the page with all of its own metrics, also when a poll of it is under way."""
+    """A removed Burrow disappears from the page with all of its metrics, even while it is being polled."""
     slow: Answers = of(2)
     with FaultServer(by_path(of(1))) as one, FaultServer(by_path(slow)) as two:
         running = start(named("a", one), named("b", two, labels={"x": "y"}))
@@ -351,7 +351,7 @@ def test_a_cluster_of_a_burrow_that_is_gone(start: Callable[..., Reloaded]) -> N
 
 
 def test_a_hanging_burrow_does_not_hold_up_a_reload(start: Callable[..., Reloaded]) -> None:
-    """A reload does not wait for the poll under way: the new one begins when that has ended."""
+    """A reload does not wait for the poll in progress; the new poller starts when that poll has ended."""
     with FaultServer(in_turn(then_hang())) as hanging, FaultServer(by_path(of(1))) as server:
         running = start(named("a", hanging))
         wait_until(lambda: hanging.asked)
@@ -498,7 +498,7 @@ def test_reload_by_signal_and_by_request(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["pipe", "device", "large", "bomb", "merges"])
 def test_a_file_that_never_ends(tmp_path: Path, kind: str) -> None:
-    """Whatever stands there is refused soon, polls go on meanwhile, and the next good file is loaded."""
+    """A pipe, a device or a huge document is rejected quickly, polls continue, and the next valid file is loaded."""
     file = tmp_path / "burrow.yaml"
     with FaultServer(by_path(of(1))) as server:
         write(file, server)

@@ -270,7 +270,7 @@ def test_a_process_whose_burrows_refuse(folder: Path, form: str) -> None:
 def test_a_burrow_that_repeats_credentials(
     folder: Path, capfd: pytest.CaptureFixture[str], reason: str, answers: dict[str, Recorded | Step]
 ) -> None:
-    """What a Burrow says back of the credentials, wherever, is neither printed nor published; the failure is told."""
+    """Credentials that a Burrow echoes anywhere are neither printed nor exposed; the failure is reported."""
     with FaultServer(by_path({**small(), **answers})) as server:
         path = write(folder, [burrow("a", server.address)])
         main(["check", f"--config.file={path}"])

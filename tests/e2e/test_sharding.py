@@ -47,7 +47,7 @@ def from_burrow(exporter: Exporter) -> dict[Sample, float]:
 
 
 def test_three_shards_make_the_whole() -> None:
-    """The union of three shards is what one exporter publishes; no sample stands on two pages, and each has a share."""
+    """Three shards together expose the same as one exporter; no sample is on two pages, and each has a share."""
     with RecordedBurrow(mixed()) as burrow:
         whole = from_burrow(polled(burrow, 0, 1))
         shares = [from_burrow(polled(burrow, index, 3)) for index in range(3)]

@@ -19,7 +19,7 @@ def judged(usages: list[Usage], polls: int = 100, warming: float = 0.0) -> list[
 
 
 def test_series_that_are_missing_or_too_many_or_wrong() -> None:
-    """Each of the three is told; the exporter's own metrics may differ."""
+    """Each of the three is reported; the exporter's own metrics may differ."""
     one: dict[tuple[str, frozenset[tuple[str, str]]], float] = {(LAG, GROUP): 1.0}
     assert [] == differences(one | {("burrow_exporter_polls_total", frozenset()): 9.0}, one)
     assert [1, 1, 1] == [

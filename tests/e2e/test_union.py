@@ -104,7 +104,7 @@ def test_labels_tell_clusters_apart() -> None:
 
 
 def test_no_takeover_while_the_first_is_down() -> None:
-    """A cluster stays the first Burrow's while that fails, also when its readings have expired: then it is nobody's."""
+    """A cluster belongs to the first Burrow even while that fails; once its readings expire, it is not exposed."""
     with RecordedBurrow(of(1)) as one, RecordedBurrow(of(2)) as two:
         exporter = exporter_of(named("a", one), named("b", two))
         poll(exporter)
@@ -128,7 +128,7 @@ def test_a_cluster_that_the_first_gives_up(log: Log) -> None:
 
 
 def test_the_first_takes_what_is_its_own() -> None:
-    """A first Burrow that comes up late has its cluster, which was the second's as long as nobody knew."""
+    """A first Burrow that starts late takes over its cluster, which the second exposed until then."""
     with RecordedBurrow(of(1) | {READY: STARTING}) as one, RecordedBurrow(of(2)) as two:
         exporter = exporter_of(named("a", one), named("b", two))
         assert [(2, {"cluster": "c"})] == poll(exporter)

@@ -55,7 +55,7 @@ def refusal(file: Path, text: str, *arguments: str) -> str:
 
 
 def test_example() -> None:
-    """The example loads as it stands, and what it shows as defaults are the defaults."""
+    """The example loads unchanged, and the defaults it shows are the real ones."""
     with command.make_context("burrow-exporter", [f"--config.file={EXAMPLE}"]) as context:
         config = build_config(context.params)
     default, other = config.burrows
@@ -66,7 +66,7 @@ def test_example() -> None:
 
 
 def test_example_is_whole() -> None:
-    """Every key that there is stands in the example, or in that of the policy, at least in a comment."""
+    """Every key is in the example or in that of the policy, at least in a comment."""
     text = EXAMPLE.read_text(encoding="utf-8") + POLICY_EXAMPLE.read_text(encoding="utf-8")
     keys = {key for section in json.loads(SCHEMA.read_text())["$defs"].values() for key in section["properties"]}
     assert set() == {key for key in keys if not re.search(rf"\b{key}:", text)}
@@ -211,7 +211,7 @@ log: {level: debug, format: json}
     ],
 )
 def test_what_is_refused(file: Path, expected: str, text: str) -> None:
-    """What is wrong is told in one line with the file, the path of the key, and what is allowed; never a secret."""
+    """An error is one line with the file, the path of the key, and what is allowed; never a secret."""
     (file.parent / "p").write_text("secret")
     (file.parent / "empty").write_text("\n")
     line = refusal(file, text)
@@ -222,7 +222,7 @@ def test_what_is_refused(file: Path, expected: str, text: str) -> None:
 
 @given(key=st.sampled_from([flag.key for flag in FLAGS if flag.key]), value=VALUES)
 def test_whatever_stands_at_a_key(key: str, value: Any) -> None:
-    """It makes a configuration, or an error that names the section where it stands."""
+    """The result is a configuration, or an error that names the section."""
     document: dict[str, Any] = {}
     put(document, key, value)
     try:

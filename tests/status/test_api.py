@@ -106,7 +106,7 @@ def test_filters(expected: list[str], query: str) -> None:
 
 
 def test_pages() -> None:
-    """Each leads to the next, with the filter, whatever the names hold, until all groups have been told once."""
+    """Each page links to the next, with the filter and for all names, until every group was listed once."""
     shown = view(snapshot(cluster(*(group(name, "OK", [partition()], [0.0]) for name in ODD))))
     names, query = [], "?limit=3&q="
     while query:

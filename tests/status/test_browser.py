@@ -126,7 +126,7 @@ def test_the_policy_is_in_force(browser: Browser, address: str) -> None:
 
 
 def contrast(one: str, other: str) -> float:
-    """Return the contrast of two colours as the browser tells them, by WCAG."""
+    """Return the WCAG contrast of two colours, as the browser formats them."""
     brightness = sorted((luminance(one), luminance(other)))
     return (brightness[1] + 0.05) / (brightness[0] + 0.05)
 

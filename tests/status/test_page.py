@@ -145,7 +145,7 @@ def test_overview() -> None:
 
 
 def test_late_groups_are_not_among_the_fine() -> None:
-    """What Burrow judges OK is late all the same from its threshold on, and stands above what is only WARN."""
+    """A group that Burrow reports as OK is late from its threshold on, and is listed above one that is only WARN."""
     late = group("late", "OK", [partition(lag=5)], [720.0])
     page = show("/", view(snapshot(cluster(group("w", "WARN", [partition("WARN")], [15.0]), late))))
     assert ["LATE", "WARN"] == [row[0] for row in page.rows if row[0] != "Status"]
@@ -154,7 +154,7 @@ def test_late_groups_are_not_among_the_fine() -> None:
 
 
 def test_muted_groups_come_last() -> None:
-    """A group in error whose alerts the policy mutes stands below those that would page, with the reason."""
+    """A failing group that the policy mutes is listed below those that would page, with the reason."""
     now = snapshot(cluster(*(group(name, "ERR", [partition("STOP", 0, 9)], [9.0]) for name in ("a", "b"))))
     policy = Policy(groups=(GroupEntry(match=re.compile("a"), alerts="off"),))
     page = show("/", replace(view(now), histories=recorded(now, policy=policy)))
@@ -198,7 +198,7 @@ def test_the_last_known_state_of_a_group_that_is_not_read() -> None:
 
 
 def test_data_has_its_own_time() -> None:
-    """The head tells when the data was read, not when the page was asked for."""
+    """The header shows when the data was read, not when the page was requested."""
     assert "Data of 08:00:00 UTC, 0s ago" in show("/", view(snapshot(THREE))).all
     late = replace(snapshot(), outcome=GONE)
     assert "Data of 07:55:00 UTC, 5m ago" in show("/", view(late, snapshot(THREE, burrow="b"))).all
@@ -403,7 +403,7 @@ def test_why_nothing_is_known(expected: str, given: dict[str, str], made: Snapsh
 @pytest.mark.parametrize("query", ["", "name", "&&=&", "%", "%zz=%", "name=%ff%fe", "name=a&name=b", "q=%00&page=%00"])
 @pytest.mark.parametrize(("path", "status"), [("/", 200), ("/group", 404), ("/topic", 404)])
 def test_bad_queries(path: str, status: int, query: str) -> None:
-    """Whatever stands in a query, there is an answer."""
+    """Any query gets a response."""
     found, page, _ = render(path, query, view(snapshot(THREE)))
     assert (status, True) == (found, page.endswith(b"</html>"))
 
@@ -427,7 +427,7 @@ def test_names_stay_names(odd: str) -> None:
 
 @pytest.mark.parametrize("odd", [each for each in ODD if each.strip()])
 def test_what_is_shown_can_be_searched(odd: str) -> None:
-    """A name as it stands on the page, put into the filter, finds the group."""
+    """A name copied from the page into the filter finds the group."""
     shown = view(snapshot(cluster(group(odd, "OK", [partition()], [0.0]), group("another"))))
     name = [row[1] for row in show("/", shown).rows][-1] if odd != "x" * 4000 else odd
     found = show("/", shown, q=name[:150])
@@ -461,7 +461,7 @@ def test_links_are_relative() -> None:
     ],
 )
 def test_durations(expected: str, seconds: float) -> None:
-    """Seconds are told by the two largest units, below 0 as 0, and never as 0 where there are some."""
+    """Durations show the two largest units; negative ones are 0, and positive ones never are."""
     assert expected == duration(seconds)
 
 

@@ -31,7 +31,7 @@ def said(made: Cluster, settings: Settings | None = None) -> list[str]:
 
 @pytest.mark.parametrize("seconds", [None, 1, 5, 60])
 def test_a_cache_that_is_short_enough(seconds: int | None) -> None:
-    """Nothing is said of it."""
+    """It is not reported."""
     assert [] == said(cluster(), None if seconds is None else Settings(seconds, {}))
 
 

@@ -233,5 +233,5 @@ def test_a_burrow_without_a_poll() -> None:
     ],
 )
 def test_what_became_of_listed_groups(expected: str, listed: int, absent: dict[str, str]) -> None:
-    """Beside how many are listed stands why fewer are shown."""
+    """Next to the number of listed groups is the reason why fewer are shown."""
     assert expected == counted(cluster(group(), listed_groups=listed, absent_groups=absent))

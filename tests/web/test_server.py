@@ -75,7 +75,7 @@ class FixedContent:
         return body_of(large, small)
 
     def status_page(self, path: str, query: str) -> Page:
-        """Return a page that tells what was asked for; there is no group x, and a paused page is not loaded again."""
+        """Return a page that shows its path and query; group x does not exist, and a paused page does not reload."""
         status = 404 if "name=x" in query else 200
         return Page(status, f"<!DOCTYPE html><title>Läg</title>{path} {query}".encode(), 0 if "off" in query else 15)
 
@@ -146,7 +146,7 @@ def connect(server: Server) -> http.client.HTTPConnection:
 
 
 def exchange(connection: http.client.HTTPConnection, path: str, method: str = "GET", **headers: str) -> Reply:
-    """Send one request and read its answer; ``_`` in the name of a header stands for ``-``."""
+    """Send one request and read its response; ``_`` in the name of a header becomes ``-``."""
     connection.putrequest(method, path, skip_accept_encoding=True)
     for name, value in headers.items():
         connection.putheader(name.replace("_", "-"), value)
@@ -157,7 +157,7 @@ def exchange(connection: http.client.HTTPConnection, path: str, method: str = "G
 
 
 def ask(server: Server, path: str, method: str = "GET", **headers: str) -> Reply:
-    """Send one request on a connection of its own."""
+    """Send one request on a new connection."""
     with closing(connect(server)) as connection:
         return exchange(connection, path, method, **headers)
 
@@ -379,7 +379,7 @@ def test_reload_by_another_path(server: Server, content: FixedContent, target: s
 
 
 def test_reload_under_way() -> None:
-    """While a reload takes its time, another is told so at once, and pages, metrics and health are answered."""
+    """During a slow reload, another one is rejected immediately, and pages, metrics and health checks are served."""
     content = FixedContent(reloadable=True)
     begun, go_on = threading.Event(), threading.Event()
 
@@ -453,7 +453,7 @@ def test_failing_reload(server: Server, content: FixedContent) -> None:
 )
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_status_page(server: Server, method: str, expected: bytes, target: str) -> None:
-    """A page for humans is HTML in UTF-8, made from the query as it stands in the URL, fresh and without any script."""
+    """A status page is HTML in UTF-8, made from the raw query of the URL, not cached and without scripts."""
     reply = ask(server, target, method)
 
     status, _, rest = expected.partition(b" ")
@@ -560,7 +560,7 @@ def test_failing_content(server: Server, content: FixedContent) -> None:
 
 @pytest.mark.parametrize("failure", [RuntimeError("broken"), ConnectionError("broken"), TimeoutError("broken")])
 def test_content_that_fails_half_way(server: Server, content: FixedContent, failure: Exception) -> None:
-    """An answer that breaks half-way ends its connection, so that nobody takes it for whole, and is logged."""
+    """A response that fails midway closes its connection, so that it does not look complete, and is logged."""
     content.failure_in_body = failure
     with capture_logs() as logs, pytest.raises((http.client.IncompleteRead, ConnectionError)):
         ask(server, "/metrics")
@@ -658,7 +658,7 @@ def test_stop_before_start(content: FixedContent) -> None:
     ],
 )
 def test_listen_addresses(content: FixedContent, monkeypatch: pytest.MonkeyPatch, url: str, address: str) -> None:
-    """Each form of address is listened on, and told to humans as a URL."""
+    """The server listens on each form of address, and shows it as a URL."""
     ipv4 = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 0))]
     if address == "localhost:0":  # Which of its addresses comes first is the machine's business.
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_arguments, **_options: ipv4)

@@ -540,7 +540,7 @@ def test_large_request_body(content: LargeContent, sockets: ExitStack, announced
 
 
 def test_expected_continue(content: LargeContent, sockets: ExitStack) -> None:
-    """A client that asks before it sends its body gets the final answer and is not told to go on."""
+    """A client that expects 100 Continue gets the final response instead."""
     with serving(content) as server:
         announced = b"Content-Length: 1000\r\nExpect: 100-continue\r\n\r\n"
         answer = read_to_end(dial(server, sockets, b"POST /metrics HTTP/1.1\r\nHost: x\r\n" + announced))
@@ -572,7 +572,7 @@ def test_stop_is_bounded(content: LargeContent, sockets: ExitStack) -> None:
 
 
 def test_stop_lets_answers_end(content: LargeContent, sockets: ExitStack) -> None:
-    """A scrape under way when the server stops is answered whole."""
+    """A scrape in progress when the server stops gets its complete response."""
     content.chunks = 200
     with serving(content, limits=Limits(grace_seconds=3.0)) as server:
         client = dial(server, sockets, REQUEST, receive_buffer=CHUNK)
@@ -587,7 +587,7 @@ def test_stop_lets_answers_end(content: LargeContent, sockets: ExitStack) -> Non
 
 
 class Attack:
-    """600 connections of eight kinds from another process, until told to end; the server keeps at most 512 open."""
+    """600 connections of eight kinds from another process; the server keeps at most 512 open."""
 
     def __init__(self, port: int) -> None:
         self.address = ("127.0.0.1", port)

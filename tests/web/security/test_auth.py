@@ -41,12 +41,12 @@ def web(tmp_path: Path) -> Web:
 
 
 def told(reply: Reply) -> tuple[int, str, bytes]:
-    """Return what a refused client is told."""
+    """Return the response to a rejected client."""
     return reply.status, reply.headers["www-authenticate"], reply.body
 
 
 class Counting:
-    """bcrypt, counted, and held up if told."""
+    """bcrypt that counts its calls and can be blocked."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[bytes, bytes]] = []
@@ -107,7 +107,7 @@ def test_right_password(web: Web, path: str, name: str, password: str) -> None:
 )
 @pytest.mark.parametrize("path", ["/metrics", "/", "/group?name=a", "/topic", "/api/v1/groups", "/-/ready", "/nothing"])
 def test_refused(web: Web, path: str, header: str | None) -> None:
-    """Whoever gives no right password is told so, and nothing else, not even which paths there are."""
+    """Without valid credentials every path returns 401, so that a client cannot find out which paths exist."""
     content = FixedContent()
     with web.serving(content) as server:
         given: dict[str, Any] = {} if header is None else {"Authorization": header}
@@ -196,7 +196,7 @@ def test_cheap_user_costs_the_same(web: Web, counting: Counting) -> None:
 
 
 def test_nobody_has_no_password() -> None:
-    """An unknown user is not let in though the password be right for the hash that stands in."""
+    """An unknown user is rejected even with the password of the dummy hash."""
     passwords = PasswordChecker(lambda *_: True)
 
     assert [False] * 2 == [passwords.are_right({"alice": bcrypt_hash("x")}, b"bob", b"x", "") for _ in range(2)]
@@ -333,7 +333,7 @@ def test_given_up_at_random(counting: Counting) -> None:
 
 
 def test_close_gives_up_those_that_wait(counting: Counting) -> None:
-    """At the end nobody is left waiting, nor is a check left running, and none begins."""
+    """After the end no client waits, no check runs, and none starts."""
     passwords = PasswordChecker(counting)
     users = {"alice": bcrypt_hash("x")}
     counting.go_on.clear()
@@ -373,7 +373,7 @@ def test_memory() -> None:
 
 
 def test_scrapes_during_a_flood(web: Web) -> None:
-    """A flood of wrong passwords does not hold up scrapes (the log tells the figures)."""
+    """A flood of wrong passwords does not delay scrapes (the figures are logged)."""
     web.users["alice"] = bcrypt_hash("right", 10)
     end, refused = threading.Event(), []
 
@@ -425,7 +425,7 @@ def test_changed_users(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_no_secret_is_told(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No password, name or hash stands in a log or an answer, neither a refused one nor one from the file."""
+    """No log message or response contains a password, user name or hash, from a request or from the file."""
     monkeypatch.setattr(live_config, "CHECK_SECONDS", 0)
     with capture_logs() as logs, web.serving() as server:
         replies = [

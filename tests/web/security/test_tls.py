@@ -254,7 +254,7 @@ def test_required_certificate(web: Web, version: ssl.TLSVersion) -> None:
 
 
 def test_required_certificate_here(web: Web) -> None:
-    """Without its certificate a client of this machine is told of the health, and nothing else."""
+    """Without a certificate a local client gets the health check, and nothing else."""
     web.trust("us")
     content = FixedContent(healthy=False)
     with web.serving(content) as server:
@@ -299,7 +299,7 @@ def test_allowed_names(web: Web, name: str) -> None:
 
 
 def test_client_of_intermediate(web: Web) -> None:
-    """A client CA is trusted as it stands, also where it was signed by another that is not."""
+    """A client CA is trusted by itself, even if it was signed by another one that is not."""
     intermediate = authority("root").create_child_ca()
     (web.folder / "clients.pem").write_bytes(intermediate.cert_pem.bytes())
     web.tls |= {"client_ca_file": "clients.pem", "client_auth_type": "RequireAndVerifyClientCert"}
@@ -555,7 +555,7 @@ def test_handshake_that_breaks_off(
 
 
 def test_handshakes_count(web: Web, sockets: ExitStack) -> None:
-    """Handshakes under way count as connections: of too many the oldest goes, and the server answers."""
+    """Handshakes in progress count as connections: beyond the limit the oldest is dropped."""
     with web.serving(limits=Limits(connections=20)) as server:
         clients = [
             sockets.enter_context(socket.create_connection(("127.0.0.1", port_of(server)), 5)) for _ in range(100)
@@ -616,7 +616,7 @@ def test_idle_and_unfinished(web: Web, sockets: ExitStack) -> None:
 
 
 def test_stop_under_tls(web: Web, sockets: ExitStack) -> None:
-    """Stopping takes a second at most, also with handshakes, idle clients and unread answers under way."""
+    """Stopping takes a second at most, even with handshakes, idle clients and unread responses."""
     with web.serving(LargeContent()) as server:
         for _ in range(5):
             sockets.enter_context(socket.create_connection(("127.0.0.1", port_of(server)), 5))

@@ -44,7 +44,7 @@ rate_limit:
 
 
 def refusal(text: str) -> str:
-    """Return what is said of a file that cannot be used."""
+    """Return the error for an invalid file."""
     with pytest.raises(ValueError, match=r"^\w+") as refused:
         parse(text.encode())
     return str(refused.value)
