@@ -12,7 +12,7 @@ from burrow_exporter.burrow.answers import Commit
 from burrow_exporter.lag.curve import BACKLOG_SECONDS, GRACE, Curve
 from burrow_exporter.snapshot import Topic
 
-PATIENCE: Final = 0.05
+SMOOTHING: Final = 0.05
 """The weight of one poll in the mean lateness of Burrow's log end offsets."""
 BURST: Final = 10.0
 """The multiple of its mean rate at which a log may grow within the grace period."""
@@ -68,7 +68,7 @@ class Lateness:
 
     def end_poll(self, now: float) -> None:
         """Update the mean from the poll's evidence, and remove old doubts."""
-        self.mean += PATIENCE * (min(self._least, self._most) - self.mean)
+        self.mean += SMOOTHING * (min(self._least, self._most) - self.mean)
         self._least, self._most = 0.0, GRACE
         self._doubted = {key: since for key, since in self._doubted.items() if now - since < BACKLOG_SECONDS}
 

@@ -27,17 +27,17 @@ class LogEnds:
         whole = [topic for topic in topics if self._is_whole(topic, counts.get(topic.name, 0))]
         if len(whole) < len(topics):
             whole = [topic for topic in whole if topic.name in counts or topic.name in known]
-        told = ((topic.name, max(known.get(topic.name, 0), counts.get(topic.name, 0))) for topic in topics)
-        self._counts = {name: count for name, count in told if count} | {
+        newest = ((topic.name, max(known.get(topic.name, 0), counts.get(topic.name, 0))) for topic in topics)
+        self._counts = {name: count for name, count in newest if count} | {
             topic.name: len(topic.offsets) for topic in whole
         }
         return tuple(whole)
 
-    def _is_whole(self, topic: Topic, told: int) -> bool:
+    def _is_whole(self, topic: Topic, reported: int) -> bool:
         """Return whether a list is complete.
 
         A list that has become shorter is complete if the groups report exactly that length: Burrow counts partitions
         from its start, and may find a topic that was recreated with fewer.
         """
         length = len(topic.offsets)
-        return length >= max(told, self._counts.get(topic.name, 0)) or length == told
+        return length >= max(reported, self._counts.get(topic.name, 0)) or length == reported

@@ -34,7 +34,7 @@ class BurrowState:
         self._burrow = burrow
         self._shard = shard or ShardConfig()
         self._clusters: dict[str, ClusterState] = {}
-        self._told = Told(burrow.expire_cache)
+        self._settings = BurrowSettings(burrow.expire_cache)
         self._source = ""
         self._counted: dict[str, Ownership] = {}
 
@@ -53,14 +53,14 @@ class BurrowState:
         if walk.clusters is not None:
             self._clusters = states = {name: self._state_of(name) for name in sorted(walk.clusters)}
             if walk.settings:
-                self._told = Told(walk.settings.expire_cache, walk.settings.own_groups)
+                self._settings = BurrowSettings(walk.settings.expire_cache, walk.settings.own_groups)
             if walk.source != self._source:
                 self._source = walk.source
                 for state in states.values():
-                    state.begin_anew()
+                    state.reset()
             moment = Moment(now, monotonic, walk.expires_at)
             clusters = [
-                state.apply_walk(walk.clusters[name], before.get(name), moment, self._told)
+                state.apply_walk(walk.clusters[name], before.get(name), moment, self._settings)
                 for name, state in states.items()
             ]
         known = tuple(filter(None, clusters))
@@ -96,7 +96,7 @@ class BurrowState:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class BurrowSettings:
     """Burrow's configuration, or the values assumed for it.
 
     ``expire_cache`` is in seconds; 0 means never. ``own_groups`` are the names of Burrow's own groups by cluster,
@@ -147,17 +147,19 @@ class ClusterState:
         self._time_lag = TimeLag(burrow.allowed_lag)
         self.ownership = Ownership()
 
-    def begin_anew(self) -> None:
+    def reset(self) -> None:
         """Reset for responses from another replica, which has its own evaluations."""
         self._settling = Settling(self._settling.max_hold)
         self._contradictions = Contradictions()
 
-    def apply_walk(self, walk: ClusterWalk, before: Cluster | None, moment: Moment, told: Told) -> Cluster | None:
+    def apply_walk(
+        self, walk: ClusterWalk, before: Cluster | None, moment: Moment, settings: BurrowSettings
+    ) -> Cluster | None:
         """Return the cluster after a walk, given the cluster published ``before``. Stores the verdict."""
         self.verdict = None
         if walk.listed_groups is None or walk.listed_topics is None:
             return before and unread(before)
-        answers = own_answers(walk.own, told.names_in(walk.name))
+        answers = own_answers(walk.own, settings.names_in(walk.name))
         self.burrow_lag, read = own_lag(answers), progress(answers)
         wanted = self._wanted(walk)
         cluster = Cluster(
@@ -174,11 +176,11 @@ class ClusterState:
             contradicts=self._contradicts(walk),
             **self._filtered(walk, wanted, {answer.group for answer in answers}),
         )
-        self.verdict = self._judge(walk, read, moment.monotonic, told)
+        self.verdict = self._judge(walk, read, moment.monotonic, settings)
         if self.verdict is Verdict.BEHIND:
             self._settling.fell_behind()
             return before and replace(cluster, held_groups=sum(map(bool, map(walk.groups.get, wanted))))
-        shown = self._read(cluster, walk, wanted, self._held(walk, read, moment, told.expire_cache), moment)
+        shown = self._read(cluster, walk, wanted, self._held(walk, read, moment, settings.expire_cache), moment)
         names, own = {group.name for group in shown.groups}, {answer.group for answer in answers}
         return replace(shown, absent_groups=absent_groups(walk, wanted, names, own, self._filters))
 
@@ -204,9 +206,9 @@ class ClusterState:
             "hidden_groups": tuple(hidden),
         }
 
-    def _judge(self, walk: ClusterWalk, read: Progress | None, monotonic: float, told: Told) -> Verdict:
+    def _judge(self, walk: ClusterWalk, read: Progress | None, monotonic: float, settings: BurrowSettings) -> Verdict:
         """Judge whether Burrow has caught up with the cluster, given its progress ``read``."""
-        names = told.names_in(walk.name)
+        names = settings.names_in(walk.name)
         listed = [name for name in walk.listed_groups or () if (may_be_own(name) if names is None else name in names)]
         others = [name for name, answer in walk.own.items() if not (answer and is_own(answer))]
         return self._catch_up.judge(

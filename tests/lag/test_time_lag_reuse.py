@@ -7,7 +7,7 @@ import pytest
 
 from burrow_exporter.burrow.answers import Commit
 from burrow_exporter.lag.curve import BACKLOG_SECONDS, BOUND, GRACE, REMEMBERED, SIGHTING
-from burrow_exporter.lag.lateness import PATIENCE
+from burrow_exporter.lag.lateness import SMOOTHING
 from burrow_exporter.lag.time_lag import TimeLag
 from burrow_exporter.snapshot import Group, Topic
 from tests.lag.test_time_lag import START, commit, topic
@@ -45,7 +45,7 @@ def lateness(groups: list[Group], topics: list[Topic]) -> float:
     time_lag = grown()
     before = time_lag._lateness.mean
     time_lag.update(groups, topics, START, START)
-    return before + (time_lag._lateness.mean - before) / PATIENCE
+    return before + (time_lag._lateness.mean - before) / SMOOTHING
 
 
 OLD = START - BACKLOG_SECONDS - 9

@@ -271,10 +271,10 @@ def test_burrow_tells_which_group_is_its_own(named: str) -> None:
 def test_burrow_tells_how_long_its_answers_last() -> None:
     """What it told once counts until it tells otherwise, and beats what is configured."""
     followed = Followed(BurrowConfig(expire_cache=1))
-    assert 1 == followed.state._told.expire_cache
+    assert 1 == followed.state._settings.expire_cache
     for told, expected in ((Settings(60, {}), 60), (None, 60), (Settings(0, {}), 0)):
         followed.apply_walk(walked(group("a")), settings=told)
-        assert expected == followed.state._told.expire_cache
+        assert expected == followed.state._settings.expire_cache
 
 
 def test_one_failed_request_for_its_own_group() -> None:
