@@ -52,7 +52,8 @@ demo: $(RUNTIME) ## Run the exporter with a simulated Burrow
 
 test: $(INSTALLED) ## Run all tests, with branch coverage (WORKERS=3 at a time; 0: in one process)
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest --numprocesses $(or $(WORKERS),3) --dist loadfile --no-loadscope-reorder --durations 15
+	$(BIN)/coverage run -m pytest --numprocesses $(or $(WORKERS),3) --dist loadfile --durations 10 -m "not alone"
+	$(BIN)/coverage run -m pytest -m alone
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

@@ -15,8 +15,6 @@ settings.register_profile("patient", parent=settings(), deadline=None)
 settings.load_profile("patient")
 settings.register_profile("mutation", derandomize=True, max_examples=25, phases=[Phase.explicit, Phase.generate])
 
-SLOW = ("e2e", "stack")
-"""Folders whose files take minutes: they come first, so that no worker is left with one of them at the end."""
 START = 1_800_000_000.0
 """When the tests' own clock begins, in Unix seconds."""
 
@@ -31,11 +29,6 @@ class Clock:
     def __call__(self) -> float:
         """Tell the time."""
         return self.now
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the tests in the slow folders first."""
-    items.sort(key=lambda item: item.path.parent.name not in SLOW)
 
 
 @pytest.fixture

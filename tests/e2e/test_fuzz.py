@@ -39,7 +39,7 @@ from burrow_exporter.status.view import View
 from tests.support.pages import samples_in
 from tests.support.recorded import answer, load, mixed
 
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "500"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "300"))
 FUZZED = settings(
     max_examples=EXAMPLES,
     deadline=None,

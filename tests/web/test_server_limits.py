@@ -242,6 +242,7 @@ def test_client_that_goes_away(content: LargeContent, sockets: ExitStack) -> Non
         assert content.produced < content.chunks * CHUNK
 
 
+@pytest.mark.alone
 def test_too_many_connections_drop_the_idlest(content: LargeContent, sockets: ExitStack) -> None:
     """Beyond the bound go the longest idle, then the longest unfinished, and never one that is being answered."""
     with serving(content, limits=Limits(connections=5)) as server:
@@ -673,6 +674,7 @@ def attack(port: int, attacking: threading.Event, end: threading.Event) -> None:
     Attack(port).run(attacking, end)
 
 
+@pytest.mark.alone
 def test_scrapes_under_attack(content: LargeContent) -> None:
     """A normal scrape answers within a second while 445 are idle, others drip, stall, shout, and 50 scrape as well.
 
