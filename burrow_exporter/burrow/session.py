@@ -106,8 +106,6 @@ class Session:
         if not target.tls.verify:
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         self._adapter = _Adapter(tls_context(target))
-        self._session.mount("http://", self._adapter)
-        self._session.mount("https://", self._adapter)
         self._request: requests.PreparedRequest | None = None
         self._base = ""
         self._deadline: float | None = None
@@ -189,7 +187,7 @@ class Session:
 
     def close(self) -> None:
         """Close the connection. The next request resolves the host name and opens a new one."""
-        self._session.close()
+        self._adapter.close()
 
 
 class _Adapter(HTTPAdapter):
