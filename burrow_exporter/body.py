@@ -11,7 +11,7 @@ from functools import partial
 class Body:
     """A body: an iterator of ``pieces`` of limited size, and the total length in bytes."""
 
-    pieces: Callable[[int], Iterable[bytes]]
+    pieces: Callable[[int], Iterable[bytes | memoryview]]
     length: int
 
 
@@ -20,8 +20,9 @@ def body_of(*chunks: bytes) -> Body:
     return Body(partial(cut, chunks), sum(map(len, chunks)))
 
 
-def cut(chunks: Iterable[bytes], size: int) -> Iterator[bytes]:
-    """Split ``chunks`` into pieces of at most ``size`` bytes, the most that an unread response keeps in memory."""
+def cut(chunks: Iterable[bytes], size: int) -> Iterator[memoryview]:
+    """Split ``chunks`` into pieces of at most ``size`` bytes, without copying them."""
     for chunk in chunks:
-        for start in range(0, len(chunk), size):
-            yield chunk[start : start + size]
+        view = memoryview(chunk)
+        for start in range(0, len(view), size):
+            yield view[start : start + size]

@@ -15,8 +15,10 @@ from functools import cache
 from itertools import chain
 from typing import Any, TypeVar
 
+from isal import isal_zlib
+
 from burrow_exporter.burrow.partitions import Partitions
-from burrow_exporter.metrics.compression import Piece, PieceWriter, compress, join
+from burrow_exporter.metrics.compression import Piece, PieceWriter, compress, join, new_compressor
 from burrow_exporter.metrics.families import (
     CLUSTER_FAMILIES,
     FAMILIES,
@@ -82,8 +84,8 @@ NO_LABELS = PartitionLabels((), b"", b"")
 class FamilyWriter(PieceWriter):
     """Writes the samples of one family by columns. Label sets are patterns (see ``pattern``), one per line."""
 
-    def __init__(self, family: Family[Any, Any]) -> None:
-        super().__init__()
+    def __init__(self, family: Family[Any, Any], compressor: isal_zlib.Compress) -> None:
+        super().__init__(compressor)
         self._name = family.name.encode()
         self._end = b" %b\n" % family.form
 
@@ -148,7 +150,8 @@ class Renderer:
         """Return the section of each family that has samples, by family name; none finer than ``limit``."""
         self._policy.refresh(snapshot)
         self._refresh_labels(snapshot, limit)
-        writers = {family.name: FamilyWriter(family) for family in self._enabled(FAMILIES)}
+        compressor = new_compressor()
+        writers = {family.name: FamilyWriter(family, compressor) for family in self._enabled(FAMILIES)}
         for family, labels, values in self._columns(snapshot, limit):
             writers[family.name].write_column(labels, values)
         for name, pairs, value in self._policy.samples(snapshot):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 SMALLEST_PIECE = 64 * 1024
-LARGEST_PIECE = 512 * 1024
+LARGEST_PIECE = 1024 * 1024
 FEWEST_CONNECTIONS = 8
 
 
@@ -136,8 +136,9 @@ class ConnectionTable:
     def piece_bytes(self) -> int:
         """Return how many bytes of an answer may be unsent at a time, here and as much again in the kernel.
 
-        Fewer responses in progress get larger pieces: during a poll a thread waits for the interpreter several times
-        per piece. With 512 KiB pieces eight scrapes took half as long as with 64 KiB.
+        Fewer responses in progress get larger pieces: during a poll a thread waits for the interpreter once or twice
+        per piece. Together with sends that the kernel times out, 1 MiB instead of 512 KiB halved the 99th percentile of
+        eight plain scrapes during polls, from 0.6 to 0.3 s; 2 MiB gained no more.
         """
         with self._changed:
             under_way = sum(each.phase is Phase.ANSWERED for each in self._open)

@@ -8,7 +8,7 @@ import zlib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from burrow_exporter.metrics.compression import PieceWriter, combine_crc, compress, gzip_member, join
+from burrow_exporter.metrics.compression import PieceWriter, combine_crc, compress, gzip_member, join, new_compressor
 
 TEXTS = st.lists(st.binary(max_size=300) | st.builds(bytes.__mul__, st.binary(max_size=9), st.integers(0, 50_000)))
 
@@ -29,6 +29,20 @@ def test_a_piece_gives_back_its_text_in_bounded_pieces(texts: list[bytes], size:
     pieces = list(writer.finish().plain(size))
     assert b"".join(texts) == b"".join(pieces)
     assert size >= max(map(len, pieces))
+
+
+def test_writers_share_a_compressor() -> None:
+    """Their pieces are independent, though the blocks of one are compressed between those of the others."""
+    compressor = new_compressor()
+    texts = [b"%d" % number * 10_000 for number in range(5)]
+    writers = [PieceWriter(compressor) for _ in texts]
+    for _ in range(20):
+        for writer, text in zip(writers, texts, strict=True):
+            writer.write(text, samples=1)
+    for writer, text in zip(writers, texts, strict=True):
+        piece = writer.finish()
+        assert text * 20 == gzip.decompress(b"".join(gzip_member(piece)))
+        assert (len(text) * 20, 20) == (piece.length, piece.samples)
 
 
 @given(st.binary(), st.binary())

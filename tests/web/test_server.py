@@ -100,7 +100,7 @@ class FixedContent:
         self.reloads += 1
         return self.complaint
 
-    def _plain(self, page: bytes, size: int) -> Iterator[bytes]:
+    def _plain(self, page: bytes, size: int) -> Iterator[bytes | memoryview]:
         yield page[:1000]
         if self.failure_in_body is not None:
             raise self.failure_in_body
